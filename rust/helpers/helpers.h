@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The C that the kernel forces on us: macros and static inlines, by name. */
+#ifndef _RPP_HELPERS_H
+#define _RPP_HELPERS_H
+
+#include "hook.h"
+#include "net.h"
+#include "page_pool.h"
+#include "selftest.h"
+
+/* What the end of a page is needed for when an skb is built over it. */
+static const unsigned long RPP_SKB_TAIL =
+	SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+
+/* Pages are mapped once; the caches are flushed for each use, not for that. */
+static const unsigned long RPP_DMA_ATTRS = DMA_ATTR_SKIP_CPU_SYNC;
+
+#endif

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Macros and static inlines that the page pool needs, by name. None of them is
+ * on the path of a packet that NAPI allocates for and recycles.
+ */
+#include <linux/bottom_half.h>
+#include <linux/device.h>
+#include <linux/dma-mapping.h>
+#include <linux/gfp.h>
+#include <linux/irqflags.h>
+#include <linux/mm.h>
+#include <linux/netdevice.h>
+#include <linux/page-flags.h>
+#include <linux/smp.h>
+
+#include "page_pool.h"
+
+unsigned int rpp_smp_processor_id(void)
+{
+	return smp_processor_id();
+}
+
+void rpp_local_bh_disable(void)
+{
+	local_bh_disable();
+}
+EXPORT_SYMBOL_GPL(rpp_local_bh_disable);
+
+void rpp_local_bh_enable(void)
+{
+	local_bh_enable();
+}
+EXPORT_SYMBOL_GPL(rpp_local_bh_enable);
+
+void rpp_synchronize_net(void)
+{
+	synchronize_net();
+}
+
+/*
+ * Without access to the emergency reserves: a page from there must not be kept
+ * (the kernel wants it back at once), so it would be of no use to a pool.
+ */
+unsigned long rpp_alloc_pages_bulk(struct device *dev, unsigned long nr,
+				   struct page **pages)
+{
+	int node = dev ? dev_to_node(dev) : NUMA_NO_NODE;
+
+	return alloc_pages_bulk_node(GFP_ATOMIC | __GFP_NOWARN | __GFP_NOMEMALLOC,
+				     node, nr, pages);
+}
+
+bool rpp_page_is_pfmemalloc(const struct page *page)
+{
+	return page_is_pfmemalloc(page);
+}
+
+bool rpp_page_is_hwpoison(const struct page *page)
+{
+	return PageHWPoison(page);
+}
+
+void *rpp_page_address(const struct page *page)
+{
+	return page_address(page);
+}
+
+void rpp_put_page(struct page *page)
+{
+	put_page(page);
+}
+EXPORT_SYMBOL_GPL(rpp_put_page);
+
+bool rpp_dma_dev_need_sync(struct device *dev)
+{
+	return dma_dev_need_sync(dev);
+}
+
+unsigned long rpp_local_irq_save(void)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	return flags;
+}
+
+void rpp_local_irq_restore(unsigned long flags)
+{
+	local_irq_restore(flags);
+}
+
+void rpp_cpu_relax(void)
+{
+	cpu_relax();
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Macros and static inlines that the page pool needs, by name. */
+#ifndef _RPP_PAGE_POOL_H
+#define _RPP_PAGE_POOL_H
+
+#include <linux/types.h>
+
+struct device;
+struct page;
+
+unsigned int rpp_smp_processor_id(void);
+void rpp_local_bh_disable(void);
+void rpp_local_bh_enable(void);
+void rpp_synchronize_net(void);
+
+unsigned long rpp_alloc_pages_bulk(struct device *dev, unsigned long nr,
+				   struct page **pages);
+bool rpp_page_is_pfmemalloc(const struct page *page);
+bool rpp_page_is_hwpoison(const struct page *page);
+void *rpp_page_address(const struct page *page);
+void rpp_put_page(struct page *page);
+bool rpp_dma_dev_need_sync(struct device *dev);
+unsigned long rpp_local_irq_save(void);
+void rpp_local_irq_restore(unsigned long flags);
+void rpp_cpu_relax(void);
+
+#endif

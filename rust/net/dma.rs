@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory that the CPU shares with the device: descriptor rings, and packets that are sent.
+//!
+//! C header: [`include/linux/dma-mapping.h`](srctree/include/linux/dma-mapping.h)
+
+use crate::{skb::SkBuff, xdp::Frame};
+use core::mem::ManuallyDrop;
+use kernel::{
+    device::{Bound, Device},
+    dma::Coherent,
+    prelude::*,
+    sync::barrier::{dma_mb, Read},
+};
+use pp_bindings as bindings;
+
+/// A ring of descriptors of `WORDS` little-endian 64-bit words each.
+///
+/// The device writes to it at any time, so a word is read whole, once, and into a copy; what it says
+/// is data from outside, to be checked by the reader. An index is reduced to the ring's size here:
+/// a wrong one reads another descriptor, never other memory.
+pub struct DescRing<const WORDS: usize> {
+    memory: Coherent<[u64]>,
+    mask: usize,
+}
+
+impl<const WORDS: usize> DescRing<WORDS> {
+    /// A zeroed ring of `entries` descriptors, which is a power of two.
+    pub fn new(dev: &Device<Bound>, entries: usize) -> Result<Self> {
+        if !entries.is_power_of_two() {
+            return Err(EINVAL);
+        }
+        let words = entries.checked_mul(WORDS).ok_or(EINVAL)?;
+        Ok(Self {
+            memory: Coherent::zeroed_slice(dev, words, GFP_KERNEL)?,
+            mask: entries - 1,
+        })
+    }
+
+    /// Number of descriptors.
+    #[inline]
+    pub fn entries(&self) -> usize {
+        // A mask is less than usize::MAX here, so this does not wrap.
+        self.mask.wrapping_add(1)
+    }
+
+    /// The index of the descriptor that comes `n` after `index`.
+    #[inline]
+    pub fn after(&self, index: usize, n: usize) -> usize {
+        index.wrapping_add(n) & self.mask
+    }
+
+    /// Bytes of the ring.
+    pub fn size(&self) -> usize {
+        self.memory.size()
+    }
+
+    /// Where the device finds it.
+    pub fn dma_addr(&self) -> u64 {
+        self.memory.dma_address()
+    }
+
+    #[inline]
+    fn word(&self, index: usize, word: usize) -> *mut u64 {
+        kernel::build_assert::build_assert!(WORDS.is_power_of_two());
+        let offset = (index & self.mask)
+            .wrapping_mul(WORDS)
+            .wrapping_add(word & (WORDS - 1));
+        // SAFETY: `index` is reduced to the number of entries, and `word` to that of words, so the
+        // offset is within the `entries * WORDS` words of the allocation.
+        unsafe { self.memory.as_mut_ptr().cast::<u64>().add(offset) }
+    }
+
+    /// Reads a word that the device may be writing. What is read later, from this descriptor or the
+    /// buffer that it stands for, is as new as the word.
+    #[inline]
+    pub fn load(&self, index: usize, word: usize) -> u64 {
+        // SAFETY: Valid for reads by `word()`. The device writes a word of 8 bytes at once.
+        let value = u64::from_le(unsafe { self.word(index, word).read_volatile() });
+        dma_mb(Read);
+        value
+    }
+
+    /// Writes a word. The device learns of it by a later register write, which orders the two.
+    #[inline]
+    pub fn store(&mut self, index: usize, word: usize, value: u64) {
+        // SAFETY: Valid for writes by `word()`; `&mut self` excludes other CPUs.
+        unsafe { self.word(index, word).write_volatile(value.to_le()) }
+    }
+}
+
+/// Something that is in one piece of memory, and can be sent by a device.
+///
+/// # Safety
+///
+/// The memory that [`Transmit::memory`] returns is readable, stays where it is, and belongs to the
+/// value until that is dropped.
+pub unsafe trait Transmit {
+    /// Address and length of the data.
+    fn memory(&self) -> (*mut u8, usize);
+}
+
+// SAFETY: The linear part of an skb that we own.
+unsafe impl Transmit for SkBuff {
+    #[inline]
+    fn memory(&self) -> (*mut u8, usize) {
+        let len = if self.is_linear() { self.len() } else { 0 };
+        (self.data(), len)
+    }
+}
+
+// SAFETY: The data of a frame that we own.
+unsafe impl Transmit for Frame {
+    #[inline]
+    fn memory(&self) -> (*mut u8, usize) {
+        (self.data(), self.len())
+    }
+}
+
+/// A packet that is mapped for the device to read, until it is dropped or taken out again.
+pub struct Mapped<'bound, T: Transmit> {
+    dev: &'bound Device<Bound>,
+    addr: u64,
+    len: u32,
+    inner: ManuallyDrop<T>,
+}
+
+impl<'bound, T: Transmit> Mapped<'bound, T> {
+    /// Maps a packet. If that is not possible, it comes back.
+    #[inline]
+    pub fn new(dev: &'bound Device<Bound>, inner: T) -> Result<Self, T> {
+        let (data, len) = inner.memory();
+        let Ok(len) = u32::try_from(len) else {
+            return Err(inner);
+        };
+        if len == 0 {
+            return Err(inner);
+        }
+        // SAFETY: The device is bound, and `inner` keeps the memory for as long as it is mapped.
+        let addr = unsafe { bindings::rnet_dma_map_tx(raw(dev), data.cast(), len) };
+        if addr == u64::MAX {
+            return Err(inner);
+        }
+        Ok(Self {
+            dev,
+            addr,
+            len,
+            inner: ManuallyDrop::new(inner),
+        })
+    }
+
+    /// Where the device finds the packet.
+    #[inline]
+    pub fn dma_addr(&self) -> u64 {
+        self.addr
+    }
+
+    /// Bytes of the packet.
+    #[inline]
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Never: what is empty cannot be mapped.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    fn unmap(&self) {
+        // SAFETY: Mapped by `new()` with the same values, and this is done once.
+        unsafe { bindings::rnet_dma_unmap_tx(raw(self.dev), self.addr, self.len) };
+    }
+
+    /// Takes the packet out again. The device is done with it.
+    #[inline]
+    pub fn into_inner(self) -> T {
+        self.unmap();
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not used again, and its destructor does not run.
+        unsafe { ManuallyDrop::take(&mut this.inner) }
+    }
+}
+
+impl<T: Transmit> Drop for Mapped<'_, T> {
+    fn drop(&mut self) {
+        self.unmap();
+        // SAFETY: `self` is going away, so `inner` is not used again.
+        unsafe { ManuallyDrop::drop(&mut self.inner) }
+    }
+}
+
+/// The C structure of a device, as our own bindings know it.
+#[inline]
+pub(crate) fn raw(dev: &Device<Bound>) -> *mut bindings::device {
+    // CAST: `Device` is a transparent wrapper of `struct device`.
+    core::ptr::from_ref(dev).cast_mut().cast()
+}

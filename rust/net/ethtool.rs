@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counters for `ethtool -S`.
+//!
+//! C header: [`include/linux/ethtool.h`](srctree/include/linux/ethtool.h)
+
+use pp_bindings as bindings;
+
+/// Bytes of a counter's name, the terminating zero included.
+const NAME_LEN: usize = bindings::ETHTOOL_GSTRING_LEN as usize;
+
+enum What<'a> {
+    Count(usize),
+    Names(&'a mut [[u8; NAME_LEN]]),
+    Values(&'a mut [u64]),
+}
+
+/// Goes over a driver's counters: to count them, for their names, or for their values. A driver
+/// states each once, with [`Visitor::counter`], and cannot mix them up.
+pub struct Visitor<'a> {
+    what: What<'a>,
+    at: usize,
+}
+
+impl<'a> Visitor<'a> {
+    pub(crate) fn count(walk: impl FnOnce(&mut Visitor<'_>)) -> usize {
+        let mut visitor = Visitor {
+            what: What::Count(0),
+            at: 0,
+        };
+        walk(&mut visitor);
+        match visitor.what {
+            What::Count(n) => n,
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn names(names: &'a mut [[u8; NAME_LEN]]) -> Self {
+        Self {
+            what: What::Names(names),
+            at: 0,
+        }
+    }
+
+    pub(crate) fn values(values: &'a mut [u64]) -> Self {
+        Self {
+            what: What::Values(values),
+            at: 0,
+        }
+    }
+
+    /// States a counter. A name that is too long is cut.
+    pub fn counter(&mut self, name: &str, value: u64) {
+        match &mut self.what {
+            What::Count(n) => *n = n.wrapping_add(1),
+            What::Names(names) => {
+                if let Some(slot) = names.get_mut(self.at) {
+                    slot.fill(0);
+                    for (to, from) in slot[..NAME_LEN - 1].iter_mut().zip(name.bytes()) {
+                        *to = from;
+                    }
+                }
+            }
+            What::Values(values) => {
+                if let Some(slot) = values.get_mut(self.at) {
+                    *slot = value;
+                }
+            }
+        }
+        self.at = self.at.wrapping_add(1);
+    }
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A page pool.
+
+use kernel::prelude::*;
+
+module! {
+    type: Module,
+    name: "rust_net",
+    authors: ["Rust page pool developers"],
+    description: "Recycling page pool for network drivers",
+    license: "GPL",
+}
+
+struct Module;
+
+impl kernel::Module for Module {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        page_pool::hello();
+        Ok(Module)
+    }
+}
+/// X
+pub fn x() { page_pool::hello(); }

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Network packets of the stack.
+//!
+//! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
+
+use crate::{napi::Napi, netdev::Ops};
+use core::ptr::NonNull;
+use kernel::prelude::*;
+use page_pool::{CpuBuf, NapiPool};
+use pp_bindings as bindings;
+
+/// Why a packet was not delivered; what `perf trace` and drop monitors show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropReason {
+    /// The device is not ready: down, or being reset.
+    DevReady,
+    /// The descriptor ring is full.
+    FullRing,
+    /// No memory, or no room left for a DMA mapping.
+    NoMemory,
+    /// The packet cannot be what the device needs.
+    DevHeader,
+}
+
+impl DropReason {
+    fn raw(self) -> u32 {
+        match self {
+            Self::DevReady => bindings::skb_drop_reason_SKB_DROP_REASON_DEV_READY,
+            Self::FullRing => bindings::skb_drop_reason_SKB_DROP_REASON_FULL_RING,
+            Self::NoMemory => bindings::skb_drop_reason_SKB_DROP_REASON_NOMEM,
+            Self::DevHeader => bindings::skb_drop_reason_SKB_DROP_REASON_DEV_HDR,
+        }
+    }
+}
+
+/// What the device found out about a received packet's checksums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksum {
+    /// Nothing: the stack computes them.
+    None,
+    /// The packet's transport checksum is right.
+    Verified,
+}
+
+/// Packets up to this size are copied into an skb of their own, and their page is used again at
+/// once: a copy of that size is cheaper than the way of a page through the stack and back, and does
+/// not pin a page for a few bytes in a socket's queue.
+pub const COPYBREAK: usize = 256;
+
+/// A `struct sk_buff` that we own.
+///
+/// Dropping it frees the packet with the reason that fits a driver that is going down; anybody who
+/// knows better says so with [`SkBuff::free`], and a packet that did its duty is
+/// [`SkBuff::consume`]d.
+///
+/// # Invariants
+///
+/// The pointer is valid, and the reference is ours.
+#[repr(transparent)]
+pub struct SkBuff(NonNull<bindings::sk_buff>);
+
+// SAFETY: An skb belongs to its owner, on whatever CPU that runs.
+unsafe impl Send for SkBuff {}
+
+impl SkBuff {
+    /// Takes over the ownership of an skb.
+    ///
+    /// # Safety
+    ///
+    /// `skb` is valid, and its reference is given to us.
+    #[inline]
+    pub(crate) unsafe fn from_raw(skb: NonNull<bindings::sk_buff>) -> Self {
+        // INVARIANT: By the safety requirement.
+        Self(skb)
+    }
+
+    /// Gives up the ownership.
+    #[inline]
+    pub(crate) fn into_raw(self) -> *mut bindings::sk_buff {
+        let ptr = self.0.as_ptr();
+        core::mem::forget(self);
+        ptr
+    }
+
+    /// Makes a packet of a received buffer.
+    ///
+    /// A small packet is copied and `buf` goes back into the pool at once. Of a larger one the page
+    /// itself becomes the head of the skb, and comes back to the pool when the last user of it,
+    /// whoever that is, drops the page. `None`: no memory; `buf` is back in the pool.
+    ///
+    /// `meta` is the number of bytes of XDP metadata in front of the packet.
+    #[inline]
+    pub fn from_buf<'id, D: Ops>(
+        napi: &Napi<'_, D>,
+        pool: &mut NapiPool<'id, '_>,
+        buf: CpuBuf<'id>,
+        meta: u32,
+    ) -> Option<Self> {
+        if buf.len() <= COPYBREAK && meta == 0 {
+            let data = buf.data();
+            // CAST: At most COPYBREAK.
+            let len = data.len() as u32;
+            // SAFETY: `Napi` is the proof that we are in this instance's poll; `data` is readable.
+            let skb =
+                unsafe { bindings::rnet_skb_copy(napi.as_raw(), data.as_ptr().cast(), len) };
+            pool.recycle(buf);
+            // INVARIANT: It is new, and ours.
+            return NonNull::new(skb).map(Self);
+        }
+
+        let (start, len) = (buf.page_start(), buf.len());
+        let offset = buf.as_ptr() as usize - start as usize;
+        let page = pool.into_page_for_stack(buf);
+        // SAFETY: The page is ours, and the pool's buffers leave the end of it to
+        // `struct skb_shared_info`. CAST: Offsets in a page.
+        let skb = unsafe {
+            bindings::rnet_skb_build(
+                start.cast(),
+                kernel::page::PAGE_SIZE as u32,
+                offset as u32,
+                len as u32,
+                meta,
+            )
+        };
+        let skb = NonNull::new(skb);
+        if skb.is_none() {
+            // SAFETY: The page came from this pool a moment ago, and nobody else has seen it.
+            let buf = unsafe { pool.from_page_of_stack(page) };
+            pool.recycle(buf);
+        }
+        // INVARIANT: It is new, and ours.
+        skb.map(Self)
+    }
+
+    /// Bytes of the packet.
+    #[inline]
+    pub fn len(&self) -> usize {
+        // SAFETY: The pointer is valid. CAST: u32 fits.
+        unsafe { (*self.0.as_ptr()).len as usize }
+    }
+
+    /// Whether the packet is empty.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether all of the packet is in one piece of memory. The core linearises what a device
+    /// without scatter/gather is to send.
+    #[inline]
+    pub fn is_linear(&self) -> bool {
+        // SAFETY: The pointer is valid.
+        unsafe { (*self.0.as_ptr()).data_len == 0 }
+    }
+
+    /// Start of the packet's linear part.
+    #[inline]
+    pub(crate) fn data(&self) -> *mut u8 {
+        // SAFETY: The pointer is valid.
+        unsafe { (*self.0.as_ptr()).data.cast() }
+    }
+
+    /// Appends zeroes up to the smallest size of an Ethernet frame.
+    pub fn pad(self) -> Result<Self> {
+        // SAFETY: The pointer is valid. On failure the skb is still ours, and dropped here.
+        if unsafe { bindings::rnet_skb_pad(self.0.as_ptr()) } != 0 {
+            self.free(DropReason::NoMemory);
+            return Err(ENOMEM);
+        }
+        Ok(self)
+    }
+
+    /// Frees a packet that was not delivered.
+    pub fn free(self, reason: DropReason) {
+        // SAFETY: The reference is given away here. Any context.
+        unsafe { bindings::rnet_skb_drop(self.into_raw(), reason.raw()) };
+    }
+
+    /// Frees a packet that was sent. `napi` proves that the per-CPU cache of NAPI may be used.
+    #[inline]
+    pub fn consume<D: Ops>(self, napi: &Napi<'_, D>) {
+        // SAFETY: The reference is given away here, in a poll of that budget.
+        unsafe { bindings::rnet_skb_consume(self.into_raw(), napi.budget()) };
+    }
+}
+
+impl Drop for SkBuff {
+    fn drop(&mut self) {
+        // SAFETY: The reference is ours and given away here. Any context.
+        unsafe { bindings::rnet_skb_drop(self.0.as_ptr(), DropReason::DevReady.raw()) };
+    }
+}

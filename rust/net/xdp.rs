@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! XDP: a program that decides about a packet before the stack sees it.
+//!
+//! C header: [`include/net/xdp.h`](srctree/include/net/xdp.h)
+
+use crate::{napi::Napi, netdev::Ops};
+use core::{cell::Cell, marker::PhantomData, ptr::NonNull};
+use page_pool::{CpuBuf, NapiPool};
+use pp_bindings as bindings;
+
+/// What is to be done with a packet that a program has seen.
+pub enum Verdict<'id> {
+    /// To the stack, with so many bytes of metadata in front.
+    Pass(CpuBuf<'id>, u32),
+    /// Back out of the device that it came from.
+    Tx(CpuBuf<'id>),
+    /// Nothing: the program dropped it, and it is back in the pool.
+    Drop,
+    /// Nothing: it is on its way to another device, CPU or socket.
+    Redirect,
+    /// Nothing: the program or the redirection failed, and it is back in the pool.
+    Aborted,
+}
+
+/// The XDP program of a device during one NAPI poll.
+///
+/// Read once for each poll. Another program may be attached meanwhile; this one stays valid, since
+/// it is freed an RCU grace period later and a poll is a part of a softirq.
+///
+/// # Invariants
+///
+/// `prog` is valid for `'a`; `rxq` is registered; we are in the poll of `dev`.
+pub struct Program<'a> {
+    prog: NonNull<bindings::bpf_prog>,
+    rxq: *mut bindings::xdp_rxq_info,
+    dev: *mut bindings::net_device,
+    redirected: Cell<bool>,
+    _poll: PhantomData<&'a ()>,
+}
+
+impl<'a> Program<'a> {
+    /// The program of the device that is being polled, if it has one.
+    #[inline]
+    pub fn of<D: Ops>(napi: &Napi<'a, D>) -> Option<Self> {
+        let private = napi.private();
+        // SAFETY: The private area lives as long as the device. `prog` is written by xchg() while
+        // we read it: a volatile read sees the old or the new one.
+        let prog = unsafe { (&raw const (*private).prog).read_volatile() };
+        Some(Self {
+            prog: NonNull::new(prog)?,
+            // SAFETY: A place in the private area.
+            rxq: unsafe { &raw mut (*private).rxq },
+            dev: napi.device(),
+            redirected: Cell::new(false),
+            _poll: PhantomData,
+        })
+    }
+
+    /// Runs the program over a packet, and carries out what needs no driver.
+    #[inline]
+    pub fn run<'id>(&self, pool: &mut NapiPool<'id, '_>, mut buf: CpuBuf<'id>) -> Verdict<'id> {
+        let start = buf.page_start();
+        let data = buf.as_ptr();
+        let mut xdp = bindings::xdp_buff {
+            data: data.cast_mut().cast(),
+            // SAFETY: The packet ends in the same page.
+            data_end: unsafe { data.add(buf.len()) }.cast_mut().cast(),
+            data_meta: data.cast_mut().cast(),
+            data_hard_start: start.cast(),
+            rxq: self.rxq,
+            txq: core::ptr::null_mut(),
+            __bindgen_anon_1: bindings::xdp_buff__bindgen_ty_1 {
+                __bindgen_anon_1: bindings::xdp_buff__bindgen_ty_1__bindgen_ty_1 {
+                    // CAST: 4096.
+                    frame_sz: kernel::page::PAGE_SIZE as u32,
+                    flags: 0,
+                },
+            },
+        };
+
+        // SAFETY: By the type invariant; `xdp` describes a page that is ours.
+        let act = unsafe { bindings::rnet_xdp_run(self.prog.as_ptr(), &mut xdp) };
+        match act {
+            bindings::xdp_action_XDP_DROP => {
+                pool.recycle(buf);
+                Verdict::Drop
+            }
+            bindings::xdp_action_XDP_PASS => {
+                // The program may have moved both ends, and put metadata in front. The verifier and
+                // the adjust_* helpers keep all of them inside the buffer's room.
+                let meta = (xdp.data as usize).saturating_sub(xdp.data_meta as usize);
+                // SAFETY: See above.
+                unsafe { set_range(&mut buf, &xdp) };
+                // CAST: At most XDP_METADATA_MAX.
+                Verdict::Pass(buf, meta as u32)
+            }
+            bindings::xdp_action_XDP_TX => {
+                // SAFETY: As for XDP_PASS.
+                unsafe { set_range(&mut buf, &xdp) };
+                Verdict::Tx(buf)
+            }
+            bindings::xdp_action_XDP_REDIRECT => self.redirect(pool, buf, &mut xdp),
+            _ => {
+                self.exception(act);
+                pool.recycle(buf);
+                Verdict::Aborted
+            }
+        }
+    }
+
+    fn redirect<'id>(
+        &self,
+        pool: &mut NapiPool<'id, '_>,
+        buf: CpuBuf<'id>,
+        xdp: &mut bindings::xdp_buff,
+    ) -> Verdict<'id> {
+        let page = pool.into_page_for_stack(buf);
+        // SAFETY: In a poll, and the page belongs to the callee if it succeeds.
+        if unsafe { bindings::xdp_do_redirect(self.dev, xdp, self.prog.as_ptr()) } != 0 {
+            self.exception(bindings::xdp_action_XDP_REDIRECT);
+            // SAFETY: A failed redirect leaves the page to us, and it is of this pool.
+            let buf = unsafe { pool.from_page_of_stack(page) };
+            pool.recycle(buf);
+            return Verdict::Aborted;
+        }
+        self.redirected.set(true);
+        Verdict::Redirect
+    }
+
+    /// Makes a failure visible in the `xdp_exception` tracepoint.
+    #[cold]
+    fn exception(&self, act: u32) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::rnet_xdp_exception(self.dev, self.prog.as_ptr(), act) };
+    }
+
+    /// Reports that a packet could not be sent back although the program wanted it.
+    pub fn tx_failed(&self) {
+        self.exception(bindings::xdp_action_XDP_TX);
+    }
+}
+
+/// Takes over where the program left the packet.
+///
+/// # Safety
+///
+/// `data` and `data_end` of `xdp` are inside the room of `buf`, in this order.
+#[inline]
+unsafe fn set_range(buf: &mut CpuBuf<'_>, xdp: &bindings::xdp_buff) {
+    let offset = (xdp.data as usize).wrapping_sub(xdp.data_hard_start as usize);
+    let len = (xdp.data_end as usize).wrapping_sub(xdp.data as usize);
+    // SAFETY: By the safety requirement.
+    unsafe { buf.set_range(offset, len) };
+}
+
+impl Drop for Program<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.redirected.get() {
+            // SAFETY: In the poll that redirected.
+            unsafe { bindings::xdp_do_flush() };
+        }
+    }
+}
+
+/// A frame that another device redirected to us, to be sent.
+///
+/// # Invariants
+///
+/// The pointer is valid, the frame is ours and in one piece.
+#[repr(transparent)]
+pub struct Frame(NonNull<bindings::xdp_frame>);
+
+// SAFETY: A frame belongs to its owner, on whatever CPU that runs.
+unsafe impl Send for Frame {}
+
+impl Frame {
+    /// Takes over the ownership of a frame; `None` if it is in several pieces.
+    ///
+    /// # Safety
+    ///
+    /// `frame` is valid, and given to us unless the result is `None`.
+    #[inline]
+    pub(crate) unsafe fn from_raw(frame: NonNull<bindings::xdp_frame>) -> Option<Self> {
+        // SAFETY: By the safety requirement.
+        if !unsafe { bindings::rnet_xdp_frame_is_linear(frame.as_ptr()) } {
+            return None;
+        }
+        // INVARIANT: By the safety requirement, and as just checked.
+        Some(Self(frame))
+    }
+
+    /// Gives up the ownership.
+    #[inline]
+    pub(crate) fn forget(self) {
+        core::mem::forget(self);
+    }
+
+    /// Start of the packet.
+    #[inline]
+    pub(crate) fn data(&self) -> *mut u8 {
+        // SAFETY: The frame is valid.
+        unsafe { (*self.0.as_ptr()).data.cast() }
+    }
+
+    /// Bytes of the packet.
+    #[inline]
+    pub fn len(&self) -> usize {
+        // SAFETY: The frame is valid. CAST: u32 fits.
+        unsafe { (*self.0.as_ptr()).len as usize }
+    }
+
+    /// Whether the packet is empty.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        // SAFETY: The frame is ours, and given away here.
+        unsafe { bindings::xdp_return_frame(self.0.as_ptr()) };
+    }
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Buffers: one page each, and in the type who may touch it.
+//!
+//! ```text
+//! NapiPool::alloc -> DeviceBuf --sync_for_cpu--> CpuBuf --+-- recycle    -> the cache
+//!                      ^   |                              +-- into_stack -> skb, redirect
+//!                      |   post, take (the RX ring)       +-- detach     -> Detached, XDP_TX
+//!                      +---'
+//! ```
+//!
+//! `'id` is the brand of the pool: see [`PagePool::enter`](crate::PagePool::enter). It makes a buffer
+//! of one pool a different type from a buffer of another, and it ends where the pool's closure ends.
+//!
+//! A buffer that is dropped instead of given back is not lost: its page takes the long way, by
+//! `put_page()` and the hook.
+
+use crate::{slots::Slot, HEADROOM, ROOM};
+use core::{marker::PhantomData, mem::forget, ptr::NonNull};
+use pp_bindings as bindings;
+
+/// The brand of a pool: invariant in `'id`, so that no two are ever the same.
+pub(crate) type Brand<'id> = PhantomData<fn(&'id ()) -> &'id ()>;
+
+/// A buffer that the device owns. It has an address for the descriptor, and nothing to read.
+///
+/// # Invariants
+///
+/// The slot is in state `Pool`, and this value is its only owner.
+pub struct DeviceBuf<'id> {
+    slot: NonNull<Slot>,
+    _brand: Brand<'id>,
+}
+
+impl DeviceBuf<'_> {
+    /// # Safety
+    ///
+    /// The caller hands over the ownership of `slot`, which is in state `Pool` and of the pool that
+    /// the brand stands for.
+    #[inline(always)]
+    pub(crate) unsafe fn new(slot: NonNull<Slot>) -> Self {
+        // INVARIANT: By the safety requirement.
+        Self {
+            slot,
+            _brand: PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn into_slot(self) -> NonNull<Slot> {
+        let slot = self.slot;
+        forget(self);
+        slot
+    }
+
+    /// Where the device writes: [`ROOM`] bytes at this address.
+    #[inline(always)]
+    pub fn dma_addr(&self) -> u64 {
+        // SAFETY: By the type invariant the slot is valid and ours.
+        // The sum is an address in the page, it cannot wrap.
+        unsafe { self.slot.as_ref() }
+            .dma()
+            .wrapping_add(HEADROOM as u64)
+    }
+}
+
+impl Drop for DeviceBuf<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the slot is ours, and it is not used any more.
+        unsafe { long_way(self.slot) };
+    }
+}
+
+/// A buffer that the CPU owns: a range of bytes in a page.
+///
+/// # Invariants
+///
+/// - The slot is in state `Pool`, and this value is its only owner.
+/// - `offset + len` does not exceed `HEADROOM + ROOM`.
+pub struct CpuBuf<'id> {
+    slot: NonNull<Slot>,
+    offset: u32,
+    len: u32,
+    _brand: Brand<'id>,
+}
+
+impl CpuBuf<'_> {
+    /// What the device wrote: `len` bytes, cut to [`ROOM`], for a device may lie.
+    ///
+    /// # Safety
+    ///
+    /// As for [`DeviceBuf::new`]; and the bytes were synced for the CPU.
+    #[inline(always)]
+    pub(crate) unsafe fn new(slot: NonNull<Slot>, len: usize) -> Self {
+        // CAST: At most `ROOM`.
+        let len = len.min(ROOM) as u32;
+        // INVARIANT: By the safety requirement, and as just cut.
+        Self {
+            slot,
+            offset: HEADROOM as u32,
+            len,
+            _brand: PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn into_slot(self) -> NonNull<Slot> {
+        let slot = self.slot;
+        forget(self);
+        slot
+    }
+
+    #[inline(always)]
+    pub(crate) fn slot(&self) -> &Slot {
+        // SAFETY: By the type invariant the slot is valid.
+        unsafe { self.slot.as_ref() }
+    }
+
+    /// The bytes of the packet.
+    #[inline]
+    pub fn data(&self) -> &[u8] {
+        // SAFETY: By the type invariants the range is inside the page, and the page is ours. It has been
+        // initialised by the device, or by whoever had the page before.
+        unsafe { core::slice::from_raw_parts(self.as_ptr(), self.len()) }
+    }
+
+    /// The bytes of the packet, to write. Pages of the pool stay mapped, so writing is fine.
+    #[inline]
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        // SAFETY: As in `data()`, and `self` is borrowed mutably.
+        unsafe { core::slice::from_raw_parts_mut(self.as_ptr().cast_mut(), self.len()) }
+    }
+
+    /// The length of the packet, in bytes.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether the packet has no byte.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Where the packet begins, in bytes from the start of the page.
+    #[inline(always)]
+    pub fn offset(&self) -> usize {
+        self.offset as usize
+    }
+
+    /// The first byte of the packet.
+    #[inline(always)]
+    pub fn as_ptr(&self) -> *const u8 {
+        self.page_start().wrapping_add(self.offset())
+    }
+
+    /// The first byte of the page.
+    #[inline(always)]
+    pub fn page_start(&self) -> *mut u8 {
+        self.slot().va()
+    }
+
+    /// Moves the range, after an XDP program did. A range that leaves the buffer is cut.
+    #[inline]
+    pub fn set_range(&mut self, offset: usize, len: usize) {
+        const END: usize = HEADROOM + ROOM;
+        let offset = offset.min(END);
+        // INVARIANT: The sum does not exceed `END`.
+        // CAST: Both are less than a page.
+        self.offset = offset as u32;
+        self.len = len.min(END.wrapping_sub(offset)) as u32;
+    }
+}
+
+impl Drop for CpuBuf<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the slot is ours, and it is not used any more.
+        unsafe { long_way(self.slot) };
+    }
+}
+
+/// Gives a page back by `put_page()`.
+///
+/// # Safety
+///
+/// The caller owns `slot`, in state `Pool`, and gives it up. The pool exists.
+#[cold]
+#[inline(never)]
+unsafe fn long_way(slot: NonNull<Slot>) {
+    // SAFETY: By the safety requirement.
+    let slot = unsafe { slot.as_ref() };
+    let page = slot.page();
+    slot.state.hand_out();
+    // SAFETY: The page's reference was the owner's.
+    unsafe { crate::pages::put(page) };
+}
+
+/// A page that left NAPI's hands with its mapping, to be sent (`XDP_TX`). Dropped, it finds its way
+/// back by `put_page()`, even when the pool is gone by then.
+///
+/// # Invariants
+///
+/// This value owns a reference to `page`, which was in `slot`, state `Out`, when it was made.
+pub struct Detached {
+    pub(crate) slot: NonNull<Slot>,
+    pub(crate) page: NonNull<bindings::page>,
+    pub(crate) dma: u64,
+    pub(crate) offset: u32,
+    pub(crate) len: u32,
+}
+
+// SAFETY: It owns a reference to a page; those may be dropped anywhere. The slot is only compared.
+unsafe impl Send for Detached {}
+// SAFETY: There is nothing to do with a shared reference but to read numbers.
+unsafe impl Sync for Detached {}
+
+impl Detached {
+    /// Where the device reads. Valid as long as the pool exists.
+    #[inline]
+    pub fn dma_addr(&self) -> u64 {
+        self.dma.wrapping_add(u64::from(self.offset))
+    }
+
+    /// How many bytes.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether there is no byte.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the reference is ours.
+        unsafe { crate::pages::put(self.page.as_ptr()) };
+    }
+}
+
+/// A page on its way to the stack, for `rust/net`. Whoever has this owns a reference to the page, and
+/// drops it by `put_page()`.
+#[doc(hidden)]
+pub struct StackPage {
+    /// The page.
+    pub page: NonNull<bindings::page>,
+    /// Its first byte.
+    pub start: *mut u8,
+    /// Where the packet begins, from there.
+    pub offset: usize,
+    /// How long the packet is.
+    pub len: usize,
+}

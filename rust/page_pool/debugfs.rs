@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a person sees in `/sys/kernel/debug/rust_page_pool/`.
+
+use crate::{hook, shared::Shared, stats};
+use kernel::{
+    debugfs::{Dir, File},
+    fmt,
+    prelude::*,
+    str::BStr,
+};
+
+/// The files, as long as they exist.
+#[pin_data]
+pub(crate) struct Files {
+    _dir: Dir,
+    #[pin]
+    _pools: File<()>,
+}
+
+impl Files {
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
+        let dir = Dir::new(c"rust_page_pool");
+        try_pin_init!(Self {
+            _pools <- dir.read_callback_file(c"pools", (), &|_, f| pools(f)),
+            _dir: dir.clone(),
+        })
+    }
+}
+
+/// All pools, with their counters. Reading it audits them.
+fn pools(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut result = Ok(());
+    hook::for_each_pool(|pool| {
+        if result.is_ok() {
+            result = show(pool, f);
+        }
+    });
+    result
+}
+
+fn show(pool: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pool.audit();
+    let (owned, max) = pool.owned();
+    let name = BStr::from_bytes(pool.name.to_bytes());
+    f.write_fmt(fmt!("pool {} {name}\n", pool.id))?;
+    writeln!(f, "  mode {:?}", pool.mode)?;
+    writeln!(
+        f,
+        "  pages {owned} of {max}, outstanding {}",
+        pool.outstanding()
+    )?;
+    for (name, value) in stats::NAMES.iter().zip(pool.snapshot()) {
+        writeln!(f, "  {name} {value}")?;
+    }
+    Ok(())
+}

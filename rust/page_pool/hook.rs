@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where pages come back: the registry of pools, and what the hook calls.
+//!
+//! The hook (`rust/helpers/hook.c`) sits on the kernel functions that every page passes when its
+//! last reference is dropped. It calls [`rpp_page_release`] for pages that carry our prefix.
+//!
+//! # Lifetime
+//!
+//! The hook runs with bottom halves or interrupts off, which makes it an RCU reader. A pool leaves
+//! the registry before a grace period, and its memory goes after. So the hook never touches a pool
+//! that is gone, and a page never has to know whether its pool still exists.
+
+use crate::{
+    platform::{AtomicPtr, Ordering},
+    shared::Shared,
+    slots::Tag,
+};
+use core::ptr::null_mut;
+use kernel::{
+    prelude::*,
+    sync::{rcu, Arc},
+};
+use pp_bindings as bindings;
+
+/// How many pools there can be: one for each RX queue of the machine.
+const MAX_POOLS: usize = 4096;
+
+static POOLS: [AtomicPtr<Shared>; MAX_POOLS] = [const { AtomicPtr::new(null_mut()) }; MAX_POOLS];
+
+/// Marks an entry whose pool is being made.
+const RESERVED: *mut Shared = core::ptr::dangling_mut();
+
+/// A pool in the registry.
+///
+/// # Invariants
+///
+/// The entry of `POOLS` for the pool's id is a pointer to it, from creation to drop.
+pub(crate) struct Registered(Arc<Shared>);
+
+impl Registered {
+    /// Makes a pool with a free id.
+    pub(crate) fn new(make: impl FnOnce(u16) -> Result<Shared>) -> Result<Self> {
+        let (id, entry) = POOLS
+            .iter()
+            .enumerate()
+            .find(|(_, entry)| {
+                entry
+                    .compare_exchange(null_mut(), RESERVED, Ordering::Relaxed, Ordering::Relaxed)
+                    .is_ok()
+            })
+            .ok_or(ENOSPC)?;
+        // CAST: Less than `MAX_POOLS`.
+        let pool = make(id as u16).and_then(|pool| Ok(Arc::new(pool, GFP_KERNEL)?));
+        match pool {
+            Ok(pool) => {
+                let raw: *const Shared = &*pool;
+                // INVARIANT: The entry is ours since it is reserved.
+                entry.store(raw.cast_mut(), Ordering::Release);
+                Ok(Self(pool))
+            }
+            Err(e) => {
+                entry.store(null_mut(), Ordering::Relaxed);
+                Err(e)
+            }
+        }
+    }
+
+    pub(crate) fn arc(&self) -> Arc<Shared> {
+        self.0.clone()
+    }
+}
+
+impl core::ops::Deref for Registered {
+    type Target = Shared;
+
+    #[inline(always)]
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        // SAFETY: The owner of the `PagePool` drops it, so we are the NAPI side. A driver drops it when
+        // the device is stopped; that it does is the driver's part of the bargain with its device.
+        unsafe { self.0.destroy() };
+        if let Some(entry) = POOLS.get(usize::from(self.0.id)) {
+            entry.store(null_mut(), Ordering::Release);
+        }
+        // Whoever found the pool in the registry is done with it after this.
+        // SAFETY: Process context.
+        unsafe { bindings::rpp_synchronize_net() };
+    }
+}
+
+/// Calls `f` for each pool.
+pub(crate) fn for_each_pool(mut f: impl FnMut(&Shared)) {
+    let _guard = rcu::Guard::new();
+    for entry in &POOLS {
+        let pool = entry.load(Ordering::Acquire);
+        if !pool.is_null() && pool != RESERVED {
+            // SAFETY: It was in the registry, and RCU keeps it for as long as the guard.
+            f(unsafe { &*pool });
+        }
+    }
+}
+
+/// Takes back a page that carries the prefix of our tags.
+///
+/// `true`: it is in its pool again. `false`: it is not ours, or not wanted; it has no tag and no
+/// mapping any more, and the caller frees it.
+///
+/// Called by the hook only, with the page's count at 0, and either with bottom halves off on CPU
+/// `cpu`, or with a negative `cpu` in hard interrupt context or with interrupts off.
+#[no_mangle]
+extern "C" fn rpp_page_release(page: *mut bindings::page, cpu: c_int) -> bool {
+    // SAFETY: The hook passes a valid page.
+    let Some(tag) = (unsafe { Tag::of(page) }) else {
+        return false;
+    };
+    let pool = POOLS
+        .get(tag.pool())
+        .map_or(null_mut(), |entry| entry.load(Ordering::Acquire));
+    if !pool.is_null() && pool != RESERVED {
+        // SAFETY: It was in the registry, and we are an RCU reader.
+        let pool = unsafe { &*pool };
+        // SAFETY: By the contract with the hook. A negative number has no CPU.
+        if unsafe { pool.take_back(page, tag.slot(), usize::try_from(cpu).ok()) } {
+            return true;
+        }
+    }
+    // SAFETY: The last reference was dropped, and the caller is the one that dropped it.
+    unsafe { Tag::clear(page) };
+    false
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The limit: how many pages a pool may take from the system.
+//!
+//! A page counts from the moment it is taken until it goes back to the system, wherever it is: in a
+//! cache, in a ring, posted to the device, or in a socket that nobody reads. The NAPI side is the
+//! only one that takes, so checking and counting need not be one step there; pages may leave on any
+//! CPU. Nothing here is on the fast path.
+//!
+//! Compiles in the kernel and on the host.
+
+use crate::platform::{AtomicU32, Ordering};
+
+/// Pages taken, against the limit.
+///
+/// # Invariants
+///
+/// `owned` never exceeds the largest limit that was in force when pages were taken.
+pub struct Limit {
+    max: AtomicU32,
+    owned: AtomicU32,
+}
+
+impl Limit {
+    /// A limit of `max` pages, none of them taken.
+    pub fn new(max: u32) -> Self {
+        Self {
+            max: AtomicU32::new(max),
+            owned: AtomicU32::new(0),
+        }
+    }
+
+    /// How many of `want` pages may be taken now; they are counted. Called by one side only.
+    pub fn take(&self, want: u32) -> u32 {
+        let room = self
+            .max
+            .load(Ordering::Relaxed)
+            .saturating_sub(self.owned.load(Ordering::Relaxed));
+        let granted = if want < room { want } else { room };
+        // INVARIANT: Others only subtract, so there is at least as much room as was seen.
+        self.owned.fetch_add(granted, Ordering::Relaxed);
+        granted
+    }
+
+    /// `count` pages went back to the system. Any context.
+    pub fn give_back(&self, count: u32) {
+        self.owned.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// How many pages the pool has.
+    pub fn owned(&self) -> u32 {
+        self.owned.load(Ordering::Relaxed)
+    }
+
+    /// The limit in force.
+    pub fn max(&self) -> u32 {
+        self.max.load(Ordering::Relaxed)
+    }
+}

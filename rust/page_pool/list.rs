@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The lock-less list for pages that come back where no ring can be used: in hard interrupt context
+//! or with interrupts off, between any two instructions of a ring's producer.
+//!
+//! A Treiber stack of slot indices: anybody pushes, the pool's NAPI takes all at once. Because
+//! nobody pops a single entry, an entry cannot come back under the feet of one who does (no ABA).
+//! Follows `lib/llist.c`.
+//!
+//! Compiles in the kernel and on the host.
+
+use crate::platform::{AtomicU32, Ordering};
+
+/// The end of a chain.
+pub const END: u32 = u32::MAX;
+
+/// A list of slots, by index.
+pub struct List {
+    head: AtomicU32,
+}
+
+impl List {
+    /// Makes an empty list.
+    pub fn new() -> Self {
+        Self {
+            head: AtomicU32::new(END),
+        }
+    }
+
+    /// Puts `index` on the list; `next` is where that slot keeps its link. Any context.
+    pub fn push(&self, index: u32, next: &AtomicU32) {
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            next.store(head, Ordering::Relaxed);
+            match self
+                .head
+                .compare_exchange_weak(head, index, Ordering::Release, Ordering::Relaxed)
+            {
+                Ok(_) => return,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Takes all slots; the result is the first of a chain that ends with [`END`].
+    pub fn take_all(&self) -> u32 {
+        // Looking first keeps the cache line shared while there is nothing, which is nearly always.
+        if self.head.load(Ordering::Relaxed) == END {
+            return END;
+        }
+        self.head.swap(END, Ordering::Acquire)
+    }
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pool as a driver sees it. What is on the path of each packet is here, and is compiled into
+//! the driver.
+
+use crate::{
+    buf::{Brand, CpuBuf, Detached, DeviceBuf, StackPage},
+    context::BhDisabled,
+    hook::Registered,
+    pages::DmaDevice,
+    platform::Array,
+    shared::{NapiSide, Shared},
+    slots::{Slot, MAX_SLOTS},
+    stats::{self, Snapshot},
+    AllocError, HEADROOM, ROOM,
+};
+use core::{marker::PhantomData, mem::forget, ptr::NonNull};
+use kernel::{
+    device::{Bound, Device},
+    prelude::*,
+    sync::Arc,
+};
+
+/// What a pool does with pages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Keeps them mapped and recycles them.
+    Recycle,
+    /// Takes each from the page allocator, maps it, unmaps it and gives it back, as a driver without
+    /// a pool does. For comparison.
+    AllocMap,
+}
+
+/// How to make a pool.
+#[derive(Clone, Copy)]
+pub struct Params {
+    /// The most pages that the pool may have at any time, wherever they are: in the cache, in the
+    /// device's ring, in a socket.
+    pub pages: u32,
+    /// What to do with them.
+    pub mode: Mode,
+}
+
+/// A pool of pages that stay mapped for one device, for one RX queue.
+///
+/// The queue's NAPI owns it; owning it mutably is what proves that the cache has one user. Dropping
+/// it (process context; it waits for RCU) removes all mappings. Pages that are still with the stack
+/// stay there and are freed when they are put.
+///
+/// Follows `struct page_pool` in `include/net/page_pool/types.h`, and the talk that asked for more
+/// (J. Brouer, "XDP and page_pool", NetDevConf 2.1, 2017).
+pub struct PagePool<'dev> {
+    shared: Registered,
+    _dev: PhantomData<&'dev Device<Bound>>,
+}
+
+impl PagePool<'static> {
+    /// Makes a pool whose pages are not mapped, for a device that does no DMA. Process context; errors
+    /// as for [`new`](Self::new).
+    pub fn unmapped(name: &CStr, params: Params) -> Result<Self> {
+        Self::with(DmaDevice::none(), name, params)
+    }
+}
+
+impl<'dev> PagePool<'dev> {
+    /// Makes a pool for `dev`. Process context.
+    ///
+    /// Fails with `EINVAL` for a pool without pages or with too many, with `ENOMEM`, and with `ENOSPC`
+    /// when there are too many pools.
+    pub fn new(dev: &'dev Device<Bound>, name: &CStr, params: Params) -> Result<Self> {
+        Self::with(DmaDevice::new(dev), name, params)
+    }
+
+    fn with(dev: DmaDevice, name: &CStr, params: Params) -> Result<Self> {
+        if params.pages == 0 || params.pages as usize > MAX_SLOTS {
+            return Err(EINVAL);
+        }
+        let shared = Registered::new(|id| Shared::new(dev, name, params.pages, params.mode, id))?;
+        Ok(Self {
+            shared,
+            _dev: PhantomData,
+        })
+    }
+
+    /// A handle to the statistics, which may be read anywhere and outlives the pool.
+    pub fn stats(&self) -> Stats {
+        Stats(self.shared.arc())
+    }
+
+    /// Makes the storage for `entries` buffers that are with the device. Process context.
+    pub fn posted(&self, entries: usize) -> Result<Posted> {
+        let mut slots = Array::with_capacity(entries, GFP_KERNEL)?;
+        for _ in 0..entries {
+            slots.push(None, GFP_KERNEL)?;
+        }
+        Ok(Posted {
+            slots,
+            pool: self.shared.arc(),
+        })
+    }
+
+    /// Opens the pool's NAPI side for the time of `f`.
+    ///
+    /// `f` has to work for every lifetime `'id`, so it cannot know which one it gets: a buffer of this
+    /// pool fits no other pool, and cannot leave `f`.
+    #[inline(always)]
+    pub fn enter<R>(
+        &mut self,
+        bh: &BhDisabled<'_>,
+        f: impl for<'id> FnOnce(NapiPool<'id, '_>) -> R,
+    ) -> R {
+        f(NapiPool {
+            shared: &self.shared,
+            bh: *bh,
+            _brand: PhantomData,
+        })
+    }
+}
+
+/// Statistics of a pool, for `ethtool -S` and the like. Any context.
+#[derive(Clone)]
+pub struct Stats(Arc<Shared>);
+
+impl Stats {
+    /// The counters' names: upstream's, then ours.
+    pub const NAMES: &'static [&'static str] = &stats::NAMES;
+
+    /// The counters' values, in the order of the names.
+    pub fn snapshot(&self) -> Snapshot {
+        self.0.snapshot()
+    }
+}
+
+/// The NAPI side of a pool, open.
+///
+/// # Invariants
+///
+/// While this exists it is the only one for its pool, and bottom halves are off.
+pub struct NapiPool<'id, 'a> {
+    shared: &'a Shared,
+    bh: BhDisabled<'a>,
+    _brand: Brand<'id>,
+}
+
+impl<'id> NapiPool<'id, '_> {
+    #[inline(always)]
+    fn napi(&mut self) -> &mut NapiSide {
+        // SAFETY: By the type invariant there is no other user, and the result borrows `self`.
+        unsafe { &mut *self.shared.napi.get() }
+    }
+
+    /// Takes a page, ready for the device.
+    ///
+    /// From the cache it costs no call, no atomic operation, no lock, and does not touch `struct page`.
+    #[inline(always)]
+    pub fn alloc(&mut self) -> Result<DeviceBuf<'id>, AllocError> {
+        let slot = match self.napi().cache.pop() {
+            Some(slot) => {
+                self.shared.stats.alloc_fast.inc();
+                slot
+            }
+            // SAFETY: We are the NAPI side, by the type invariant.
+            None => unsafe { self.shared.refill(self.bh.cpu()) }?,
+        };
+        // SAFETY: What comes out of the cache, or of a refill, is in state `Pool` and now ours.
+        let buf = unsafe { DeviceBuf::new(slot) };
+        if self.napi().need_sync {
+            self.shared.dev.sync_for_device(buf.dma_addr(), ROOM);
+        }
+        Ok(buf)
+    }
+
+    /// Takes over a buffer from the device, which has written `len` bytes; a length that is larger than
+    /// the buffer is cut.
+    #[inline(always)]
+    pub fn sync_for_cpu(&mut self, buf: DeviceBuf<'id>, len: usize) -> CpuBuf<'id> {
+        if self.napi().need_sync {
+            self.shared.dev.sync_for_cpu(buf.dma_addr(), len.min(ROOM));
+        }
+        // SAFETY: The slot was the other buffer's.
+        unsafe { CpuBuf::new(buf.into_slot(), len) }
+    }
+
+    /// Gives a page back, directly into the cache.
+    #[inline(always)]
+    pub fn recycle(&mut self, buf: CpuBuf<'id>) {
+        self.put(buf.into_slot());
+    }
+
+    /// Gives back a page that the device has not used.
+    #[inline(always)]
+    pub fn recycle_unused(&mut self, buf: DeviceBuf<'id>) {
+        self.put(buf.into_slot());
+    }
+
+    #[inline(always)]
+    fn put(&mut self, slot: NonNull<Slot>) {
+        match self.napi().cache.push(slot) {
+            Ok(()) => self.shared.stats.recycle_cached.inc(),
+            // SAFETY: We are the NAPI side, by the type invariant, and the slot was the buffer's.
+            Err(slot) => unsafe { self.shared.spill(slot, self.bh.cpu()) },
+        }
+    }
+
+    /// Lets a page go to the stack; for `rust/net`. It comes back when its last reference is dropped.
+    #[doc(hidden)]
+    #[inline]
+    pub fn into_stack(&mut self, buf: CpuBuf<'id>) -> StackPage {
+        let (offset, len, start) = (buf.offset(), buf.len(), buf.page_start());
+        let slot = buf.into_slot();
+        // SAFETY: The slot was the buffer's, so it is valid.
+        let page = unsafe { slot.as_ref() }.page();
+        if self.shared.mode == Mode::Recycle {
+            // SAFETY: As above.
+            unsafe { slot.as_ref() }.state.hand_out();
+        } else {
+            // SAFETY: We are the NAPI side, and the slot was the buffer's.
+            unsafe { self.shared.release_to_stack(slot) };
+        }
+        StackPage {
+            // SAFETY: A slot that is not free has a page.
+            page: unsafe { NonNull::new_unchecked(page) },
+            start,
+            offset,
+            len,
+        }
+    }
+
+    /// Lets a page go, mapped, to be sent by this device. Its bytes are the device's from here on.
+    #[inline]
+    pub fn detach(&mut self, buf: CpuBuf<'id>) -> Detached {
+        let (offset, len) = (buf.offset(), buf.len());
+        let slot = buf.into_slot();
+        // SAFETY: The slot was the buffer's, so it is valid.
+        let this = unsafe { slot.as_ref() };
+        // SAFETY: A slot that is not free has a page.
+        let page = unsafe { NonNull::new_unchecked(this.page()) };
+        let dma = this.dma();
+        if self.napi().need_sync {
+            // An address inside the page, it cannot wrap.
+            let addr = dma.wrapping_add(offset as u64);
+            self.shared.dev.sync_for_device(addr, len);
+        }
+        this.state.hand_out();
+        // INVARIANT: The page's reference was the buffer's.
+        Detached {
+            slot,
+            page,
+            dma,
+            // CAST: Both are less than a page.
+            offset: offset as u32,
+            len: len as u32,
+        }
+    }
+
+    /// Takes a sent page back without the detour, if it is of this pool.
+    #[inline]
+    pub fn attach(&mut self, detached: Detached) -> Result<CpuBuf<'id>, Detached> {
+        // The pool that it was detached from may be gone, and another one in its place.
+        let Some(slot) = self.shared.slot_at(detached.slot.as_ptr()) else {
+            return Err(detached);
+        };
+        if slot.page() != detached.page.as_ptr() || !slot.state.take_back() {
+            return Err(detached);
+        }
+        // SAFETY: `take_back()` made the slot ours, with the reference of `detached`, which ends here.
+        let buf = unsafe { CpuBuf::new(detached.slot, ROOM) };
+        forget(detached);
+        Ok(buf)
+    }
+
+    /// Notes that `buf` is with the device, at `index` of its ring. What was there before is dropped,
+    /// and so is `buf` if there is no such index, or if `ring` is of another pool.
+    #[inline(always)]
+    pub fn post(&mut self, ring: &mut Posted, index: usize, buf: DeviceBuf<'id>) {
+        if !core::ptr::eq(&*ring.pool, self.shared) {
+            return;
+        }
+        if let Some(entry) = ring.slots.get_mut(index) {
+            if let Some(old) = entry.replace(buf.into_slot()) {
+                // SAFETY: The entry owned the slot.
+                drop(unsafe { DeviceBuf::new(old) });
+            }
+        }
+    }
+
+    /// Takes the buffer at `index` of the ring, if there is one, when the device is done with it.
+    #[inline(always)]
+    pub fn take(&mut self, ring: &mut Posted, index: usize) -> Option<DeviceBuf<'id>> {
+        if !core::ptr::eq(&*ring.pool, self.shared) {
+            return None;
+        }
+        let slot = ring.slots.get_mut(index)?.take()?;
+        // SAFETY: The entry owned the slot, and it is of this pool.
+        Some(unsafe { DeviceBuf::new(slot) })
+    }
+}
+
+/// The buffers that are with the device between two polls.
+///
+/// Dropping it is for when the device is stopped: its pages go back to the system when the pool does.
+///
+/// # Invariants
+///
+/// A slot in here is in state `Pool` and of `pool`, and is owned by its entry.
+pub struct Posted {
+    slots: Array<Option<NonNull<Slot>>>,
+    pool: Arc<Shared>,
+}
+
+// SAFETY: It owns its slots, which may be used from any thread.
+unsafe impl Send for Posted {}
+
+impl Posted {
+    /// How many buffers fit.
+    #[inline]
+    pub fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+}
+
+// What a buffer needs around its packet.
+const _: () = assert!(HEADROOM + ROOM < kernel::page::PAGE_SIZE);

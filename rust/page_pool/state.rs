@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who a page belongs to: the state machine of one slot.
+//!
+//! ```text
+//!            map                hand_out
+//!   Free ----------> Pool --------------------> Out
+//!    ^                | ^ \                     /|
+//!    |    unmapped    | |  `---- take_back ----' | claim (dying pool, escaped page)
+//!    +--- Unmapping <-+ +                        |
+//!             ^--------------------------------- +
+//! ```
+//!
+//! A slot in state `Pool` has one owner at a time: the NAPI cache, a ring, the lock-less list, or a
+//! buffer in the driver's hands. Only that owner moves it on, so plain stores do. A slot in state
+//! `Out` belongs to whoever drops the page's last reference; while the pool lives that is one CPU,
+//! so [`take_back`](SlotState::take_back) is a load and a store too. Only when the pool is being
+//! destroyed do two sides want the same slot: then both use [`claim`](SlotState::claim), one wins,
+//! and the winner removes the mapping.
+//!
+//! Compiles in the kernel and on the host.
+
+use crate::platform::{AtomicU32, Ordering};
+
+const FREE: u32 = 0;
+const POOL: u32 = 1;
+const OUT: u32 = 2;
+const UNMAPPING: u32 = 3;
+
+/// The state of one slot.
+pub struct SlotState(AtomicU32);
+
+impl SlotState {
+    /// A slot without a page.
+    pub fn new() -> Self {
+        Self(AtomicU32::new(FREE))
+    }
+
+    /// `Free -> Pool`: a page was mapped and put into the slot. Only the pool's NAPI does this.
+    #[inline]
+    pub fn fill(&self) {
+        self.0.store(POOL, Ordering::Release);
+    }
+
+    /// `Pool -> Out`: the owner gives the page away. The last `put_page()` brings it back.
+    #[inline]
+    pub fn hand_out(&self) {
+        // What the owner did to the page happens before the last put: whoever drops a reference
+        // before the last one does so with release semantics, and the hook runs after the last.
+        self.0.store(OUT, Ordering::Relaxed);
+    }
+
+    /// `Out -> Pool`, by the one that dropped the last reference. `false`: the slot was not out, so
+    /// somebody dropped a reference that was not theirs.
+    ///
+    /// Only while the pool cannot be dying; see [`claim`](Self::claim) for then.
+    #[inline]
+    pub fn take_back(&self) -> bool {
+        if self.0.load(Ordering::Relaxed) != OUT {
+            return false;
+        }
+        // The ring that takes the slot next publishes it.
+        self.0.store(POOL, Ordering::Relaxed);
+        true
+    }
+
+    /// `Out -> Unmapping`, by one of the sides that race for it. The winner gets `true`, removes the
+    /// mapping and calls [`unmapped`](Self::unmapped).
+    #[inline]
+    pub fn claim(&self) -> bool {
+        self.0
+            .compare_exchange(OUT, UNMAPPING, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// `Pool -> Unmapping`, by the owner: the page leaves the pool for good.
+    #[inline]
+    pub fn retire(&self) {
+        self.0.store(UNMAPPING, Ordering::Relaxed);
+    }
+
+    /// `Unmapping -> Free`: the mapping is gone, the slot may be filled again.
+    #[inline]
+    pub fn unmapped(&self) {
+        self.0.store(FREE, Ordering::Release);
+    }
+
+    /// Whether somebody is just removing the mapping. The loser of a [`claim`](Self::claim) waits
+    /// for that, so that no page is free while its device can still write to it.
+    #[inline]
+    pub fn is_unmapping(&self) -> bool {
+        self.0.load(Ordering::Acquire) == UNMAPPING
+    }
+
+    /// Whether the slot has no page.
+    #[inline]
+    pub fn is_free(&self) -> bool {
+        self.0.load(Ordering::Acquire) == FREE
+    }
+
+    /// Whether the pool or the driver has the page.
+    #[inline]
+    pub fn is_pool(&self) -> bool {
+        self.0.load(Ordering::Acquire) == POOL
+    }
+
+    /// Whether the page is with the stack.
+    #[inline]
+    pub fn is_out(&self) -> bool {
+        self.0.load(Ordering::Acquire) == OUT
+    }
+}
+
+impl Default for SlotState {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A bounded FIFO of pointers between one producer and one consumer.
+//!
+//! This is the algorithm of `include/linux/ptr_ring.h`, without its locks:
+//!
+//! - An entry that is null is empty. The producer looks at the one entry that it would fill next, the
+//!   consumer at the one that it would take next. Neither ever reads the other's index, so the cache
+//!   lines of the indices stay where they are, and only those of the entries travel.
+//! - The consumer does not null an entry when it takes it, but a batch of them together. When the
+//!   ring is nearly full, the producer would otherwise fight for the very cache line in which the
+//!   consumer nulls entry after entry.
+//! - A batch is nulled from its last entry to its first. The producer waits for the first, so it
+//!   reads that line once it can fill the whole batch, and not while the consumer still writes it.
+//!
+//! # Memory ordering
+//!
+//! *Producer to consumer.* The `Release` store of a pointer in [`PtrRing::produce`] pairs with the
+//! `Acquire` load that takes it in [`PtrRing::consume`]: what was written before the pointer went in
+//! is visible after it came out.
+//!
+//! *Consumer to producer.* Why may the producer fill an entry that it finds null? The values of one
+//! entry follow each other in one order that all CPUs agree on: null, pointer, null, pointer. The
+//! producer wrote the last pointer itself, so it cannot see a null older than that, and the null that
+//! follows it is stored only after the consumer has loaded the pointer. So no pointer is overwritten
+//! before it was taken, and none is taken twice; for this the order of a single location is enough,
+//! and `ptr_ring.h` uses plain accesses here.
+//!
+//! The `Release` store of the null and the `Acquire` load in the producer add two things, at no cost
+//! on x86 and little elsewhere. They forbid compiler and CPU to undo the reverse order of a batch.
+//! And room in the ring tells the producer something: all that the consumer did before it nulled the
+//! entry, with this pointer's predecessors for one, has happened.
+//!
+//! *Indices* are private to their side. They are atomics, accessed `Relaxed`, for two reasons:
+//! [`PtrRing::is_empty`] reads the consumer's from anywhere, and each side is handed from one
+//! context to the next (from one softirq to the next on the same CPU, say), which is ordered by
+//! whatever makes sure that there is only one of them at a time.
+
+use super::platform::{array_from_fn, AllocError, Array, AtomicPtr, AtomicUsize, Ordering};
+use core::{
+    mem::{size_of, MaybeUninit},
+    ptr::{null_mut, NonNull},
+};
+
+/// What the alignments below stand for.
+const CACHE_LINE: usize = 64;
+
+/// How many entries a large ring nulls at once: two cache lines of them.
+const MAX_BATCH: usize = 2 * CACHE_LINE / size_of::<*mut ()>();
+
+/// Written by the producer only.
+#[repr(align(64))]
+struct Producer {
+    /// The entry to fill next.
+    index: AtomicUsize,
+}
+
+/// Written by the consumer only.
+#[repr(align(64))]
+struct Consumer {
+    /// The entry to take next.
+    head: AtomicUsize,
+    /// The oldest entry that was taken but not nulled yet; `head` if there is none.
+    tail: AtomicUsize,
+    /// When `head` gets here, all entries from `tail` on are nulled. Spares the fast path the
+    /// comparisons with both the batch and the end of the ring.
+    limit: AtomicUsize,
+}
+
+/// Only read, by both sides.
+#[repr(align(64))]
+struct Shared<T> {
+    entries: Array<AtomicPtr<T>>,
+    /// The number of entries to null at once.
+    batch: usize,
+}
+
+/// A bounded FIFO of pointers between one producer and one consumer.
+///
+/// The ring does not own what its pointers point to: who drops a ring that is not empty has to
+/// [`drain`](Self::drain) it, or forgets those pointers.
+///
+/// # Invariants
+///
+/// `shared.entries` is not empty and keeps its length. `producer.index` and `consumer.head` are always
+/// smaller than that length. Unless a consumer is at work,
+/// `consumer.tail <= consumer.head < consumer.limit <= shared.entries.len()`.
+#[repr(C)]
+pub struct PtrRing<T> {
+    producer: Producer,
+    consumer: Consumer,
+    shared: Shared<T>,
+}
+
+// Producer, consumer and shared state must not meet in a cache line. Loom's atomics are large.
+#[cfg(not(loom))]
+const _: () = {
+    use core::mem::{align_of, offset_of};
+
+    assert!(align_of::<PtrRing<()>>() == CACHE_LINE);
+    assert!(offset_of!(PtrRing<()>, producer) == 0);
+    assert!(offset_of!(PtrRing<()>, consumer) == CACHE_LINE);
+    assert!(offset_of!(PtrRing<()>, shared) == 2 * CACHE_LINE);
+    assert!(size_of::<PtrRing<()>>() == 3 * CACHE_LINE);
+};
+
+impl<T> PtrRing<T> {
+    /// Makes an empty ring for `capacity` pointers.
+    ///
+    /// Fails if there is no memory for it, or if `capacity` is 0. May sleep.
+    pub fn new(capacity: usize) -> Result<Self, AllocError> {
+        if capacity == 0 {
+            return Err(AllocError);
+        }
+
+        // As in `__ptr_ring_set_size()`: in a small ring a batch would keep the producer waiting.
+        let batch = if MAX_BATCH > capacity / 2 {
+            1
+        } else {
+            MAX_BATCH
+        };
+
+        // INVARIANT: `capacity` and `batch` are not 0, and `batch` is not larger than `capacity`.
+        Ok(Self {
+            producer: Producer {
+                index: AtomicUsize::new(0),
+            },
+            consumer: Consumer {
+                head: AtomicUsize::new(0),
+                tail: AtomicUsize::new(0),
+                limit: AtomicUsize::new(batch),
+            },
+            shared: Shared {
+                entries: array_from_fn(capacity, || AtomicPtr::new(null_mut()))?,
+                batch,
+            },
+        })
+    }
+
+    /// Returns how many pointers fit.
+    #[inline]
+    pub fn capacity(&self) -> usize {
+        self.shared.entries.len()
+    }
+
+    /// Puts `ptr` in, or hands it back if the ring is full.
+    ///
+    /// A ring may be full with fewer pointers in it than its capacity: entries that were taken become
+    /// free in batches.
+    ///
+    /// # Safety
+    ///
+    /// There must be only one producer at a time: a call must have returned, and its caller must have
+    /// synchronized with the next caller, before that one calls.
+    #[inline]
+    pub unsafe fn produce(&self, ptr: NonNull<T>) -> Result<(), NonNull<T>> {
+        let entries = self.shared.entries.as_slice();
+        let index = self.producer.index.load(Ordering::Relaxed);
+        // SAFETY: By the type invariants `index` is in bounds.
+        let entry = unsafe { entries.get_unchecked(index) };
+
+        if !entry.load(Ordering::Acquire).is_null() {
+            return Err(ptr);
+        }
+        entry.store(ptr.as_ptr(), Ordering::Release);
+
+        let mut next = index.wrapping_add(1);
+        if next >= entries.len() {
+            next = 0;
+        }
+        // INVARIANT: `next` is smaller than the length.
+        self.producer.index.store(next, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes the oldest pointer, if there is one.
+    ///
+    /// # Safety
+    ///
+    /// There must be only one consumer at a time: a call must have returned, and its caller must have
+    /// synchronized with the next caller, before that one calls. This covers all of the methods that
+    /// take pointers out.
+    #[inline]
+    pub unsafe fn consume(&self) -> Option<NonNull<T>> {
+        let entries = self.shared.entries.as_slice();
+        let head = self.consumer.head.load(Ordering::Relaxed);
+        // SAFETY: By the type invariants `head` is in bounds.
+        let ptr = unsafe { entries.get_unchecked(head) }.load(Ordering::Acquire);
+        let ptr = NonNull::new(ptr)?;
+
+        let mut next = head.wrapping_add(1);
+        if next >= self.consumer.limit.load(Ordering::Relaxed) {
+            // SAFETY: By the type invariants `next` is the limit now, all entries before it were
+            // taken, and by this function's safety requirement no other consumer interferes.
+            next = unsafe { self.null_batch() };
+        }
+        // INVARIANT: `next` is below the limit, or what `null_batch()` returned.
+        self.consumer.head.store(next, Ordering::Relaxed);
+        Some(ptr)
+    }
+
+    /// Takes the oldest pointers, as many as there are and `array` has room for, and returns how many
+    /// of its elements were written, from the first.
+    ///
+    /// # Safety
+    ///
+    /// As for [`consume`](Self::consume).
+    #[inline]
+    pub unsafe fn consume_batched(&self, array: &mut [MaybeUninit<NonNull<T>>]) -> usize {
+        let entries = self.shared.entries.as_slice();
+        let mut head = self.consumer.head.load(Ordering::Relaxed);
+        let mut limit = self.consumer.limit.load(Ordering::Relaxed);
+        let mut taken = 0;
+
+        for element in array {
+            // SAFETY: By the type invariants the first `head` is in bounds. So are the others: they
+            // are below the limit, or what `null_batch()` returned.
+            let ptr = unsafe { entries.get_unchecked(head) }.load(Ordering::Acquire);
+            let Some(ptr) = NonNull::new(ptr) else {
+                break;
+            };
+            element.write(ptr);
+            taken = usize::wrapping_add(taken, 1);
+
+            head = head.wrapping_add(1);
+            if head >= limit {
+                // SAFETY: As in `consume()`.
+                head = unsafe { self.null_batch() };
+                limit = self.consumer.limit.load(Ordering::Relaxed);
+            }
+        }
+
+        // Storing it only now misleads nobody but `is_empty()` on another CPU, for which see there.
+        // INVARIANT: `head` is below the limit, see above.
+        self.consumer.head.store(head, Ordering::Relaxed);
+        taken
+    }
+
+    /// Nulls the entries from the tail to before the limit, the last first, and returns the next head,
+    /// which is in bounds and below the new limit.
+    ///
+    /// Not inlined: it runs once a batch, and without it the rest is small enough to be compiled into
+    /// each caller.
+    ///
+    /// # Safety
+    ///
+    /// All entries from the tail to before the limit must have been taken, the caller must make the
+    /// returned index the head, and there must be only one consumer at a time.
+    #[inline(never)]
+    unsafe fn null_batch(&self) -> usize {
+        let entries = self.shared.entries.as_slice();
+        let tail = self.consumer.tail.load(Ordering::Relaxed);
+        let limit = self.consumer.limit.load(Ordering::Relaxed);
+
+        // SAFETY: By the type invariants `tail` is below `limit` and `limit` at most the length.
+        for entry in unsafe { entries.get_unchecked(tail..limit) }.iter().rev() {
+            entry.store(null_mut(), Ordering::Release);
+        }
+
+        let head = if limit >= entries.len() { 0 } else { limit };
+        // A batch also ends with the ring, so that it never consists of two pieces.
+        // Cannot wrap: `head` is an index into memory, and the batch is small.
+        let limit = entries.len().min(head.wrapping_add(self.shared.batch));
+
+        // INVARIANT: `head` is smaller than the length, so it is below the new `limit`.
+        self.consumer.tail.store(head, Ordering::Relaxed);
+        self.consumer.limit.store(limit, Ordering::Relaxed);
+        head
+    }
+
+    /// Returns whether there is nothing to take.
+    ///
+    /// The consumer may rely on `false`. For anyone else, and for `true`, the answer may be out of
+    /// date when it arrives, and while a `consume` runs on another CPU it may be `true` although
+    /// pointers are left.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        let head = self.consumer.head.load(Ordering::Relaxed);
+        // SAFETY: By the type invariants `head` is in bounds.
+        let entry = unsafe { self.shared.entries.as_slice().get_unchecked(head) };
+
+        entry.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Takes all pointers and hands each to `f`.
+    pub fn drain(&mut self, mut f: impl FnMut(NonNull<T>)) {
+        // SAFETY: `&mut self` excludes any other consumer, and says that the last one has synchronized
+        // with us.
+        while let Some(ptr) = unsafe { self.consume() } {
+            f(ptr);
+        }
+    }
+}

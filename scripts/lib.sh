@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034 # variables that others use
+#
+# Shared by the scripts beside this file: where things are kept, messages,
+# and steps with progress. Source it; it sets no option and runs nothing long.
+
+RPP_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+RPP_CACHE=${RPP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rust-page-pool}
+RPP_LOG=$RPP_CACHE/log
+
+# The kernel series whose Rust abstractions the modules are written against, and
+# the Debian package version that they were tried with.
+SUPPORTED=7.3
+TRIED='7.3.4-1~bpo13+1'
+
+# Debian 13 has the compilers that Debian builds its 7.3 kernels with. What is
+# needed to build a kernel and its modules:
+BUILD_PACKAGES='rustc rust-src bindgen rustfmt rust-clippy gcc gcc-14 make flex bison
+	libelf-dev libssl-dev bc libdw-dev kmod cpio xz-utils perl python3 rsync pahole
+	clang-19 lld-19 llvm-19'
+# And in the build root also what tests run and what the VM's programs come from.
+ROOT_PACKAGES="$BUILD_PACKAGES cargo shellcheck libc6-dev mount iproute2 ethtool
+	bpftool procps iputils-ping socat tcpdump bsdextrautils busybox-static"
+
+say() { printf '%s\n' "$*" >&2; }
+warn() { printf 'warning: %s\n' "$*" >&2; }
+die() {
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
+
+duration() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
+
+# Prints how far a step should be. Runs beside the step, which stays in the
+# foreground so that ^C reaches it; ends when the script is gone.
+ticker() {
+	local text=$1 expect=$2 start=$SECONDS spent left
+
+	while kill -0 $$ 2>/dev/null; do
+		spent=$((SECONDS - start))
+		left=$((expect - spent))
+		if ((left > 0)); then
+			left="about $(duration "$left") left"
+		else
+			left="longer than the usual $(duration "$expect")"
+		fi
+		if [[ -t 2 ]]; then
+			printf '\r  %s: %s, %s \e[K' "$text" "$(duration "$spent")" "$left" >&2
+		elif ((spent % 30 == 0)); then
+			((spent)) || left="about $(duration "$expect")"
+			printf '  %s: %s, %s\n' "$text" "$(duration "$spent")" "$left" >&2
+		fi
+		sleep 1
+	done
+}
+
+# step NAME SECONDS TEXT COMMAND...: runs COMMAND with its output in a log of
+# its own. The estimate is the time of the last success here, else SECONDS.
+step() {
+	local name=$1 expect=$2 text=$3 log=$RPP_LOG/$1.log tick status start=$SECONDS
+	shift 3
+
+	mkdir -p "$RPP_LOG"
+	[[ -s $RPP_LOG/$name.time ]] && expect=$(<"$RPP_LOG/$name.time")
+	ticker "$text" "$expect" 9>&- >/dev/null &
+	tick=$!
+	# Not "cmd || status=": that would switch off -e inside a function.
+	set +e
+	(set -e && "$@") </dev/null >"$log" 2>&1
+	status=$?
+	set -e
+	kill "$tick" 2>/dev/null
+	wait "$tick" 2>/dev/null || true
+	[[ -t 2 ]] && printf '\r\e[K' >&2
+	if ((status)); then
+		say "  $text: failed after $(duration $((SECONDS - start))); the end of its log:"
+		tail -n 12 "$log" | sed 's/^/    /' >&2
+		say "  full log: $log"
+		return "$status"
+	fi
+	echo $((SECONDS - start)) >"$RPP_LOG/$name.time"
+	say "  $text: done in $(duration $((SECONDS - start)))"
+}
+
+# need_space MEGABYTES: the cache's file system has room for that much more.
+need_space() {
+	local have
+	mkdir -p "$RPP_CACHE" 2>/dev/null
+	[[ -w $RPP_CACHE ]] ||
+		die "no permission to write to $RPP_CACHE; set RPP_CACHE=DIR to a directory of yours"
+	have=$(df -Pm "$RPP_CACHE" | awk 'NR == 2 { print $4 }')
+	((have >= $1)) ||
+		die "too little disk: $1 MB are needed in $RPP_CACHE, $have MB are free; make room or set RPP_CACHE=DIR"
+}
+
+# key TEXT...: a short name for a combination of inputs.
+key() { printf '%s\n' "$@" | sha256sum | cut -c1-12; }
+
+RPP_ROOT=${RPP_ROOT:-$RPP_CACHE/root-$(key trixie "$ROOT_PACKAGES")}
+
+# One process at a time prepares a cache; the scripts it calls share its lock.
+lock_cache() {
+	[[ ${RPP_LOCKED-} ]] && return
+	mkdir -p "$RPP_CACHE" 2>/dev/null || die "no permission to write to $RPP_CACHE; set RPP_CACHE=DIR"
+	exec 9>"$RPP_CACHE/.lock"
+	flock -n 9 || { say "  waiting for another make that uses $RPP_CACHE"; flock 9; }
+	export RPP_LOCKED=1
+}
+
+unlock_cache() {
+	exec 9>&-
+	unset RPP_LOCKED
+}
+
+# in_root COMMAND...: inside the Debian 13 build root, the same paths in and out,
+# without this machine's settings (rustup, cargo, MAKEFLAGS) and toolchains.
+in_root() {
+	bwrap --ro-bind "$RPP_ROOT" / --dev /dev --proc /proc --perms 1777 --tmpfs /tmp \
+		--bind "$RPP_CACHE" "$RPP_CACHE" --bind "$RPP_TOP" "$RPP_TOP" \
+		--clearenv --setenv PATH /usr/sbin:/usr/bin --setenv LC_ALL C.UTF-8 \
+		--setenv HOME /tmp --setenv CARGO_HOME "$RPP_CACHE/cargo" \
+		--chdir "$PWD" "$@"
+}
+
+# as_root COMMAND...: for the few steps that install or own files.
+as_root() {
+	if ((EUID == 0)); then
+		"$@"
+	elif command -v sudo >/dev/null && { [[ -t 0 ]] || sudo -n true 2>/dev/null; }; then
+		sudo "$@"
+	else
+		die "no permission: run this as root (or install sudo for $USER), once: $*"
+	fi
+}

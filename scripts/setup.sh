@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the machine needs: a few host packages, an apt state of our own that also
+# knows Debian 13 and its backports, and a Debian 13 root with the compilers.
+# The machine's own sources and kernels stay as they are. Idempotent.
+
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+APT=$RPP_CACHE/apt
+NO_NETWORK="no network, or the package mirror is down: check that 'apt-get update' works, then run this again"
+
+# install_packages PACKAGE...: on the host.
+install_packages() {
+	as_root true
+	# The lists may be missing (a fresh machine) or old.
+	step host-packages 60 "installing $*" as_root sh -c '
+		export DEBIAN_FRONTEND=noninteractive
+		apt-get install -y --no-install-recommends "$@" ||
+		{ apt-get update && apt-get install -y --no-install-recommends "$@"; }' sh "$@" ||
+		die "cannot install $*: see the log above; or install them by hand, then run this again"
+}
+
+host_packages() {
+	local pair missing=()
+	for pair in qemu-system-x86_64:qemu-system-x86 bwrap:bubblewrap \
+		mmdebstrap:mmdebstrap xz:xz-utils; do
+		command -v "${pair%:*}" >/dev/null || missing+=("${pair#*:}")
+	done
+	((${#missing[@]} == 0)) && return
+	command -v apt-get >/dev/null ||
+		die "this is not a Debian system: install ${missing[*]} by hand, and pass KDIR= or KSRC="
+	install_packages "${missing[@]}"
+}
+
+# The first Debian mirror that the machine's own apt is set up with.
+find_mirror() {
+	local mirror
+	mirror=$(sed -n 's/^URIs:[[:space:]]*\([^[:space:]]*\).*/\1/p' /etc/apt/sources.list.d/debian.sources \
+		2>/dev/null | head -n 1)
+	[[ $mirror ]] || mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
+		sed -n 's/^deb[[:space:]]\+\(\[[^]]*\][[:space:]]\+\)\?\([^[:space:]]\+\)[[:space:]]\+\(bookworm\|trixie\|stable\)[[:space:]].*/\2/p' |
+		head -n 1)
+	[[ $mirror ]] || mirror=$(cat /etc/apt/sources.list.d/*.sources 2>/dev/null |
+		sed -n 's,^URIs:[[:space:]]*\([^[:space:]]*/debian/\?\)\([[:space:]].*\)\?$,\1,p' | head -n 1)
+	[[ $mirror ]] || die "no Debian mirror in /etc/apt: add one there"
+	printf '%s\n' "$mirror"
+}
+
+private_apt() {
+	local keyring mirror
+	mirror=$(find_mirror)
+	for keyring in /usr/share/keyrings/debian-archive-keyring.{gpg,pgp}; do
+		[[ -e $keyring ]] && break
+	done
+	mkdir -p "$APT"/{lists/partial,cache/archives/partial,parts}
+	: >"$APT/status"
+	cat >"$APT/parts/debian.sources" <<-END
+		Types: deb
+		URIs: $mirror
+		Suites: trixie trixie-backports
+		Components: main
+		Architectures: amd64
+		Signed-By: $keyring
+	END
+	cat >"$APT/opts" <<-END
+		Dir::Etc::sourcelist "/dev/null";
+		Dir::Etc::sourceparts "$APT/parts";
+		Dir::State::Lists "$APT/lists";
+		Dir::State::status "$APT/status";
+		Dir::Cache "$APT/cache";
+		APT::Architecture "amd64";
+		APT::Sandbox::User "root";
+		APT::Update::Error-Mode "any";
+		Acquire::Retries "3";
+		Acquire::Languages "none";
+	END
+	step apt-update 10 "reading the package lists of Debian 13" \
+		env APT_CONFIG="$APT/opts" apt-get update || die "$NO_NETWORK"
+}
+
+build_root() {
+	local part=$RPP_ROOT.part proxy=$APT/proxy
+
+	need_space 3500
+	as_root rm -rf --one-file-system "$part"
+	apt-config dump | grep -E '^Acquire::(http|https)::Proxy' >"$proxy" || true
+	# shellcheck disable=SC2086 # the packages are words
+	step build-root 150 "Debian 13 with its compilers, beside the machine's own" \
+		as_root mmdebstrap --mode=root --variant=apt --aptopt="$proxy" --aptopt='APT::Sandbox::User "root"' \
+		--aptopt='Acquire::Retries "3"' --include="$(echo $ROOT_PACKAGES | tr ' ' ,)" \
+		trixie "$part" "$APT/parts/debian.sources" ||
+		die "cannot make the build root; if the log above names the network: $NO_NETWORK"
+	# Readable and removable by the user who owns the cache.
+	((EUID == 0)) || as_root chown -R "$(id -u):$(id -g)" "$part"
+	# shellcheck disable=SC2016 # dpkg-query's own variables
+	in_root_at "$part" dpkg-query -W -f '${Package} ${Version}\n' rustc bindgen gcc-14 clang-19 \
+		>"$part/compilers"
+	mv "$part" "$RPP_ROOT"
+}
+
+in_root_at() {
+	local RPP_ROOT=$1
+	shift
+	in_root "$@"
+}
+
+case ${1-} in
+'')
+	lock_cache
+	host_packages
+	[[ -d $RPP_ROOT ]] || { private_apt; build_root; }
+	;;
+apt) private_apt ;;
+install) install_packages "${@:2}" ;;
+*) die "usage: scripts/setup.sh [apt | install PACKAGE...]" ;;
+esac

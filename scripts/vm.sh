@@ -1,0 +1,256 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Boots a kernel in QEMU and runs one command in it as root. "--help" tells how.
+
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+usage() {
+	cat <<-END
+	usage: scripts/vm.sh [options] --run COMMAND --out DIR
+	  --run COMMAND     bash script text, run as root in /rpp
+	  --out DIR         where console.log, output.log and what the command puts
+	                    in \$RPP_OUT (/rpp/out) arrive; made if missing
+	  --add PATH        a file or directory to put into /rpp (may be repeated)
+	  --nic MODEL[@HUB] a NIC (e1000, e1000e, virtio-net-pci...) on a hub; NICs on
+	                    one hub (default 0) see each other's frames (repeatable)
+	  --smp N           CPUs (default 2)
+	  --mem MB          memory (default 1024)
+	  --thread WAY      single (default) or multi: one host thread for all the CPUs,
+	                    or one each. QEMU 7.2 with multi crashes guests that
+	                    patch ftrace sites under load
+	  --icount          guest time counts instructions; one CPU
+	  --iommu           an Intel IOMMU, in strict mode
+	  --append ARGS     more kernel arguments (repeatable)
+	  --timeout S       kill the VM after S seconds (default 600)
+	  --allow REGEX     kernel complaints that are expected (repeatable)
+	  --quiet           do not copy the command's output to stdout
+	Always in /rpp: the modules (*.ko), tests/ (from tests/vm), samples/, pktgen/ (the
+	kernel's own samples/pktgen). Stock drivers and their like: "modprobe NAME".
+	Exit code: the command's; 124 after a time-out, 125 when the VM broke down,
+	126 when the kernel log holds a warning.
+	END
+}
+
+# Modules of the kernel itself that the guest can modprobe, with what they need.
+MODULES="e1000 e1000e virtio_net pktgen veth tun dummy bridge cls_bpf cls_matchall
+	cls_u32 act_mirred act_gact act_bpf sch_ingress sch_fq sch_netem ifb"
+
+# What the guest's commands are copied from; the libraries follow by ldd.
+PROGRAMS="bash dash mount umount dmesg taskset setsid grep sed mawk find xargs tar gzip
+	cmp diff hexdump ip tc bridge ss ethtool bpftool kmod free pgrep pkill ps sysctl
+	uptime vmstat watch ping socat tcpdump busybox"
+
+# In the kernel log, each of these fails the run.
+COMPLAINTS='WARNING: |BUG: |Oops|Kernel panic|Bad page|Call Trace:|unregister_netdevice: waiting'
+COMPLAINTS+='|rcu: INFO: rcu.*(stall|kthread)|detected stall|DMA-API: |DMAR: .*[Ff]ault|general protection fault'
+COMPLAINTS+='|blocked for more than|soft lockup|hard LOCKUP|scheduling while atomic|list_(add|del) corruption'
+COMPLAINTS+='|refcount_t: |unreferenced object|NETDEV WATCHDOG|KASAN: |UBSAN: |memory leak|page allocation failure'
+COMPLAINTS+='|nobody cared|Out of memory|oom-kill|kernel BUG at|rust_kernel: panicked'
+
+# build_base DIR: the part of the initramfs that no kernel or checkout changes.
+build_base() {
+	local dir=$1 p f
+	rm -rf "$dir"
+	mkdir -p "$dir"/{proc,sys,dev,tmp,run,root,var,etc,rpp,usr/{bin,sbin,lib,lib64}}
+	for p in bin sbin lib lib64; do ln -s "usr/$p" "$dir/$p"; done
+	echo 'root:x:0:0:root:/root:/bin/bash' >"$dir/etc/passwd"
+	echo 'root:x:0:' >"$dir/etc/group"
+	echo '127.0.0.1 localhost' >"$dir/etc/hosts"
+
+	local -a files=()
+	# shellcheck disable=SC2086 # a list of words
+	for p in $PROGRAMS $(in_root dpkg -L coreutils | sed -n 's,^\(/usr\)\?/bin/,,p'); do
+		for f in /usr/bin/$p /usr/sbin/$p; do
+			[[ -e $RPP_ROOT$f ]] && files+=("$f") && continue 2
+			[[ -L $RPP_ROOT$f ]] && files+=("$(in_root readlink -f "$f")") && continue 2
+		done
+		echo "not in the build root: $p" && return 1
+	done
+	# ldd prints "lib => /path (0x..)" and for the loader "/path (0x..)".
+	in_root sh -c 'ldd "$@" 2>/dev/null; true' sh "${files[@]}" |
+		grep -o '/[^ :]* (0x' | sed 's/ (0x//; s,^/lib,/usr/lib,' | sort -u >"$dir.libs"
+	for f in "${files[@]}" $(<"$dir.libs"); do
+		install -D "$RPP_ROOT$f" "$dir$f"
+	done
+	for p in insmod rmmod lsmod modprobe modinfo depmod; do ln -s ../bin/kmod "$dir/usr/sbin/$p"; done
+	ln -s bash "$dir/usr/bin/sh"
+	ln -s mawk "$dir/usr/bin/awk"
+	for p in $(in_root busybox --list); do
+		[[ -e $dir/usr/bin/$p || -e $dir/usr/sbin/$p ]] || ln -s busybox "$dir/usr/bin/$p"
+	done
+	install "$RPP_TOP/scripts/vm-init" "$dir/init"
+	pack "$dir"
+	rm -rf "$dir" "$dir.libs"
+}
+
+# build_modules DIR: the kernel's own modules from $K_MODULES, unpacked, because
+# xz is slow in the guest.
+build_modules() {
+	local dir=$1 to=$1/usr/lib/modules/$K_RELEASE m
+	rm -rf "$dir"
+	mkdir -p "$to"
+	# modprobe looks below .../lib/modules/RELEASE
+	for m in $MODULES; do
+		in_root modprobe -d "${K_MODULES%/lib/modules/*}" -S "$K_RELEASE" --show-depends "$m" ||
+			echo "this kernel has no $m" >&2
+	done | awk '$1 == "insmod" { print $2 }' | sort -u >"$dir.list"
+	while read -r m; do cp "$m" "$to/"; done <"$dir.list"
+	find "$to" -name '*.xz' -exec xz -d {} +
+	touch "$to/modules.order"
+	cp "$K_MODULES/modules.builtin" "$K_MODULES/modules.builtin.modinfo" "$to/" 2>/dev/null || true
+	in_root depmod -b "$dir/usr" "$K_RELEASE" || return
+	pack "$dir"
+	rm -rf "$dir" "$dir.list"
+}
+
+# pack DIR: makes DIR.cpio, owned by root in the guest whoever made the files.
+pack() {
+	(cd "$1" && find . | LC_ALL=C sort | in_root cpio -o -H newc -R 0:0 --quiet >"$1.cpio.part")
+	mv "$1.cpio.part" "$1.cpio"
+}
+
+build_payload() {
+	local dir=$1 p
+	mkdir -p "$dir/rpp/out"
+	if [[ -s $K_OUT/modules.order ]]; then
+		while read -r p; do
+			[[ $p == /* ]] || p=$K_OUT/$p
+			cp "${p%.o}" "$dir/rpp/" 2>/dev/null || cp "${p%.o}.ko" "$dir/rpp/"
+		done <"$K_OUT/modules.order"
+	fi
+	[[ -d $RPP_TOP/tests/vm ]] && cp -rL "$RPP_TOP/tests/vm" "$dir/rpp/tests"
+	[[ -d $RPP_TOP/samples ]] && cp -rL "$RPP_TOP/samples" "$dir/rpp/samples"
+	[[ -d $K_SOURCE/samples/pktgen ]] && cp -rL "$K_SOURCE/samples/pktgen" "$dir/rpp/pktgen"
+	for p in "${add[@]}"; do
+		cp -rL "$p" "$dir/rpp/" || die "--add $p: no such file"
+	done
+	printf '%s\n' "$run" >"$dir/rpp/.run"
+	pack "$dir"
+}
+
+smp=2 mem=1024 thread=single icount='' iommu='' timeout=600 run='' out='' quiet=''
+append=() nics=() add=() allow=()
+while (($#)); do
+	case $1 in
+	--icount) icount=1 ;;
+	--iommu) iommu=1 ;;
+	--quiet) quiet=1 ;;
+	--help | -h) usage; exit 0 ;;
+	--run | --out | --add | --nic | --smp | --mem | --thread | --append | --timeout | --allow)
+		(($# > 1)) || die "$1 needs a value; see scripts/vm.sh --help"
+		case $1 in
+		--run) run=$2 ;;
+		--out) out=$2 ;;
+		--add) add+=("$2") ;;
+		--nic) nics+=("$2") ;;
+		--smp) smp=$2 ;;
+		--mem) mem=$2 ;;
+		--thread) thread=$2 ;;
+		--append) append+=("$2") ;;
+		--timeout) timeout=$2 ;;
+		--allow) allow+=("$2") ;;
+		esac
+		shift ;;
+	*) die "unknown option $1; see scripts/vm.sh --help" ;;
+	esac
+	shift
+done
+[[ $run && $out ]] || { usage >&2; exit 2; }
+[[ $icount ]] && smp=1 thread=single
+
+# The kernel that is booted: made by kernel.sh.
+# shellcheck disable=SC1090
+. "${RPP_KERNEL_ENV:-$("$RPP_TOP/scripts/kernel.sh" env)}"
+[[ -s $K_IMAGE ]] || die "there is no kernel image $K_IMAGE to boot"
+
+mkdir -p "$out" "$RPP_CACHE/vm"
+out=$(cd "$out" && pwd)
+rm -f "$out"/{console.log,output.log,qemu.log,result.tar}
+base=$RPP_CACHE/vm/base-$(key "$PROGRAMS" "$(cat "$RPP_TOP/scripts/vm-init")" "$(declare -f build_base pack)" "$RPP_ROOT" "$(stat -c %Y "$RPP_ROOT")")
+mods=$RPP_CACHE/vm/modules-$(key "$MODULES" "$(declare -f build_modules pack)" "$K_MODULES" "$(stat -c %Y "$K_MODULES")")
+lock_cache
+[[ -s $base.cpio ]] || step vm-base 10 "guest programs" build_base "$base"
+[[ -s $mods.cpio ]] || step vm-modules 10 "guest modules" build_modules "$mods"
+unlock_cache
+
+# Inside the cache, because the build root sees nothing else of the host.
+tmp=$(mktemp -d "$RPP_CACHE/vm/boot.XXXXXX")
+qemu='' tail=''
+cleanup() {
+	[[ $qemu ]] && kill "$qemu" 2>/dev/null
+	[[ $tail ]] && kill "$tail" 2>/dev/null
+	rm -rf "$tmp"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+build_payload "$tmp/payload"
+cat "$base.cpio" "$mods.cpio" "$tmp/payload.cpio" >"$tmp/initrd"
+
+args=(-nodefaults -no-reboot -display none -cpu max -m "$mem" -smp "$smp")
+args+=(-M "q35,kernel-irqchip=split")
+args+=(-kernel "$K_IMAGE" -initrd "$tmp/initrd")
+for p in console.log output.log result.tar; do
+	: >"$out/$p"
+	args+=(-serial "file:$out/$p")
+done
+if [[ $icount ]]; then
+	args+=(-accel tcg -icount "shift=0,sleep=off" -rtc clock=vm)
+else
+	args+=(-accel "tcg,thread=$thread")
+fi
+if [[ $iommu ]]; then
+	args+=(-device intel-iommu)
+	append+=("intel_iommu=on iommu.strict=1")
+fi
+n=0
+for nic in "${nics[@]}"; do
+	hub=0
+	[[ $nic == *@* ]] && hub=${nic#*@}
+	model=${nic%@*}
+	[[ $iommu && $model == virtio* ]] && model+=,iommu_platform=on,disable-legacy=on
+	model+=,romfile=
+	args+=(-netdev "hubport,hubid=$hub,id=n$n")
+	args+=(-device "$model,netdev=n$n,mac=52:54:00:00:00:$(printf %02x $((n + 1)))")
+	n=$((n + 1))
+done
+# A task that oopsed may hold locks, so nothing after an oops can be trusted.
+args+=(-append "console=ttyS0,115200 panic=-1 oops=panic loglevel=7 random.trust_cpu=on audit=0 ${append[*]}")
+
+timeout -k 5 "$timeout" qemu-system-x86_64 "${args[@]}" >"$out/qemu.log" 2>&1 </dev/null &
+qemu=$!
+if [[ ! $quiet ]]; then
+	tail -n +1 -s 0.2 --pid=$qemu -f "$out/output.log" &
+	tail=$!
+fi
+wait "$qemu" && status=0 || status=$?
+qemu=
+[[ $tail ]] && wait "$tail"
+tail=
+
+complaints=$(grep -aE "$COMPLAINTS" "$out/console.log" || true)
+for p in "${allow[@]}"; do
+	complaints=$(grep -avE "$p" <<<"$complaints" || true)
+done
+if [[ $complaints ]]; then
+	say "the kernel complained (whole log: $out/console.log):"
+	head -n 8 <<<"$complaints" | sed 's/^/    /' >&2
+fi
+if ((status == 124 || status == 137)); then
+	say "error: the VM was stopped after $timeout seconds; the end of $out/console.log:"
+	tail -n 5 "$out/console.log" | sed 's/^/    /' >&2
+	exit 124
+fi
+if ! tar -C "$out" -xf "$out/result.tar" 2>>"$out/qemu.log" || [[ ! -s $out/.exit ]]; then
+	say "error: the VM ended before its command did; the end of $out/console.log:"
+	tail -n 5 "$out/console.log" | sed 's/^/    /' >&2
+	grep -v 'hub .* is not connected\|has no peer' "$out/qemu.log" | head -n 5 >&2
+	exit 125
+fi
+status=$(<"$out/.exit")
+rm -f "$out/.exit" "$out/result.tar"
+[[ $complaints ]] && exit 126
+exit "$status"
