@@ -25,10 +25,10 @@ enter() {
 	fi
 }
 
-kmake() { enter make -C "$K_DIR" -j"$JOBS" "${K_MAKE[@]}" "$@"; }
+kmake() { enter make -C "$K_DIR" -j"$JOBS" "${K_MAKE[@]}" ${V:+V="$V"} "$@"; }
 
 save_env() {
-	declare -p K_NAME K_RELEASE K_DIR K_SOURCE K_IMAGE K_MODULES K_OUT K_ENTER K_MAKE |
+	declare -p K_NAME K_VERSION K_RELEASE K_DIR K_SOURCE K_IMAGE K_MODULES K_OUT K_ENTER K_MAKE |
 		sed 's/^declare -[-a]* //' >"$1/kernel.env.part"
 	mv "$1/kernel.env.part" "$1/kernel.env"
 }
@@ -130,7 +130,7 @@ fetch() {
 	cd "$RPP_CACHE/dl"
 	for p in "$@"; do
 		compgen -G "${p}_${version/:/%3a}_*.deb" >/dev/null ||
-			apt_private apt-get download "$p=$version"
+			apt_private apt-get download "$p=$version" || return
 	done
 }
 
@@ -141,25 +141,24 @@ unpack_source() {
 	local to=$RPP_CACHE/src-$1
 	rm -rf "$to.part"
 	mkdir "$to.part"
-	dpkg --fsys-tarfile "$(deb "$1" "linux-source-$SUPPORTED")" |
+	dpkg-deb --fsys-tarfile "$(deb "$1" "linux-source-$SUPPORTED")" |
 		tar -xO "./usr/src/linux-source-$SUPPORTED.tar.xz" |
 		tar -xJ -C "$to.part" --strip-components=1
 	mv "$to.part" "$to"
 }
 
-# unpack_kernel DIR VERSION RELEASE: image, modules and Debian's configuration.
+# unpack_kernel DIR: image, modules and Debian's configuration.
 unpack_kernel() {
 	local part=$1/debian.part p
 	rm -rf "$part"
-	mkdir -p "$part"
+	mkdir -p "$part/lib"
 	for p in base modules headers binary-unsigned; do
-		dpkg-deb -x "$(deb "$2" "linux-$p-$3")" "$part"
+		dpkg-deb -x "$(deb "$K_VERSION" "linux-$p-$K_RELEASE")" "$part"
 	done
-	mkdir "$part/lib"
 	mv "$part/usr/lib/modules" "$part/lib/"
-	cp "$part/usr/src/linux-headers-$3"/{.config,Module.symvers} "$part/"
-	in_root depmod -b "$part" "$3"
-	rm -rf "$part/usr"
+	cp "$part/usr/src/linux-headers-$K_RELEASE"/{.config,Module.symvers} "$part/"
+	enter depmod -b "$part" "$K_RELEASE"
+	rm -rf "${part:?}/usr"
 	mv "$part" "$1/debian"
 }
 
@@ -179,51 +178,68 @@ build_metadata() {
 	smake KBUILD_MODULES=1 prepare rust/
 }
 
-smake() { enter make -C "$K_SOURCE" O="$K_DIR" -j"$JOBS" "${K_MAKE[@]}" "$@"; }
+smake() { enter make -C "$K_SOURCE" O="$K_DIR" -j"$JOBS" "${K_MAKE[@]}" ${V:+V="$V"} "$@"; }
 
-# debian_kernel NAME [VERSION RELEASE]: any of the offers, or this one only.
+# debian_kernel NAME [VERSION RELEASE]: any of the offers, or this one only. The
+# running kernel of a Debian 13 machine is served by the machine's own compilers.
 debian_kernel() {
-	local name=$1 want=${2-} version release dir list got=''
+	local name=$1 want=${2-} dir list got=''
 
-	"$RPP_TOP/scripts/setup.sh"
+	K_NAME=$name K_ENTER=root
+	[[ $name == running && $(. /etc/os-release && echo "${VERSION_CODENAME-}") == trixie ]] && K_ENTER=native
+	[[ ${RUSTC-}${BINDGEN-} ]] && K_ENTER=native
 	need_space 3500
+	[[ $K_ENTER == native ]] && native_packages
+	[[ $K_ENTER == root ]] && "$RPP_TOP/scripts/setup.sh"
 	"$RPP_TOP/scripts/setup.sh" apt
 	list=$(offers)
 	[[ $want ]] && list=$(grep -xF "$want $3" <<<"$list" || true)
 	[[ $list ]] || die "the Debian mirror has no $SUPPORTED kernel${want:+ $want} whose source, image, modules and" \
 		"headers agree in version: try another mirror, or pass KDIR= or KSRC="
-	while read -r version release; do
-		step fetch-kernel 30 "fetching Debian's kernel $version" fetch "$version" "linux-source-$SUPPORTED" \
-			linux-{base,binary-unsigned,modules,headers}-"$release" && got=1 && break
+	while read -r K_VERSION K_RELEASE; do
+		(step fetch-kernel 30 "fetching Debian's kernel $K_VERSION" fetch "$K_VERSION" "linux-source-$SUPPORTED" \
+			linux-{base,binary-unsigned,modules,headers}-"$K_RELEASE") && got=1 && break
 	done <<<"$list"
 	[[ $got ]] || die "cannot fetch the kernel packages: see the log above"
-	[[ $want || $version == "$TRIED" ]] ||
-		say "  note: $TRIED, with which this was tried, is gone; using $version"
-	check_version "$release"
+	[[ $want || $K_VERSION == "$TRIED" ]] ||
+		say "  note: $TRIED, with which this was tried, is gone; using $K_VERSION"
 
-	K_NAME=$name K_RELEASE=$release K_SOURCE=$RPP_CACHE/src-$version
-	K_MAKE=(ARCH=x86 CC=x86_64-linux-gnu-gcc-14 CROSS_COMPILE=x86_64-linux-gnu- KERNELRELEASE="$release")
-	[[ -d $K_SOURCE ]] || step unpack-source 45 "unpacking the kernel source" unpack_source "$version"
-	if [[ $name == running && $(. /etc/os-release && echo "$VERSION_CODENAME") == trixie ]] ||
-		[[ ${RUSTC-}${BINDGEN-} ]]; then
-		native_packages
-		native_make "$K_SOURCE"
-		dir=$RPP_CACHE/$name-$release-$(key "$version" "${K_MAKE[@]}" "$("${K_MAKE[4]#*=}" --version)")
-	else
-		K_ENTER=root
-		dir=$RPP_CACHE/$name-$release-$(key "$version" "$(<"$RPP_ROOT/compilers")")
-	fi
-	K_DIR=$dir/build K_IMAGE=$dir/debian/lib/modules/$release/vmlinuz.unsigned
-	K_MODULES=$dir/debian/lib/modules/$release K_OUT=$dir/out
+	K_SOURCE=$RPP_CACHE/src-$K_VERSION
+	K_MAKE=(ARCH=x86 CC=x86_64-linux-gnu-gcc-14 CROSS_COMPILE=x86_64-linux-gnu- KERNELRELEASE="$K_RELEASE")
+	[[ -d $K_SOURCE ]] || step unpack-source 45 "unpacking the kernel source" unpack_source "$K_VERSION"
+	[[ $K_ENTER == native ]] && native_make "$K_SOURCE"
+	dir=$(debian_dir)
+	K_DIR=$dir/build K_OUT=$dir/out
+	K_MODULES=$dir/debian/lib/modules/$K_RELEASE K_IMAGE=$K_MODULES/vmlinuz.unsigned
 	mkdir -p "$dir"
-	[[ -d $dir/debian ]] || step unpack-kernel 10 "unpacking Debian's kernel" unpack_kernel "$dir" "$version" "$release"
+	[[ -d $dir/debian ]] || step unpack-kernel 10 "unpacking Debian's kernel" unpack_kernel "$dir"
 	check_config "$dir/debian"
-	step "metadata-$name" 120 "building the Rust metadata of $release" build_metadata "$dir" ||
-		die "the kernel's build tree cannot be prepared: see the log above"
+	failed="the kernel's build tree cannot be prepared: see the log above" \
+		step "metadata-$name" 120 "building the Rust metadata of $K_RELEASE" build_metadata "$dir"
 	check_config "$K_DIR"
 	save_env "$dir"
 	ln -sfn "$dir" "$RPP_CACHE/$name"
 }
+
+# debian_dir: named after all that goes into it.
+debian_dir() {
+	local compilers
+	if [[ $K_ENTER == root ]]; then
+		compilers=$(<"$RPP_ROOT/compilers")
+	else
+		compilers="${K_MAKE[*]} $(x86_64-linux-gnu-gcc-14 --version) $("${K_MAKE[4]#RUSTC=}" --version)"
+	fi
+	echo "$RPP_CACHE/$K_NAME-$K_RELEASE-$(key "$K_VERSION" "$compilers")"
+}
+
+# have_debian NAME: its directory is complete and of today's compilers.
+have_debian() (
+	[[ -e $RPP_CACHE/$1/kernel.env ]] || return
+	# shellcheck disable=SC1090
+	. "$RPP_CACHE/$1/kernel.env"
+	[[ $K_ENTER == native || -s $RPP_ROOT/compilers ]] || return
+	[[ $(readlink "$RPP_CACHE/$1") == "$(debian_dir)" ]]
+)
 
 # What the build root has, for a machine that builds with its own compilers.
 native_packages() {
@@ -237,7 +253,7 @@ native_packages() {
 # The package version of the running kernel, when it is one of Debian 13's.
 running_version() {
 	dpkg-query -W -f '${Version}\n' "linux-image-$RUNNING" "linux-binary-$RUNNING" \
-		"linux-base-$RUNNING" 2>/dev/null | head -n 1
+		"linux-base-$RUNNING" 2>/dev/null | head -n 1 || true
 }
 
 # --- The small kernel ------------------------------------------------------
@@ -272,12 +288,13 @@ own_kernel() {
 		version=$(make -s -C "$K_SOURCE" kernelversion)
 	else
 		kernel_of stock
-		K_SOURCE=$(. "$RPP_CACHE/stock/kernel.env" && echo "$K_SOURCE")
-		version=${K_SOURCE##*/src-}
+		# shellcheck disable=SC1091
+		. "$RPP_CACHE/stock/kernel.env"
+		version=$K_VERSION
 	fi
 	check_version "$version"
 	need_space 4000
-	K_NAME=own K_MAKE=(ARCH=x86 LLVM="${LLVM:--19}")
+	K_NAME=own K_VERSION=$version K_MAKE=(ARCH=x86 LLVM="${LLVM:--19}")
 	if [[ $KSRC || ${RUSTC-}${BINDGEN-}$LLVM ]]; then
 		native_make "$K_SOURCE"
 		dir=$RPP_CACHE/own-$(key "$K_SOURCE" "$version" "$(<"$RPP_TOP/.config.fragment")" "${K_MAKE[@]}")
@@ -287,8 +304,8 @@ own_kernel() {
 	fi
 	K_DIR=$dir/build K_OUT=$dir/out K_IMAGE=$dir/build/arch/x86/boot/bzImage
 	mkdir -p "$dir"
-	step own-kernel 1800 "building a small kernel from $version" build_own "$dir" ||
-		die "the small kernel cannot be built: see the log above"
+	failed="the small kernel cannot be built: see the log above" \
+		step own-kernel 1800 "building a small kernel from $version" build_own "$dir"
 	K_RELEASE=$(<"$K_DIR/include/config/kernel.release")
 	K_MODULES=$dir/modules/lib/modules/$K_RELEASE
 	save_env "$dir"
@@ -306,7 +323,7 @@ user_kernel() {
 	check_config "$KDIR"
 	[[ -s $KDIR/include/config/kernel.release ]] ||
 		die "$KDIR is not prepared: run 'make modules_prepare' there, with the compilers of its kernel"
-	K_NAME=kdir K_DIR=$KDIR K_OUT=$dir/out K_IMAGE=$KDIR/arch/x86/boot/bzImage
+	K_NAME=kdir K_VERSION='' K_DIR=$KDIR K_OUT=$dir/out K_IMAGE=$KDIR/arch/x86/boot/bzImage
 	K_RELEASE=$(<"$KDIR/include/config/kernel.release")
 	check_version "$K_RELEASE"
 	[[ -e $KDIR/rust/libkernel.rmeta && -s $KDIR/Module.symvers ]] ||
@@ -338,17 +355,15 @@ user_image() {
 
 # kernel_of NAME: made if missing; a complete one needs neither network nor time.
 kernel_of() {
-	local version
-	if [[ $1 == stock && -e $RPP_CACHE/stock/kernel.env ]]; then
-		:
-	elif [[ $1 == stock ]]; then
-		debian_kernel stock
-	elif [[ $1 == running ]]; then
+	local version=''
+	if [[ $1 == running ]]; then
 		check_version "$RUNNING" "boot such a kernel (README: Debian 13 has one in its backports), or use 'make run', which needs none"
-		[[ -e $RPP_CACHE/running/kernel.env && $(. "$RPP_CACHE/running/kernel.env" && echo "$K_RELEASE") == "$RUNNING" ]] && return
 		version=$(running_version)
 		[[ $version ]] || die "$RUNNING is not a kernel of Debian's: pass KDIR=<its build directory>"
+		have_debian running && [[ $(readlink "$RPP_CACHE/running") == */running-"$RUNNING"-* ]] && return
 		debian_kernel running "$version" "$RUNNING"
+	else
+		have_debian stock || debian_kernel stock
 	fi
 }
 
@@ -387,12 +402,13 @@ build_modules() {
 		say "  removing what an earlier build left in the checkout"
 		kmake M="$RPP_TOP" clean >"$log" 2>&1 || die "cannot clean the checkout: see $log"
 	fi
-	kmake M="$RPP_TOP" MO="$K_OUT" "$@" 2>&1 | grep -v ': \(Entering\|Leaving\) directory' | tee "$log"
-	((PIPESTATUS[0] == 0)) || die "the modules do not build for $K_RELEASE; full log: $log"
+	kmake M="$RPP_TOP" MO="$K_OUT" "$@" 2>&1 | sed '/: \(Entering\|Leaving\) directory/d' | tee "$log" ||
+		die "the modules do not build for $K_RELEASE; full log: $log"
 }
 
 case ${1-} in
 env)
+	"$RPP_TOP/scripts/setup.sh"
 	select_kernel stock >&2
 	[[ $K_NAME == kdir ]] && user_image >&2
 	echo "$RPP_ENV"

@@ -56,6 +56,8 @@ ticker() {
 
 # step NAME SECONDS TEXT COMMAND...: runs COMMAND with its output in a log of
 # its own. The estimate is the time of the last success here, else SECONDS.
+# A failure ends the script with the message in $failed. (Not "step ... || die":
+# bash would switch off -e inside.)
 step() {
 	local name=$1 expect=$2 text=$3 log=$RPP_LOG/$1.log tick status start=$SECONDS
 	shift 3
@@ -64,7 +66,6 @@ step() {
 	[[ -s $RPP_LOG/$name.time ]] && expect=$(<"$RPP_LOG/$name.time")
 	ticker "$text" "$expect" 9>&- >/dev/null &
 	tick=$!
-	# Not "cmd || status=": that would switch off -e inside a function.
 	set +e
 	(set -e && "$@") </dev/null >"$log" 2>&1
 	status=$?
@@ -76,7 +77,7 @@ step() {
 		say "  $text: failed after $(duration $((SECONDS - start))); the end of its log:"
 		tail -n 12 "$log" | sed 's/^/    /' >&2
 		say "  full log: $log"
-		return "$status"
+		die "${failed:-$text: see the log above}"
 	fi
 	echo $((SECONDS - start)) >"$RPP_LOG/$name.time"
 	say "  $text: done in $(duration $((SECONDS - start)))"
@@ -85,7 +86,7 @@ step() {
 # need_space MEGABYTES: the cache's file system has room for that much more.
 need_space() {
 	local have
-	mkdir -p "$RPP_CACHE" 2>/dev/null
+	mkdir -p "$RPP_CACHE" 2>/dev/null || true
 	[[ -w $RPP_CACHE ]] ||
 		die "no permission to write to $RPP_CACHE; set RPP_CACHE=DIR to a directory of yours"
 	have=$(df -Pm "$RPP_CACHE" | awk 'NR == 2 { print $4 }')

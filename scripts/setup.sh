@@ -15,11 +15,11 @@ NO_NETWORK="no network, or the package mirror is down: check that 'apt-get updat
 install_packages() {
 	as_root true
 	# The lists may be missing (a fresh machine) or old.
-	step host-packages 60 "installing $*" as_root sh -c '
+	failed="cannot install $*: see the log above; or install them by hand, then run this again" \
+		step host-packages 60 "installing $*" as_root sh -c '
 		export DEBIAN_FRONTEND=noninteractive
 		apt-get install -y --no-install-recommends "$@" ||
-		{ apt-get update && apt-get install -y --no-install-recommends "$@"; }' sh "$@" ||
-		die "cannot install $*: see the log above; or install them by hand, then run this again"
+		{ apt-get update && apt-get install -y --no-install-recommends "$@"; }' sh "$@"
 }
 
 host_packages() {
@@ -76,8 +76,8 @@ private_apt() {
 		Acquire::Retries "3";
 		Acquire::Languages "none";
 	END
-	step apt-update 10 "reading the package lists of Debian 13" \
-		env APT_CONFIG="$APT/opts" apt-get update || die "$NO_NETWORK"
+	failed=$NO_NETWORK step apt-update 10 "reading the package lists of Debian 13" \
+		env APT_CONFIG="$APT/opts" apt-get update
 }
 
 build_root() {
@@ -87,11 +87,11 @@ build_root() {
 	as_root rm -rf --one-file-system "$part"
 	apt-config dump | grep -E '^Acquire::(http|https)::Proxy' >"$proxy" || true
 	# shellcheck disable=SC2086 # the packages are words
-	step build-root 150 "Debian 13 with its compilers, beside the machine's own" \
+	failed="cannot make the build root; if the log above names the network: $NO_NETWORK" \
+		step build-root 150 "Debian 13 with its compilers, beside the machine's own" \
 		as_root mmdebstrap --mode=root --variant=apt --aptopt="$proxy" --aptopt='APT::Sandbox::User "root"' \
 		--aptopt='Acquire::Retries "3"' --include="$(echo $ROOT_PACKAGES | tr ' ' ,)" \
-		trixie "$part" "$APT/parts/debian.sources" ||
-		die "cannot make the build root; if the log above names the network: $NO_NETWORK"
+		trixie "$part" "$APT/parts/debian.sources"
 	# Readable and removable by the user who owns the cache.
 	((EUID == 0)) || as_root chown -R "$(id -u):$(id -g)" "$part"
 	# shellcheck disable=SC2016 # dpkg-query's own variables
@@ -110,7 +110,7 @@ case ${1-} in
 '')
 	lock_cache
 	host_packages
-	[[ -d $RPP_ROOT ]] || { private_apt; build_root; }
+	[[ -s $RPP_ROOT/compilers ]] || { private_apt; build_root; }
 	;;
 apt) private_apt ;;
 install) install_packages "${@:2}" ;;

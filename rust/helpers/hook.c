@@ -106,7 +106,7 @@ static __always_inline bool release(struct page *page, enum rpp_hook_site site)
 	raw_cpu_inc(site_hits.n[site]);
 
 	/* Neither may turn bottom halves on again, nor is one of them a softirq. */
-	if (unlikely(in_nmi() || in_hardirq() || irqs_disabled()))
+	if (unlikely((preempt_count() & (NMI_MASK | HARDIRQ_MASK)) || irqs_disabled()))
 		return rpp_page_release(page, -1);
 
 	/* A softirq, or a section with bottom halves off. */

@@ -12,6 +12,7 @@
 #include <linux/ethtool.h>
 #include <linux/filter.h>
 #include <linux/interrupt.h>
+#include <linux/linkmode.h>
 #include <linux/rtnetlink.h>
 
 #include "net.h"
@@ -302,6 +303,16 @@ void rnet_set_mac(struct net_device *dev, const u8 *addr)
 	eth_hw_addr_random(dev);
 }
 
+void rnet_get_mac(struct net_device *dev, u8 *addr)
+{
+	ether_addr_copy(addr, dev->dev_addr);
+}
+
+u32 rnet_get_mtu(struct net_device *dev)
+{
+	return dev->mtu;
+}
+
 int rnet_register(struct net_device *dev)
 {
 	netif_carrier_off(dev);
@@ -347,10 +358,31 @@ void rnet_rxq_unreg(struct net_device *dev)
 	xdp_rxq_info_unreg(&priv->rxq);
 }
 
-int rnet_request_irq(u32 irq, void *handler, struct net_device *dev, void *core)
+static irqreturn_t rnet_interrupt(int irq, void *data)
 {
-	return request_irq(irq, (irq_handler_t)handler, IRQF_SHARED, dev->name,
-			   core);
+	struct rnet_priv *priv = netdev_priv(data);
+
+	return priv->vt->interrupt(priv->core) ? IRQ_HANDLED : IRQ_NONE;
+}
+
+int rnet_request_irq(u32 irq, struct net_device *dev)
+{
+	return request_irq(irq, rnet_interrupt, IRQF_SHARED, dev->name, dev);
+}
+
+void rnet_free_irq(u32 irq, struct net_device *dev)
+{
+	free_irq(irq, dev);
+}
+
+/* After a restart the hardware has lost what the core had told it. */
+void rnet_sync_rx_mode(struct net_device *dev)
+{
+	struct rnet_priv *priv = netdev_priv(dev);
+
+	netif_addr_lock_bh(dev);
+	priv->vt->set_rx_mode(priv->core, dev->flags, &dev->mc);
+	netif_addr_unlock_bh(dev);
 }
 
 /* The transmit queue (one per device) */
@@ -368,6 +400,17 @@ void rnet_tx_unlock(struct net_device *dev)
 	__netif_tx_unlock(netdev_get_tx_queue(dev, 0));
 }
 EXPORT_SYMBOL_GPL(rnet_tx_unlock);
+
+/* The same from process context. */
+void rnet_tx_lock_bh(struct net_device *dev)
+{
+	__netif_tx_lock_bh(netdev_get_tx_queue(dev, 0));
+}
+
+void rnet_tx_unlock_bh(struct net_device *dev)
+{
+	__netif_tx_unlock_bh(netdev_get_tx_queue(dev, 0));
+}
 
 void rnet_tx_disable(struct net_device *dev)
 {
@@ -407,16 +450,6 @@ void rnet_tx_completed(struct net_device *dev, u32 packets, u32 bytes)
 	netdev_completed_queue(dev, packets, bytes);
 }
 EXPORT_SYMBOL_GPL(rnet_tx_completed);
-
-bool rnet_carrier_ok(struct net_device *dev)
-{
-	return netif_carrier_ok(dev);
-}
-
-bool rnet_running(struct net_device *dev)
-{
-	return netif_running(dev);
-}
 
 /* sk_buff */
 
@@ -459,6 +492,12 @@ void rnet_skb_receive(struct napi_struct *napi, struct sk_buff *skb,
 	napi_gro_receive(napi, skb);
 }
 EXPORT_SYMBOL_GPL(rnet_skb_receive);
+
+void rnet_put_page(struct page *page)
+{
+	put_page(page);
+}
+EXPORT_SYMBOL_GPL(rnet_put_page);
 
 /* On failure the skb is still the caller's. */
 int rnet_skb_pad(struct sk_buff *skb)

@@ -22,6 +22,8 @@ struct rnet_vtable {
 	int (*start_xmit)(void *core, void *skb, int more);
 	int (*xdp_xmit)(void *core, int n, void *frames, u32 flags);
 	int (*poll)(void *core, int budget);
+	/* Whether the interrupt was ours. */
+	int (*interrupt)(void *core);
 	void (*reset)(void *core);
 	int (*set_rx_mode)(void *core, u32 flags, void *mc_list);
 	int (*set_mac)(void *core, void *addr);
@@ -52,6 +54,8 @@ struct net_device *rnet_alloc(struct device *parent,
 			      const struct rnet_vtable *vt, void *core);
 void rnet_set_mtu_range(struct net_device *dev, u32 max, u32 xdp_max);
 void rnet_set_mac(struct net_device *dev, const u8 *addr);
+void rnet_get_mac(struct net_device *dev, u8 *addr);
+u32 rnet_get_mtu(struct net_device *dev);
 int rnet_register(struct net_device *dev);
 void rnet_unregister(struct net_device *dev);
 void rnet_free(struct net_device *dev);
@@ -61,6 +65,8 @@ void rnet_rxq_unreg(struct net_device *dev);
 struct rnet_priv *rnet_priv(struct net_device *dev);
 void rnet_tx_lock(struct net_device *dev);
 void rnet_tx_unlock(struct net_device *dev);
+void rnet_tx_lock_bh(struct net_device *dev);
+void rnet_tx_unlock_bh(struct net_device *dev);
 void rnet_tx_disable(struct net_device *dev);
 void rnet_tx_reset(struct net_device *dev);
 void rnet_tx_start(struct net_device *dev);
@@ -68,8 +74,7 @@ void rnet_tx_stop(struct net_device *dev);
 void rnet_tx_wake(struct net_device *dev);
 bool rnet_tx_sent(struct net_device *dev, u32 bytes, bool more);
 void rnet_tx_completed(struct net_device *dev, u32 packets, u32 bytes);
-bool rnet_carrier_ok(struct net_device *dev);
-bool rnet_running(struct net_device *dev);
+void rnet_sync_rx_mode(struct net_device *dev);
 
 struct sk_buff *rnet_skb_build(void *start, u32 size, u32 offset, u32 len,
 			       u32 metasize);
@@ -77,6 +82,7 @@ struct sk_buff *rnet_skb_copy(struct napi_struct *napi, const void *data,
 			      u32 len);
 void rnet_skb_receive(struct napi_struct *napi, struct sk_buff *skb,
 		      bool csum_ok);
+void rnet_put_page(struct page *page);
 int rnet_skb_pad(struct sk_buff *skb);
 u32 rnet_skb_headlen(struct sk_buff *skb);
 void rnet_skb_drop(struct sk_buff *skb, u32 reason);
@@ -89,6 +95,7 @@ bool rnet_xdp_frame_is_linear(struct xdp_frame *frame);
 u64 rnet_dma_map_tx(struct device *dev, void *data, u32 len);
 void rnet_dma_unmap_tx(struct device *dev, u64 addr, u32 len);
 
-int rnet_request_irq(u32 irq, void *handler, struct net_device *dev, void *core);
+int rnet_request_irq(u32 irq, struct net_device *dev);
+void rnet_free_irq(u32 irq, struct net_device *dev);
 
 #endif

@@ -7,7 +7,7 @@
 use pp_bindings as bindings;
 
 /// Bytes of a counter's name, the terminating zero included.
-const NAME_LEN: usize = bindings::ETHTOOL_GSTRING_LEN as usize;
+const NAME_LEN: usize = bindings::ETH_GSTRING_LEN as usize;
 
 enum What<'a> {
     Count(usize),

@@ -11,7 +11,7 @@ use crate::{
     skb::{Checksum, SkBuff},
     xdp::Program,
 };
-use page_pool::BhDisabled;
+use page_pool::context::BhDisabled;
 use pp_bindings as bindings;
 
 /// The context of a NAPI poll.

@@ -5,7 +5,6 @@
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
 use crate::{
-    device::CarrierControl,
     ethtool::Visitor,
     napi::Napi,
     queue::TxQueue,
@@ -14,7 +13,7 @@ use crate::{
 };
 use core::{marker::PhantomData, ops::RangeInclusive};
 use kernel::prelude::*;
-use page_pool::Counter;
+use page_pool::stats::Counter;
 use pp_bindings as bindings;
 
 /// Sizes of a device's rings.
@@ -155,15 +154,12 @@ pub trait Ops: Send + Sync + Sized {
     /// The state of the link; `None` if there is none. Any context.
     fn link(&self) -> Option<Link>;
 
-    /// Packets that the device lost because no buffer was there. Any context that may sleep.
+    /// Packets that the device lost because no buffer was there. Any context.
     fn missed(&self) -> u64;
 
     /// Names and values of the driver's counters, for `ethtool -S`. The same ones in the same order
     /// each time.
     fn statistics(&self, visitor: &mut Visitor<'_>);
-
-    /// Called once, when the core is ready to hear about the carrier outside of interrupts.
-    fn registered(&self, _carrier: CarrierControl<'_, Self>) {}
 }
 
 /// Which packets the core wants to receive.

@@ -87,7 +87,7 @@ impl SkBuff {
     ///
     /// A small packet is copied and `buf` goes back into the pool at once. Of a larger one the page
     /// itself becomes the head of the skb, and comes back to the pool when the last user of it,
-    /// whoever that is, drops the page. `None`: no memory; `buf` is back in the pool.
+    /// whoever that is, drops the page. `None`: no memory for an skb; the page is given back.
     ///
     /// `meta` is the number of bytes of XDP metadata in front of the packet.
     #[inline]
@@ -109,25 +109,22 @@ impl SkBuff {
             return NonNull::new(skb).map(Self);
         }
 
-        let (start, len) = (buf.page_start(), buf.len());
-        let offset = buf.as_ptr() as usize - start as usize;
-        let page = pool.into_page_for_stack(buf);
+        let page = pool.into_stack(buf);
         // SAFETY: The page is ours, and the pool's buffers leave the end of it to
         // `struct skb_shared_info`. CAST: Offsets in a page.
         let skb = unsafe {
             bindings::rnet_skb_build(
-                start.cast(),
+                page.start.cast(),
                 kernel::page::PAGE_SIZE as u32,
-                offset as u32,
-                len as u32,
+                page.offset as u32,
+                page.len as u32,
                 meta,
             )
         };
         let skb = NonNull::new(skb);
         if skb.is_none() {
-            // SAFETY: The page came from this pool a moment ago, and nobody else has seen it.
-            let buf = unsafe { pool.from_page_of_stack(page) };
-            pool.recycle(buf);
+            // SAFETY: The reference is still ours. It finds its way back through the hook.
+            unsafe { bindings::rnet_put_page(page.page.as_ptr()) };
         }
         // INVARIANT: It is new, and ours.
         skb.map(Self)

@@ -87,17 +87,14 @@ impl<'a> Program<'a> {
                 Verdict::Drop
             }
             bindings::xdp_action_XDP_PASS => {
-                // The program may have moved both ends, and put metadata in front. The verifier and
-                // the adjust_* helpers keep all of them inside the buffer's room.
+                // The program may have moved both ends, and put metadata in front.
                 let meta = (xdp.data as usize).saturating_sub(xdp.data_meta as usize);
-                // SAFETY: See above.
-                unsafe { set_range(&mut buf, &xdp) };
+                set_range(&mut buf, &xdp);
                 // CAST: At most XDP_METADATA_MAX.
                 Verdict::Pass(buf, meta as u32)
             }
             bindings::xdp_action_XDP_TX => {
-                // SAFETY: As for XDP_PASS.
-                unsafe { set_range(&mut buf, &xdp) };
+                set_range(&mut buf, &xdp);
                 Verdict::Tx(buf)
             }
             bindings::xdp_action_XDP_REDIRECT => self.redirect(pool, buf, &mut xdp),
@@ -115,13 +112,12 @@ impl<'a> Program<'a> {
         buf: CpuBuf<'id>,
         xdp: &mut bindings::xdp_buff,
     ) -> Verdict<'id> {
-        let page = pool.into_page_for_stack(buf);
+        let page = pool.into_stack(buf);
         // SAFETY: In a poll, and the page belongs to the callee if it succeeds.
         if unsafe { bindings::xdp_do_redirect(self.dev, xdp, self.prog.as_ptr()) } != 0 {
             self.exception(bindings::xdp_action_XDP_REDIRECT);
-            // SAFETY: A failed redirect leaves the page to us, and it is of this pool.
-            let buf = unsafe { pool.from_page_of_stack(page) };
-            pool.recycle(buf);
+            // SAFETY: A failed redirect leaves the reference to us.
+            unsafe { bindings::rnet_put_page(page.page.as_ptr()) };
             return Verdict::Aborted;
         }
         self.redirected.set(true);
@@ -142,16 +138,11 @@ impl<'a> Program<'a> {
 }
 
 /// Takes over where the program left the packet.
-///
-/// # Safety
-///
-/// `data` and `data_end` of `xdp` are inside the room of `buf`, in this order.
 #[inline]
-unsafe fn set_range(buf: &mut CpuBuf<'_>, xdp: &bindings::xdp_buff) {
+fn set_range(buf: &mut CpuBuf<'_>, xdp: &bindings::xdp_buff) {
     let offset = (xdp.data as usize).wrapping_sub(xdp.data_hard_start as usize);
     let len = (xdp.data_end as usize).wrapping_sub(xdp.data as usize);
-    // SAFETY: By the safety requirement.
-    unsafe { buf.set_range(offset, len) };
+    buf.set_range(offset, len);
 }
 
 impl Drop for Program<'_> {

@@ -2,7 +2,12 @@
 
 //! What a person sees in `/sys/kernel/debug/rust_page_pool/`.
 
-use crate::{hook, shared::Shared, stats};
+use crate::{
+    hook,
+    selftest::{self, Report},
+    shared::Shared,
+    stats,
+};
 use kernel::{
     debugfs::{Dir, File},
     fmt,
@@ -16,16 +21,37 @@ pub(crate) struct Files {
     _dir: Dir,
     #[pin]
     _pools: File<()>,
+    #[pin]
+    _selftest: File<Report>,
 }
 
 impl Files {
-    pub(crate) fn new() -> impl PinInit<Self, Error> {
+    pub(crate) fn new(report: Report) -> impl PinInit<Self, Error> {
         let dir = Dir::new(c"rust_page_pool");
+        let parent = dir.clone();
         try_pin_init!(Self {
-            _pools <- dir.read_callback_file(c"pools", (), &|_, f| pools(f)),
-            _dir: dir.clone(),
+            _pools <- parent.read_callback_file(c"pools", (), &|_, f| pools(f)),
+            _selftest <- parent.read_callback_file(c"selftest", report, &selftest),
+            _dir: dir,
         })
     }
+}
+
+/// How the hook is attached, what came by there, and the result of each route at load.
+fn selftest(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_fmt(fmt!("mode {}\n", selftest::mode()))?;
+    for (site, hits) in selftest::sites() {
+        f.write_fmt(fmt!("site {site} hits {hits}\n"))?;
+    }
+    for row in &report.rows {
+        writeln!(
+            f,
+            "{} {}",
+            if row.fault.is_none() { "ok" } else { "not ok" },
+            row.name
+        )?;
+    }
+    Ok(())
 }
 
 /// All pools, with their counters. Reading it audits them.

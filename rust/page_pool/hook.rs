@@ -12,11 +12,14 @@
 //! that is gone, and a page never has to know whether its pool still exists.
 
 use crate::{
+    context::BhGuard,
     platform::{AtomicPtr, Ordering},
+    selftest::{self, Report, TestPool},
     shared::Shared,
     slots::Tag,
+    Mode, PagePool, Params,
 };
-use core::ptr::null_mut;
+use core::ptr::{null_mut, NonNull};
 use kernel::{
     prelude::*,
     sync::{rcu, Arc},
@@ -91,6 +94,75 @@ impl Drop for Registered {
         // Whoever found the pool in the registry is done with it after this.
         // SAFETY: Process context.
         unsafe { bindings::rpp_synchronize_net() };
+    }
+}
+
+/// The hook, as long as it is on.
+///
+/// # Invariants
+///
+/// The hook was registered, and is unregistered once, by dropping this.
+pub(crate) struct Hook(());
+
+impl Hook {
+    fn register() -> Result<Self> {
+        // SAFETY: Process context, and only `load()` calls this, once.
+        kernel::error::to_result(unsafe { bindings::rpp_hook_register() })?;
+        // INVARIANT: It is registered.
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        // SAFETY: It is registered, by the type invariant. Process context.
+        unsafe { bindings::rpp_hook_unregister() };
+    }
+}
+
+/// Turns the hook on, and proves that it works on this kernel: first that a page is lost without it
+/// (or the rest would prove nothing), then that none is with it.
+pub(crate) fn load() -> Result<(Hook, Report)> {
+    let mut report = Report::new();
+    let mut pool = PrivatePool::new()?;
+
+    selftest::run_unhooked(&mut pool, &mut report)?;
+    let hook = Hook::register()?;
+    selftest::run(&mut pool, &mut report).inspect_err(|_| {
+        pr_err!("pages would get lost on this kernel, so the module is not loaded\n");
+    })?;
+    pr_info!("hook: {}, self-test passed\n", selftest::mode());
+    Ok((hook, report))
+}
+
+/// The pool of the self-test.
+struct PrivatePool(PagePool<'static>);
+
+impl PrivatePool {
+    fn new() -> Result<Self> {
+        let params = Params {
+            // One is lost in the negative control.
+            pages: selftest::PAGES as u32 + 1,
+            mode: Mode::Recycle,
+        };
+        Ok(Self(PagePool::unmapped(c"selftest", params)?))
+    }
+}
+
+// SAFETY: The pages come from the pool as they go to the stack: tagged, and with the one reference
+// that was the pool's.
+unsafe impl TestPool for PrivatePool {
+    fn take(&mut self) -> Result<NonNull<bindings::page>> {
+        let bh = BhGuard::new();
+        self.0.enter(&bh.token(), |mut pool| {
+            let buf = pool.alloc()?;
+            let buf = pool.sync_for_cpu(buf, 0);
+            Ok(pool.into_stack(buf).page)
+        })
+    }
+
+    fn is_back(&self, page: NonNull<bindings::page>) -> bool {
+        self.0.has(page)
     }
 }
 

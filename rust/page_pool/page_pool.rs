@@ -31,6 +31,7 @@ pub mod limit;
 pub mod list;
 mod pages;
 mod pool;
+mod selftest;
 mod shared;
 mod slots;
 pub mod state;
@@ -78,14 +79,21 @@ module! {
 
 #[pin_data]
 struct Module {
+    // The files go first, the hook last: dropping it waits until nobody is in it any more. There is
+    // no pool then, since a driver that has one keeps this module loaded.
     #[pin]
-    debugfs: debugfs::Files,
+    _files: debugfs::Files,
+    _hook: hook::Hook,
 }
 
 impl kernel::InPlaceModule for Module {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        pin_init::pin_init!(Self {
-            debugfs <- debugfs::Files::new(),
-        }? Error)
+        pin_init::pin_init_scope(|| {
+            let (hook, report) = hook::load()?;
+            Ok(try_pin_init!(Self {
+                _files <- debugfs::Files::new(report),
+                _hook: hook,
+            }))
+        })
     }
 }

@@ -99,6 +99,11 @@ impl<'dev> PagePool<'dev> {
         })
     }
 
+    /// Whether `page` is in the pool, and not with the stack. For the self-test.
+    pub(crate) fn has(&self, page: NonNull<pp_bindings::page>) -> bool {
+        self.shared.has(page.as_ptr())
+    }
+
     /// Opens the pool's NAPI side for the time of `f`.
     ///
     /// `f` has to work for every lifetime `'id`, so it cannot know which one it gets: a buffer of this

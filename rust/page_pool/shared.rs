@@ -17,7 +17,7 @@ use crate::{
     pages::{self, DmaDevice},
     platform::{Array, AtomicBool, Ordering},
     pool::Mode,
-    ptr_ring::PtrRing,
+    ptr_ring::{PtrRing, MAX_BATCH},
     slots::{self, Slot, Tag},
     stats::{self, CpuStats, NapiStats, SharedStats, Snapshot},
     AllocError,
@@ -106,7 +106,8 @@ impl Shared {
             stats: NapiStats::default(),
             dev,
             slots: slots::table(count)?,
-            cpus: per_cpu(count.min(MAX_RING))?,
+            // A ring may be full with a batch less in it than its capacity.
+            cpus: per_cpu(count.min(MAX_RING).saturating_add(MAX_BATCH))?,
             list: List::new(),
             limit: Limit::new(pages),
             dying: AtomicBool::new(false),
@@ -503,6 +504,13 @@ impl Shared {
             // SAFETY: Balances the above.
             unsafe { bindings::rpp_local_irq_restore(flags) };
         }
+    }
+
+    /// Whether the pool has `page` in its cache, in a ring, or on the list.
+    pub(crate) fn has(&self, page: *mut bindings::page) -> bool {
+        self.slots
+            .iter()
+            .any(|slot| slot.page() == page && slot.state.is_pool())
     }
 
     /// The pages that the pool has, wherever they are, and the most that it may have.

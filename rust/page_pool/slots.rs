@@ -25,7 +25,7 @@ use pp_bindings as bindings;
 /// mapped for its device at `dma`, and `va` is its address. These fields are written only in state
 /// `Free`, by the pool's NAPI side.
 #[repr(C)]
-pub struct Slot {
+pub(crate) struct Slot {
     page: UnsafeCell<*mut bindings::page>,
     dma: UnsafeCell<u64>,
     va: UnsafeCell<*mut u8>,

@@ -45,8 +45,13 @@ use core::{
 /// What the alignments below stand for.
 const CACHE_LINE: usize = 64;
 
-/// How many entries a large ring nulls at once: two cache lines of them.
-const MAX_BATCH: usize = 2 * CACHE_LINE / size_of::<*mut ()>();
+/// How many entries a large ring nulls at once: two cache lines of them. Loom cannot try everything
+/// with so many.
+pub const MAX_BATCH: usize = if cfg!(loom) {
+    2
+} else {
+    2 * CACHE_LINE / size_of::<*mut ()>()
+};
 
 /// Written by the producer only.
 #[repr(align(64))]

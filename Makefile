@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a user types. The modules are described in Kbuild, which is what
+# "make -C $KDIR M=$PWD" reads.
+
+export KERNEL KDIR KSRC RUSTC BINDGEN LLVM V RPP_CACHE
+
+.DEFAULT_GOAL := default
+.PHONY: default help setup modules kernel run test check clean distclean
+
+default:
+	@scripts/kernel.sh modules auto
+
+help:
+	@echo 'make            build the modules: for the running kernel if it takes them, else for the VM'
+	@echo 'make setup      install what is missing, prepare the kernel tree (done by the others as well)'
+	@echo 'make modules    build the modules for the kernel of the VM'
+	@echo 'make run        the main job: boot the VM, drive traffic, print the table of results'
+	@echo 'make test       all tests: host, compile-fail, VM; ends with "N passed, N failed"'
+	@echo 'make check      formatting, clippy, checkpatch, shellcheck'
+	@echo 'make kernel     build a small kernel from .config.fragment, for KERNEL=own (half an hour)'
+	@echo 'make clean      remove what was built from this checkout, keep kernels and downloads'
+	@echo 'make distclean  remove the whole cache'
+	@echo
+	@echo 'KERNEL=stock    Debian'"'"'s 7.3 kernel as it is (default), own: of make kernel, running: of this machine'
+	@echo 'KDIR=DIR        a prepared build directory of yours; KSRC=DIR: a source tree of yours'
+	@echo 'RUSTC= BINDGEN= LLVM=    compilers of yours; V=1: show the commands'
+	@echo 'RPP_CACHE=DIR   where everything built is kept (default ~/.cache/rust-page-pool)'
+
+setup:
+	@scripts/setup.sh
+	@scripts/kernel.sh prepare
+
+modules:
+	@scripts/kernel.sh modules
+
+kernel:
+	@scripts/kernel.sh own
+
+run: modules
+	@scripts/measure.sh
+
+test: modules
+	@scripts/test.sh
+
+check:
+	@scripts/check.sh
+
+clean:
+	@scripts/clean.sh
+
+distclean:
+	@scripts/clean.sh all

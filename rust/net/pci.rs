@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Network devices on the PCI bus.
+
+use crate::{device::Registration, netdev::Ops};
+use kernel::{
+    device::{Bound, Core},
+    dma::{Device as _, DmaMask},
+    irq::IrqRequest,
+    pci,
+    prelude::*,
+};
+use pp_bindings as bindings;
+
+/// A driver of PCI network devices.
+///
+/// The framework enables the device, sets the DMA mask, gets an interrupt and registers the network
+/// device; the driver only makes its [`Ops`]. When the driver is unbound all of that is undone in
+/// reverse order. Nothing of it is in the driver's hands, so nothing of it can be leaked there.
+pub trait Driver {
+    /// What is known about a device by its id.
+    type IdInfo: 'static;
+    /// The driver's device.
+    type Ops<'bound>: Ops + 'bound;
+
+    /// The devices that the driver knows.
+    const ID_TABLE: pci::IdTable<Self::IdInfo>;
+    /// Which memory the device can reach.
+    const DMA_MASK: DmaMask;
+
+    /// Sets a device up. It is enabled, and may do DMA.
+    fn probe<'bound>(
+        pdev: &'bound pci::Device<Core<'_>>,
+        info: Option<&'bound Self::IdInfo>,
+    ) -> Result<Self::Ops<'bound>>;
+}
+
+/// Lets a [`Driver`] drive PCI devices. See [`module_pci_net_driver!`](crate::module_pci_net_driver).
+pub struct Adapter<T: Driver>(T);
+
+/// What belongs to a bound device. Dropped from the first to the last.
+pub struct Device<'bound, T: Driver> {
+    _registration: Registration<T::Ops<'bound>>,
+    _vectors: pci::IrqVectorRegistration<'bound>,
+    _enabled: Enabled<'bound>,
+}
+
+// SAFETY: The registration's parts are `Send`; the other two are proofs of a state of the PCI
+// device that any thread may end.
+unsafe impl<T: Driver> Send for Device<'_, T> {}
+
+/// A PCI device that is enabled, and may access memory.
+struct Enabled<'a>(&'a pci::Device<Bound>);
+
+impl<'a> Enabled<'a> {
+    fn new(pdev: &'a pci::Device<Core<'_>>) -> Result<Self> {
+        pdev.enable_device_mem()?;
+        pdev.set_master();
+        Ok(Self(pdev))
+    }
+}
+
+impl Drop for Enabled<'_> {
+    fn drop(&mut self) {
+        // CAST: `Device` is a transparent wrapper of `struct pci_dev`.
+        let pdev = core::ptr::from_ref(self.0).cast_mut().cast();
+        // SAFETY: The device is valid, and was enabled by `new()`.
+        unsafe {
+            bindings::pci_clear_master(pdev);
+            bindings::pci_disable_device(pdev);
+        }
+    }
+}
+
+impl<T: Driver + 'static> pci::Driver for Adapter<T> {
+    type IdInfo = T::IdInfo;
+    type Data<'bound> = Device<'bound, T>;
+    const ID_TABLE: pci::IdTable<Self::IdInfo> = T::ID_TABLE;
+
+    fn probe<'bound>(
+        pdev: &'bound pci::Device<Core<'_>>,
+        info: Option<&'bound Self::IdInfo>,
+    ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
+        pin_init::pin_init_scope(move || {
+            let enabled = Enabled::new(pdev)?;
+            // SAFETY: The driver has not seen the device yet, so nothing is mapped for it.
+            unsafe { pdev.dma_set_mask_and_coherent(T::DMA_MASK)? };
+            let types = pci::IrqTypes::default()
+                .with(pci::IrqType::Msi)
+                .with(pci::IrqType::Intx);
+            let vectors = pdev.alloc_irq_vectors(1, 1, types)?;
+            let irq = IrqRequest::from(vectors.index(0)?).irq();
+            let ops = T::probe(pdev, info)?;
+            Ok(Ok::<_, Error>(Device {
+                _registration: Registration::new(pdev.as_ref(), irq, ops)?,
+                _vectors: vectors,
+                _enabled: enabled,
+            }))
+        })
+    }
+}
+
+/// Declares a kernel module that is a [`Driver`].
+#[macro_export]
+macro_rules! module_pci_net_driver {
+    ($($f:tt)*) => {
+        ::kernel::module_driver!(
+            <T>, ::kernel::pci::Adapter<$crate::pci::Adapter<T>>, { $($f)* }
+        );
+    };
+}

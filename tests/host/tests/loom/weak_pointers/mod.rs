@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ring's own source on atomics whose stores of pointers are `Relaxed`, whatever is asked for.
+
+#![allow(dead_code, unreachable_pub)]
+
+pub mod platform {
+    pub use host_tests::platform::{array_from_fn, AllocError, Array, AtomicUsize, Ordering};
+
+    pub struct AtomicPtr<T>(loom::sync::atomic::AtomicPtr<T>);
+
+    impl<T> AtomicPtr<T> {
+        pub fn new(ptr: *mut T) -> Self {
+            Self(loom::sync::atomic::AtomicPtr::new(ptr))
+        }
+
+        pub fn load(&self, ordering: Ordering) -> *mut T {
+            self.0.load(ordering)
+        }
+
+        pub fn store(&self, ptr: *mut T, ordering: Ordering) {
+            let ordering = if ptr.is_null() {
+                ordering
+            } else {
+                Ordering::Relaxed
+            };
+            self.0.store(ptr, ordering);
+        }
+    }
+}
+
+#[path = "../../../../../rust/ptr_ring/ptr_ring.rs"]
+pub mod ptr_ring;
