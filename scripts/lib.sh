@@ -116,11 +116,14 @@ unlock_cache() {
 # in_root COMMAND...: inside the Debian 13 build root, the same paths in and out,
 # without this machine's settings (rustup, cargo, MAKEFLAGS) and toolchains.
 in_root() {
+	local dir=$PWD
+	[[ $dir/ == "$RPP_TOP"/* || $dir/ == "$RPP_CACHE"/* ]] || dir=$RPP_TOP
+	mkdir -p "$RPP_ROOT$RPP_CACHE" "$RPP_ROOT$RPP_TOP" # mount points
 	bwrap --ro-bind "$RPP_ROOT" / --dev /dev --proc /proc --perms 1777 --tmpfs /tmp \
 		--bind "$RPP_CACHE" "$RPP_CACHE" --bind "$RPP_TOP" "$RPP_TOP" \
 		--clearenv --setenv PATH /usr/sbin:/usr/bin --setenv LC_ALL C.UTF-8 \
 		--setenv HOME /tmp --setenv CARGO_HOME "$RPP_CACHE/cargo" \
-		--chdir "$PWD" "$@"
+		--chdir "$dir" "$@"
 }
 
 # as_root COMMAND...: for the few steps that install or own files.

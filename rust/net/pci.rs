@@ -92,7 +92,7 @@ impl<T: Driver + 'static> pci::Driver for Adapter<T> {
             let irq = IrqRequest::from(vectors.index(0)?).irq();
             let ops = T::probe(pdev, info)?;
             Ok(Ok::<_, Error>(Device {
-                _registration: Registration::new(pdev.as_ref(), irq, ops)?,
+                _registration: Registration::new(pdev.as_ref(), irq, Ok(ops))?,
                 _vectors: vectors,
                 _enabled: enabled,
             }))

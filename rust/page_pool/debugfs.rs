@@ -5,7 +5,7 @@
 use crate::{
     hook,
     selftest::{self, Report},
-    shared::Shared,
+    shared::{Shared, TOTALS},
     stats,
 };
 use kernel::{
@@ -22,6 +22,8 @@ pub(crate) struct Files {
     #[pin]
     _pools: File<()>,
     #[pin]
+    _totals: File<()>,
+    #[pin]
     _selftest: File<Report>,
 }
 
@@ -31,6 +33,7 @@ impl Files {
         let parent = dir.clone();
         try_pin_init!(Self {
             _pools <- parent.read_callback_file(c"pools", (), &|_, f| pools(f)),
+            _totals <- parent.read_callback_file(c"totals", (), &|_, f| totals(f)),
             _selftest <- parent.read_callback_file(c"selftest", report, &selftest),
             _dir: dir,
         })
@@ -52,6 +55,12 @@ fn selftest(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// What all pools together have mapped and unmapped, since the module was loaded.
+fn totals(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "mapped {}", TOTALS.mapped.get())?;
+    writeln!(f, "unmapped {}", TOTALS.unmapped.get())
 }
 
 /// All pools, with their counters. Reading it audits them.

@@ -31,8 +31,10 @@ pub(crate) unsafe trait TestPool {
     fn is_back(&self, page: NonNull<page>) -> bool;
 }
 
-/// How many pages the test has out at a time; the private pool needs as many.
-pub(crate) const PAGES: usize = BATCH + BATCH.div_ceil(2);
+/// How many pages the private pool should have: twice what the test has out at a time. A ring as
+/// large as the pool gives the room of what was taken from it back with a delay, and a page that
+/// meets a full ring is not the pool's any more, by right.
+pub(crate) const PAGES: usize = 2 * (BATCH + BATCH.div_ceil(2));
 
 /// FOLIO_BATCH_SIZE, the number of pages that `release_pages()` frees at once.
 const BATCH: usize = 31;

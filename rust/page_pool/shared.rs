@@ -19,7 +19,7 @@ use crate::{
     pool::Mode,
     ptr_ring::{PtrRing, MAX_BATCH},
     slots::{self, Slot, Tag},
-    stats::{self, CpuStats, NapiStats, SharedStats, Snapshot},
+    stats::{self, Counter, CpuStats, NapiStats, SharedStats, Snapshot},
     AllocError,
 };
 use core::{cell::UnsafeCell, ptr::NonNull};
@@ -29,6 +29,19 @@ use pp_bindings as bindings;
 /// The rings need not hold all pages of a large pool: what does not fit is too much for one CPU's
 /// caches anyway, and goes back to the system.
 const MAX_RING: usize = 1024;
+
+/// Over all pools, those that are gone included: when there is no pool the two are equal, or a
+/// mapping has leaked.
+pub(crate) static TOTALS: Totals = Totals {
+    mapped: Counter::new(),
+    unmapped: Counter::new(),
+};
+
+/// See [`TOTALS`].
+pub(crate) struct Totals {
+    pub(crate) mapped: Counter,
+    pub(crate) unmapped: Counter,
+}
 
 /// What only the NAPI side touches.
 pub(crate) struct NapiSide {
@@ -227,8 +240,9 @@ impl Shared {
         // The first bounce buffer makes all mappings of the device need syncs.
         napi.need_sync = self.dev.need_sync();
 
-        let slot = first.ok_or(error)?;
         self.stats.mapped.add(u64::from(filled));
+        TOTALS.mapped.add_shared(u64::from(filled));
+        let slot = first.ok_or(error)?;
         self.stats.alloc_slow.inc();
         Ok(slot)
     }
@@ -363,6 +377,7 @@ impl Shared {
         unsafe { self.dev.unmap(slot.dma()) };
         slot.state.unmapped();
         self.shared_stats.unmapped.inc_shared();
+        TOTALS.unmapped.inc_shared();
         self.limit.give_back(1);
     }
 

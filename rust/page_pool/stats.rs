@@ -14,7 +14,7 @@ pub struct Counter(AtomicU64);
 
 impl Counter {
     /// Starts at 0.
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
@@ -35,7 +35,12 @@ impl Counter {
 
     /// Counts one more, where several may write. Never on the fast path.
     pub fn inc_shared(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.add_shared(1);
+    }
+
+    /// Counts `n` more, where several may write. Never on the fast path.
+    pub fn add_shared(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
     }
 
     /// What was counted so far.
