@@ -14,9 +14,7 @@ check() {
 	if "$@"; then say "$name: ok"; else say "$name: FAILED"; failed=1; fi
 }
 
-env=$("$RPP_TOP/scripts/kernel.sh" env)
-# shellcheck disable=SC1090
-. "$env"
+load_kernel "$("$RPP_TOP/scripts/kernel.sh" env)"
 cd "$RPP_TOP"
 mapfile -t rust < <(find rust drivers tests samples -name '*.rs' -not -path '*/target/*' \
 	-not -name bindings_generated.rs 2>/dev/null)
@@ -24,12 +22,19 @@ mapfile -t c < <(find rust drivers tests samples -name '*.[chS]' -not -name '*.m
 	-not -path '*/target/*' 2>/dev/null)
 mapfile -t shell < <(grep -rlE '^#!/bin/(ba)?sh' scripts tests samples .ci 2>/dev/null)
 
-clippy() { "$RPP_TOP/scripts/kernel.sh" clippy >"$RPP_LOG/clippy.out" 2>&1 && ! grep -B2 -A8 '^\(warning\|error\)' "$RPP_LOG/clippy.out"; }
+clippy() {
+	local log=$RPP_LOG/clippy.log
+	if ! "$RPP_TOP/scripts/kernel.sh" clippy >"$log" 2>&1; then
+		tail -n 30 "$log"
+		return 1
+	fi
+	! grep -A8 -E '^(warning|error)' "$log"
+}
 
-# checkpatch wants a patch's context for some of its rules; these do not apply to whole files.
+# CAMELCASE is about names of the kernel's own that it does not know.
 checkpatch() {
-	in_root perl "$K_SOURCE/scripts/checkpatch.pl" --no-tree --terse --no-summary --quiet --strict -f \
-		--ignore LINUX_VERSION_CODE,FILE_PATH_CHANGES "${c[@]}"
+	in_root perl "$K_SOURCE/scripts/checkpatch.pl" --root "$K_SOURCE" --terse --no-summary --quiet --strict -f \
+		--ignore CAMELCASE,FILE_PATH_CHANGES "${c[@]}"
 }
 
 check rustfmt in_root rustfmt --check --edition 2021 --config-path "$K_SOURCE/.rustfmt.toml" "${rust[@]}"

@@ -8,7 +8,7 @@ set -euo pipefail
 
 [[ -d $RPP_CACHE ]] || exit 0
 lock_cache
-rm -rf "$RPP_CACHE"/*/out "$RPP_CACHE"/*/out-clippy "$RPP_TOP/results"
+rm -rf "$RPP_CACHE"/*/"out-$(key "$RPP_TOP")"{,-clippy} "$RPP_TOP/results"
 # What "make" leaves for insmod, and a plain "make -C $KDIR M=$PWD" beside it.
 (cd "$RPP_TOP" && find . -path ./.git -prune -o \( -name '*.ko' -o -name '*.o' -o -name '*.mod' -o -name '*.mod.c' \
 	-o -name '.*.cmd' -o -name '*.rmeta' -o -name '.*.d' \) -type f -exec rm -f {} +

@@ -28,7 +28,7 @@ enter() {
 kmake() { enter make -C "$K_DIR" -j"$JOBS" "${K_MAKE[@]}" ${V:+V="$V"} "$@"; }
 
 save_env() {
-	declare -p K_NAME K_VERSION K_RELEASE K_DIR K_SOURCE K_IMAGE K_MODULES K_OUT K_ENTER K_MAKE |
+	declare -p K_NAME K_VERSION K_RELEASE K_DIR K_SOURCE K_IMAGE K_MODULES K_ENTER K_MAKE |
 		sed 's/^declare -[-a]* //' >"$1/kernel.env.part"
 	mv "$1/kernel.env.part" "$1/kernel.env"
 }
@@ -209,7 +209,7 @@ debian_kernel() {
 	[[ -d $K_SOURCE ]] || step unpack-source 45 "unpacking the kernel source" unpack_source "$K_VERSION"
 	[[ $K_ENTER == native ]] && native_make "$K_SOURCE"
 	dir=$(debian_dir)
-	K_DIR=$dir/build K_OUT=$dir/out
+	K_DIR=$dir/build
 	K_MODULES=$dir/debian/lib/modules/$K_RELEASE K_IMAGE=$K_MODULES/vmlinuz.unsigned
 	mkdir -p "$dir"
 	[[ -d $dir/debian ]] || step unpack-kernel 10 "unpacking Debian's kernel" unpack_kernel "$dir"
@@ -302,8 +302,12 @@ own_kernel() {
 		K_ENTER=root
 		dir=$RPP_CACHE/own-$(key "$version" "$(<"$RPP_TOP/.config.fragment")" "$(<"$RPP_ROOT/compilers")")
 	fi
-	K_DIR=$dir/build K_OUT=$dir/out K_IMAGE=$dir/build/arch/x86/boot/bzImage
+	K_DIR=$dir/build K_IMAGE=$dir/build/arch/x86/boot/bzImage
 	mkdir -p "$dir"
+	# Half an hour: let others use the rest of the cache meanwhile.
+	unlock_cache
+	exec 9>"$dir/.lock"
+	flock 9
 	failed="the small kernel cannot be built: see the log above" \
 		step own-kernel 1800 "building a small kernel from $version" build_own "$dir"
 	K_RELEASE=$(<"$K_DIR/include/config/kernel.release")
@@ -323,7 +327,7 @@ user_kernel() {
 	check_config "$KDIR"
 	[[ -s $KDIR/include/config/kernel.release ]] ||
 		die "$KDIR is not prepared: run 'make modules_prepare' there, with the compilers of its kernel"
-	K_NAME=kdir K_VERSION='' K_DIR=$KDIR K_OUT=$dir/out K_IMAGE=$KDIR/arch/x86/boot/bzImage
+	K_NAME=kdir K_VERSION='' K_DIR=$KDIR K_IMAGE=$KDIR/arch/x86/boot/bzImage
 	K_RELEASE=$(<"$KDIR/include/config/kernel.release")
 	check_version "$K_RELEASE"
 	[[ -e $KDIR/rust/libkernel.rmeta && -s $KDIR/Module.symvers ]] ||
@@ -384,8 +388,7 @@ select_kernel() {
 		esac
 		RPP_ENV=$(readlink -f "$RPP_CACHE/$name")/kernel.env
 	fi
-	# shellcheck disable=SC1090
-	. "$RPP_ENV"
+	load_kernel "$RPP_ENV"
 }
 
 # The small kernel takes half an hour, so it is never built by the way.
@@ -437,6 +440,7 @@ modules)
 clippy)
 	select_kernel stock
 	K_OUT+=-clippy
+	rm -rf "$K_OUT" # what is up to date would not be looked at
 	build_modules CLIPPY=1 modules
 	;;
 *) die "usage: scripts/kernel.sh env | prepare | own | modules [auto] | clippy" ;;

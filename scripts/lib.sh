@@ -99,6 +99,15 @@ key() { printf '%s\n' "$@" | sha256sum | cut -c1-12; }
 
 RPP_ROOT=${RPP_ROOT:-$RPP_CACHE/root-$(key trixie "$ROOT_PACKAGES")}
 
+# load_kernel KERNEL.ENV: what kernel.sh says of a kernel (K_...). K_OUT is where
+# the modules of this checkout are built for it.
+load_kernel() {
+	K_OUT=
+	# shellcheck disable=SC1090
+	. "$1"
+	K_OUT=${K_OUT:-${1%/*}/out-$(key "$RPP_TOP")}
+}
+
 # One process at a time prepares a cache; the scripts it calls share its lock.
 lock_cache() {
 	[[ ${RPP_LOCKED-} ]] && return

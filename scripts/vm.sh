@@ -27,7 +27,8 @@ usage() {
 	  --allow REGEX     kernel complaints that are expected (repeatable)
 	  --quiet           do not copy the command's output to stdout
 	Always in /rpp: the modules (*.ko), tests/ (from tests/vm), samples/, pktgen/ (the
-	kernel's own samples/pktgen). Stock drivers and their like: "modprobe NAME".
+	kernel's own samples/pktgen). Stock drivers and their like: "modprobe NAME". /dev/ttyS3
+	is QEMU's monitor, where NIC number i is n<i>: "set_link n0 off" pulls its cable.
 	Exit code: the command's; 124 after a time-out, 125 when the VM broke down,
 	126 when the kernel log holds a warning.
 	END
@@ -117,7 +118,7 @@ build_payload() {
 	if [[ -s $K_OUT/modules.order ]]; then
 		while read -r p; do
 			[[ $p == /* ]] || p=$K_OUT/$p
-			cp "${p%.o}" "$dir/rpp/" 2>/dev/null || cp "${p%.o}.ko" "$dir/rpp/"
+			cp "${p%.o}.ko" "$dir/rpp/" || die "${p##*/} is not built: run 'make modules'"
 		done <"$K_OUT/modules.order"
 	fi
 	[[ -d $RPP_TOP/tests/vm ]] && cp -rL "$RPP_TOP/tests/vm" "$dir/rpp/tests"
@@ -161,8 +162,7 @@ done
 [[ $icount ]] && smp=1 thread=single
 
 # The kernel that is booted: made by kernel.sh.
-# shellcheck disable=SC1090
-. "${RPP_KERNEL_ENV:-$("$RPP_TOP/scripts/kernel.sh" env)}"
+load_kernel "${RPP_KERNEL_ENV:-$("$RPP_TOP/scripts/kernel.sh" env)}"
 [[ -s $K_IMAGE ]] || die "there is no kernel image $K_IMAGE to boot"
 
 mkdir -p "$out" "$RPP_CACHE/vm"
@@ -197,6 +197,9 @@ for p in console.log output.log result.tar; do
 	: >"$out/$p"
 	args+=(-serial "file:$out/$p")
 done
+# The fourth port is QEMU's monitor, for a test to pull a cable ("set_link n0 off").
+args+=(-chardev "socket,id=monitor,path=monitor,server=on,wait=off" -mon "chardev=monitor,mode=readline")
+args+=(-chardev "socket,id=ttyS3,path=monitor" -serial chardev:ttyS3)
 if [[ $icount ]]; then
 	args+=(-accel tcg -icount "shift=0,sleep=off" -rtc clock=vm)
 else
@@ -220,7 +223,7 @@ done
 # A task that oopsed may hold locks, so nothing after an oops can be trusted.
 args+=(-append "console=ttyS0,115200 panic=-1 oops=panic loglevel=7 random.trust_cpu=on audit=0 ${append[*]}")
 
-timeout -k 5 "$timeout" qemu-system-x86_64 "${args[@]}" >"$out/qemu.log" 2>&1 </dev/null &
+timeout -k 5 "$timeout" env -C "$tmp" qemu-system-x86_64 "${args[@]}" >"$out/qemu.log" 2>&1 </dev/null &
 qemu=$!
 if [[ ! $quiet ]]; then
 	tail -n +1 -s 0.2 --pid=$qemu -f "$out/output.log" &

@@ -10,6 +10,11 @@
  * That continuation must be a direct jump, because there is no endbr64 at
  * ip + 5: hence a static call.
  *
+ * Still outside, because nobody frees a single page of a socket in these ways:
+ * free_pages_nolock(), free_frozen_pages_nolock(), free_pages_exact() and
+ * __free_contig_range(). A page that gets there is lost to the pool, which finds
+ * out when it looks at its slots.
+ *
  * Everything that runs in the hook is notrace: a traced function in here would
  * enter the tracer once more for each page.
  */
@@ -229,6 +234,7 @@ static notrace void hook_free_pages(unsigned long addr, unsigned int order)
 static struct ftrace_ops site_ops[RPP_SITES] = {
 	[0 ... RPP_SITES - 1] = { .flags = FTRACE_OPS_FL_PERMANENT },
 };
+
 static bool site_active[RPP_SITES];
 
 static unsigned long site_target(unsigned int site)
@@ -285,6 +291,7 @@ static notrace void probe_func(unsigned long ip, unsigned long parent_ip,
 
 static struct ftrace_ops probe_ops = {
 	.func = probe_func,
+	.flags = FTRACE_OPS_FL_PERMANENT,
 };
 
 static int probe_site(unsigned int site, unsigned long *ip)
@@ -337,7 +344,8 @@ static int find_sites(unsigned long ips[RPP_SITES])
 	if (!err) {
 		err = register_ftrace_function(&probe_ops);
 		if (err)
-			pr_err("ftrace refuses a probe: %d\n", err);
+			pr_err("ftrace refuses a probe (is kernel.ftrace_enabled 0?): %d\n",
+			       err);
 	}
 	if (!err) {
 		for (i = 0; !err && i < RPP_SITES; i++)
@@ -414,7 +422,7 @@ int rpp_hook_register(void)
 				ftrace_free_filter(&site_ops[i]);
 		}
 		if (err == -EBUSY)
-			pr_err("%s() cannot be hooked: kernel.ftrace_enabled is 0, or BPF or a livepatch has it\n",
+			pr_err("%s() cannot be hooked: a BPF program, a livepatch or another module has it\n",
 			       site_names[i]);
 		else if (err)
 			pr_err("%s() cannot be hooked: %d\n", site_names[i], err);

@@ -21,6 +21,7 @@ struct rnet_priv *rnet_priv(struct net_device *dev)
 {
 	return netdev_priv(dev);
 }
+EXPORT_SYMBOL_GPL(rnet_priv);
 
 /* net_device_ops */
 
@@ -283,6 +284,7 @@ struct net_device *rnet_alloc(struct device *parent,
 	netif_napi_add(dev, &priv->napi, rnet_poll);
 	return dev;
 }
+EXPORT_SYMBOL_GPL(rnet_alloc);
 
 void rnet_set_mtu_range(struct net_device *dev, u32 max, u32 xdp_max)
 {
@@ -292,6 +294,7 @@ void rnet_set_mtu_range(struct net_device *dev, u32 max, u32 xdp_max)
 	dev->max_mtu = max;
 	priv->xdp_max_mtu = xdp_max;
 }
+EXPORT_SYMBOL_GPL(rnet_set_mtu_range);
 
 void rnet_set_mac(struct net_device *dev, const u8 *addr)
 {
@@ -302,22 +305,26 @@ void rnet_set_mac(struct net_device *dev, const u8 *addr)
 	netdev_warn(dev, "no valid MAC address in the device, using a random one\n");
 	eth_hw_addr_random(dev);
 }
+EXPORT_SYMBOL_GPL(rnet_set_mac);
 
 void rnet_get_mac(struct net_device *dev, u8 *addr)
 {
 	ether_addr_copy(addr, dev->dev_addr);
 }
+EXPORT_SYMBOL_GPL(rnet_get_mac);
 
 u32 rnet_get_mtu(struct net_device *dev)
 {
 	return dev->mtu;
 }
+EXPORT_SYMBOL_GPL(rnet_get_mtu);
 
 int rnet_register(struct net_device *dev)
 {
 	netif_carrier_off(dev);
 	return register_netdev(dev);
 }
+EXPORT_SYMBOL_GPL(rnet_register);
 
 void rnet_unregister(struct net_device *dev)
 {
@@ -327,6 +334,7 @@ void rnet_unregister(struct net_device *dev)
 	/* A reset that was still to come finds the device not running. */
 	cancel_work_sync(&priv->reset_work);
 }
+EXPORT_SYMBOL_GPL(rnet_unregister);
 
 void rnet_free(struct net_device *dev)
 {
@@ -335,6 +343,7 @@ void rnet_free(struct net_device *dev)
 	netif_napi_del(&priv->napi);
 	free_netdev(dev);
 }
+EXPORT_SYMBOL_GPL(rnet_free);
 
 int rnet_rxq_reg(struct net_device *dev)
 {
@@ -350,6 +359,7 @@ int rnet_rxq_reg(struct net_device *dev)
 		xdp_rxq_info_unreg(&priv->rxq);
 	return err;
 }
+EXPORT_SYMBOL_GPL(rnet_rxq_reg);
 
 void rnet_rxq_unreg(struct net_device *dev)
 {
@@ -357,6 +367,7 @@ void rnet_rxq_unreg(struct net_device *dev)
 
 	xdp_rxq_info_unreg(&priv->rxq);
 }
+EXPORT_SYMBOL_GPL(rnet_rxq_unreg);
 
 static irqreturn_t rnet_interrupt(int irq, void *data)
 {
@@ -369,11 +380,13 @@ int rnet_request_irq(u32 irq, struct net_device *dev)
 {
 	return request_irq(irq, rnet_interrupt, IRQF_SHARED, dev->name, dev);
 }
+EXPORT_SYMBOL_GPL(rnet_request_irq);
 
 void rnet_free_irq(u32 irq, struct net_device *dev)
 {
 	free_irq(irq, dev);
 }
+EXPORT_SYMBOL_GPL(rnet_free_irq);
 
 /* After a restart the hardware has lost what the core had told it. */
 void rnet_sync_rx_mode(struct net_device *dev)
@@ -384,6 +397,7 @@ void rnet_sync_rx_mode(struct net_device *dev)
 	priv->vt->set_rx_mode(priv->core, dev->flags, &dev->mc);
 	netif_addr_unlock_bh(dev);
 }
+EXPORT_SYMBOL_GPL(rnet_sync_rx_mode);
 
 /* The transmit queue (one per device) */
 
@@ -406,26 +420,31 @@ void rnet_tx_lock_bh(struct net_device *dev)
 {
 	__netif_tx_lock_bh(netdev_get_tx_queue(dev, 0));
 }
+EXPORT_SYMBOL_GPL(rnet_tx_lock_bh);
 
 void rnet_tx_unlock_bh(struct net_device *dev)
 {
 	__netif_tx_unlock_bh(netdev_get_tx_queue(dev, 0));
 }
+EXPORT_SYMBOL_GPL(rnet_tx_unlock_bh);
 
 void rnet_tx_disable(struct net_device *dev)
 {
 	netif_tx_disable(dev);
 }
+EXPORT_SYMBOL_GPL(rnet_tx_disable);
 
 void rnet_tx_reset(struct net_device *dev)
 {
 	netdev_reset_queue(dev);
 }
+EXPORT_SYMBOL_GPL(rnet_tx_reset);
 
 void rnet_tx_start(struct net_device *dev)
 {
 	netif_start_queue(dev);
 }
+EXPORT_SYMBOL_GPL(rnet_tx_start);
 
 void rnet_tx_stop(struct net_device *dev)
 {
@@ -544,6 +563,7 @@ bool rnet_xdp_frame_is_linear(struct xdp_frame *frame)
 {
 	return !xdp_frame_has_frags(frame);
 }
+EXPORT_SYMBOL_GPL(rnet_xdp_frame_is_linear);
 
 /* Streaming DMA of transmit buffers. 0 cannot be told from an address. */
 

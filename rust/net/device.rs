@@ -12,7 +12,7 @@
 //! it otherwise.
 
 use crate::{
-    netdev::{Ops, Rings, RxStats, TxStats},
+    netdev::{Operations, Rings, RxStats, TxStats},
     queue::TxQueue,
     vtable,
 };
@@ -75,7 +75,7 @@ pub(crate) struct Control {
 
 /// Everything that belongs to a device.
 #[pin_data]
-pub(crate) struct Core<D: Ops> {
+pub(crate) struct Core<D: Operations> {
     pub(crate) dev: NetDev,
     #[pin]
     pub(crate) ops: D,
@@ -90,11 +90,11 @@ pub(crate) struct Core<D: Ops> {
 
 // SAFETY: `rx` and `tx` are `Send` and accessed by one CPU at a time, by the rules at the top of
 // this file. The counters are atomic, the rest is `Sync` by itself.
-unsafe impl<D: Ops> Sync for Core<D> {}
+unsafe impl<D: Operations> Sync for Core<D> {}
 // SAFETY: All parts are `Send`.
-unsafe impl<D: Ops> Send for Core<D> {}
+unsafe impl<D: Operations> Send for Core<D> {}
 
-impl<D: Ops> Core<D> {
+impl<D: Operations> Core<D> {
     fn new<'a>(
         parent: &'a Device<Bound>,
         irq: u32,
@@ -299,9 +299,9 @@ impl<D: Ops> Core<D> {
 
 /// A network device that the core knows. Dropping it takes it from the core; when that returns, no
 /// callback runs any more.
-pub(crate) struct Registration<D: Ops>(Pin<KBox<Core<D>>>);
+pub(crate) struct Registration<D: Operations>(Pin<KBox<Core<D>>>);
 
-impl<D: Ops> Registration<D> {
+impl<D: Operations> Registration<D> {
     pub(crate) fn new<'a>(
         parent: &'a Device<Bound>,
         irq: u32,
@@ -326,7 +326,7 @@ impl<D: Ops> Registration<D> {
     }
 }
 
-impl<D: Ops> Drop for Registration<D> {
+impl<D: Operations> Drop for Registration<D> {
     fn drop(&mut self) {
         // SAFETY: Registered by `new()`. Stops the interface if it is up, and waits for everybody
         // who uses the device.

@@ -17,37 +17,57 @@ use pp_bindings as bindings;
 /// A ring of descriptors of `WORDS` little-endian 64-bit words each.
 ///
 /// The device writes to it at any time, so a word is read whole, once, and into a copy; what it says
-/// is data from outside, to be checked by the reader. An index is reduced to the ring's size here:
+/// is data from outside, to be checked by the reader. An index that is too large means descriptor 0:
 /// a wrong one reads another descriptor, never other memory.
+///
+/// # Invariants
+///
+/// `memory` has `entries * WORDS` words, and `entries` is at least 1.
 pub struct DescRing<const WORDS: usize> {
     memory: Coherent<[u64]>,
-    mask: usize,
+    entries: usize,
 }
 
 impl<const WORDS: usize> DescRing<WORDS> {
-    /// A zeroed ring of `entries` descriptors, which is a power of two.
+    /// A zeroed ring of `entries` descriptors.
     pub fn new(dev: &Device<Bound>, entries: usize) -> Result<Self> {
-        if !entries.is_power_of_two() {
+        if entries == 0 {
             return Err(EINVAL);
         }
         let words = entries.checked_mul(WORDS).ok_or(EINVAL)?;
+        // INVARIANT: As just computed.
         Ok(Self {
             memory: Coherent::zeroed_slice(dev, words, GFP_KERNEL)?,
-            mask: entries - 1,
+            entries,
         })
     }
 
     /// Number of descriptors.
     #[inline]
     pub fn entries(&self) -> usize {
-        // A mask is less than usize::MAX here, so this does not wrap.
-        self.mask.wrapping_add(1)
+        self.entries
     }
 
-    /// The index of the descriptor that comes `n` after `index`.
+    /// The index of the descriptor that comes after `index`.
     #[inline]
-    pub fn after(&self, index: usize, n: usize) -> usize {
-        index.wrapping_add(n) & self.mask
+    pub fn after(&self, index: usize) -> usize {
+        let next = index.wrapping_add(1);
+        if next < self.entries {
+            next
+        } else {
+            0
+        }
+    }
+
+    /// How many steps it is from `from` to `to`, which are indices of this ring.
+    #[inline]
+    pub fn distance(&self, from: usize, to: usize) -> usize {
+        let distance = to.wrapping_sub(from);
+        if to >= from {
+            distance
+        } else {
+            distance.wrapping_add(self.entries)
+        }
     }
 
     /// Bytes of the ring.
@@ -63,11 +83,10 @@ impl<const WORDS: usize> DescRing<WORDS> {
     #[inline]
     fn word(&self, index: usize, word: usize) -> *mut u64 {
         kernel::build_assert::build_assert!(WORDS.is_power_of_two());
-        let offset = (index & self.mask)
-            .wrapping_mul(WORDS)
-            .wrapping_add(word & (WORDS - 1));
-        // SAFETY: `index` is reduced to the number of entries, and `word` to that of words, so the
-        // offset is within the `entries * WORDS` words of the allocation.
+        let index = if index < self.entries { index } else { 0 };
+        let offset = index.wrapping_mul(WORDS).wrapping_add(word & (WORDS - 1));
+        // SAFETY: `index` is less than `entries`, and `word` less than `WORDS`, so the offset is
+        // within the allocation by the type invariant.
         unsafe { self.memory.as_mut_ptr().cast::<u64>().add(offset) }
     }
 

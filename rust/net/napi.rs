@@ -6,7 +6,7 @@
 
 use crate::{
     device::Core,
-    netdev::{Ops, RxStats},
+    netdev::{Operations, RxStats},
     queue::TxQueue,
     skb::{Checksum, SkBuff},
     xdp::Program,
@@ -17,19 +17,19 @@ use pp_bindings as bindings;
 /// The context of a NAPI poll.
 ///
 /// Only the framework makes one, for the duration of a poll, and hands it to
-/// [`Ops::poll`]. So whoever has one is in softirq with bottom halves off, alone in this device's
+/// [`Operations::poll`]. So whoever has one is in softirq with bottom halves off, alone in this device's
 /// receive path, and in an RCU read-side section as far as XDP programs are concerned.
 ///
 /// # Invariants
 ///
 /// The current CPU is in the poll of `core`'s device for `'a`.
-pub struct Napi<'a, D: Ops> {
+pub struct Napi<'a, D: Operations> {
     core: &'a Core<D>,
     budget: i32,
     bh: BhDisabled<'a>,
 }
 
-impl<'a, D: Ops> Napi<'a, D> {
+impl<'a, D: Operations> Napi<'a, D> {
     /// # Safety
     ///
     /// The caller is the poll callback of `core`'s device, and that stays so for `'a`.
@@ -91,12 +91,16 @@ impl<'a, D: Ops> Napi<'a, D> {
     }
 
     /// Takes the transmit queue's lock: to clean the ring, or to send from here. The lock is the one
-    /// that the core holds around [`Ops::start_xmit`]. `&mut self`, so that nobody takes it twice.
+    /// that the core holds around [`Operations::start_xmit`]. `&mut self`, and only a shared reference for
+    /// `f`, so that nobody takes it twice.
     ///
     /// `None`: the queue is being shut down.
     #[inline]
-    pub fn with_tx<R>(&mut self, f: impl FnOnce(&mut D::Tx, &TxQueue<'_, D>) -> R) -> Option<R> {
+    pub fn with_tx<R>(
+        &mut self,
+        f: impl FnOnce(&Self, &mut D::Tx, &TxQueue<'_, D>) -> R,
+    ) -> Option<R> {
         // SAFETY: Bottom halves are off.
-        unsafe { self.core.with_tx(f) }
+        unsafe { self.core.with_tx(|tx, queue| f(self, tx, queue)) }
     }
 }

@@ -2,12 +2,12 @@
 
 //! Network devices in Rust.
 //!
-//! A driver implements [`netdev::Ops`] and, for PCI, [`pci::Driver`]; the rest is here: registration,
+//! A driver implements [`netdev::Operations`] and, for PCI, [`pci::Driver`]; the rest is here: registration,
 //! up and down, NAPI, packets of the stack, XDP, DMA, `ethtool`.
 //!
 //! Which context a piece of code runs in is stated by the arguments that it gets: a
 //! [`napi::Napi`] exists only in a NAPI poll, a [`queue::TxQueue`] only while the transmit queue's
-//! lock is held. What these contexts own ([`netdev::Ops::Rx`], [`netdev::Ops::Tx`]) is handed to the
+//! lock is held. What these contexts own ([`netdev::Operations::Rx`], [`netdev::Operations::Tx`]) is handed to the
 //! driver as `&mut`, so that a driver needs neither locks nor `unsafe` for its rings.
 
 use kernel::prelude::*;

@@ -33,8 +33,10 @@ pub struct Features {
     pub xdp_max_mtu: u32,
     /// Ring sizes to begin with.
     pub rings: Rings,
-    /// Ring sizes that are possible. They are powers of two.
+    /// Ring sizes that are possible.
     pub ring_sizes: RangeInclusive<u32>,
+    /// Ring sizes are rounded up to a multiple of this.
+    pub ring_multiple: u32,
 }
 
 /// What an interrupt was about.
@@ -86,12 +88,12 @@ pub struct TxStats {
 ///
 /// # Who may do what when
 ///
-/// [`Ops::open`], [`Ops::start`], [`Ops::stop`], [`Ops::set_rx_mode`], [`Ops::set_mac`] and
-/// [`Ops::set_mtu`] are called under `rtnl`, so never two of them at a time. Between `start` and
-/// `stop`, [`Ops::poll`] runs on one CPU at a time and owns [`Ops::Rx`]; [`Ops::start_xmit`] and
-/// [`Ops::xdp_xmit`] run with the transmit queue's lock held, which owns [`Ops::Tx`];
-/// [`Ops::interrupt`] runs in hard interrupt context at any time, and owns nothing.
-pub trait Ops: Send + Sync + Sized {
+/// [`Operations::open`], [`Operations::start`], [`Operations::stop`], [`Operations::set_rx_mode`], [`Operations::set_mac`] and
+/// [`Operations::set_mtu`] are called under `rtnl`, so never two of them at a time. Between `start` and
+/// `stop`, [`Operations::poll`] runs on one CPU at a time and owns [`Operations::Rx`]; [`Operations::start_xmit`] and
+/// [`Operations::xdp_xmit`] run with the transmit queue's lock held, which owns [`Operations::Tx`];
+/// [`Operations::interrupt`] runs in hard interrupt context at any time, and owns nothing.
+pub trait Operations: Send + Sync + Sized {
     /// What NAPI owns while the interface is up.
     type Rx: Send;
     /// What the transmit queue's lock owns while the interface is up.
@@ -130,7 +132,7 @@ pub trait Ops: Send + Sync + Sized {
     /// Sends a frame that was redirected to this device. If there is no room, it comes back.
     fn xdp_xmit(&self, tx: &mut Self::Tx, frame: Frame) -> Result<(), Frame>;
 
-    /// Tells the hardware about the frames of [`Ops::xdp_xmit`].
+    /// Tells the hardware about the frames of [`Operations::xdp_xmit`].
     fn xdp_flush(&self, tx: &mut Self::Tx);
 
     /// Finds out what an interrupt was about, and acknowledges it.

@@ -2,7 +2,7 @@
 
 //! Network devices on the PCI bus.
 
-use crate::{device::Registration, netdev::Ops};
+use crate::{device::Registration, netdev::Operations};
 use kernel::{
     device::{Bound, Core},
     dma::{Device as _, DmaMask},
@@ -15,13 +15,13 @@ use pp_bindings as bindings;
 /// A driver of PCI network devices.
 ///
 /// The framework enables the device, sets the DMA mask, gets an interrupt and registers the network
-/// device; the driver only makes its [`Ops`]. When the driver is unbound all of that is undone in
+/// device; the driver only makes its [`Operations`]. When the driver is unbound all of that is undone in
 /// reverse order. Nothing of it is in the driver's hands, so nothing of it can be leaked there.
 pub trait Driver {
     /// What is known about a device by its id.
     type IdInfo: 'static;
     /// The driver's device.
-    type Ops<'bound>: Ops + 'bound;
+    type Ops<'bound>: Operations + 'bound;
 
     /// The devices that the driver knows.
     const ID_TABLE: pci::IdTable<Self::IdInfo>;

@@ -4,7 +4,7 @@
 
 use crate::{
     device::Core,
-    netdev::{Ops, TxStats},
+    netdev::{Operations, TxStats},
 };
 use core::marker::PhantomData;
 use pp_bindings as bindings;
@@ -14,12 +14,12 @@ use pp_bindings as bindings;
 /// # Invariants
 ///
 /// The current CPU holds the queue's lock for `'a`.
-pub struct TxQueue<'a, D: Ops> {
+pub struct TxQueue<'a, D: Operations> {
     core: &'a Core<D>,
     _cpu: PhantomData<*mut ()>,
 }
 
-impl<'a, D: Ops> TxQueue<'a, D> {
+impl<'a, D: Operations> TxQueue<'a, D> {
     /// # Safety
     ///
     /// The caller holds the lock of `core`'s transmit queue, for `'a`.

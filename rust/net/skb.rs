@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
-use crate::{napi::Napi, netdev::Ops};
+use crate::{napi::Napi, netdev::Operations};
 use core::ptr::NonNull;
 use kernel::prelude::*;
 use page_pool::{CpuBuf, NapiPool};
@@ -91,7 +91,7 @@ impl SkBuff {
     ///
     /// `meta` is the number of bytes of XDP metadata in front of the packet.
     #[inline]
-    pub fn from_buf<'id, D: Ops>(
+    pub fn from_buf<'id, D: Operations>(
         napi: &Napi<'_, D>,
         pool: &mut NapiPool<'id, '_>,
         buf: CpuBuf<'id>,
@@ -176,7 +176,7 @@ impl SkBuff {
 
     /// Frees a packet that was sent. `napi` proves that the per-CPU cache of NAPI may be used.
     #[inline]
-    pub fn consume<D: Ops>(self, napi: &Napi<'_, D>) {
+    pub fn consume<D: Operations>(self, napi: &Napi<'_, D>) {
         // SAFETY: The reference is given away here, in a poll of that budget.
         unsafe { bindings::rnet_skb_consume(self.into_raw(), napi.budget()) };
     }

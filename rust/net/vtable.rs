@@ -9,7 +9,7 @@ use crate::{
     device::Core,
     ethtool::Visitor,
     napi::Napi,
-    netdev::{Ops, Rings, RxMode},
+    netdev::{Operations, Rings, RxMode},
     queue::TxQueue,
     skb::{DropReason, SkBuff},
     xdp::Frame,
@@ -18,9 +18,9 @@ use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{error::from_result, ffi::c_void, prelude::*};
 use pp_bindings as bindings;
 
-pub(crate) struct Table<D: Ops>(PhantomData<D>);
+pub(crate) struct Table<D: Operations>(PhantomData<D>);
 
-impl<D: Ops> Table<D> {
+impl<D: Operations> Table<D> {
     pub(crate) const TABLE: bindings::rnet_vtable = bindings::rnet_vtable {
         open: Some(open::<D>),
         stop: Some(stop::<D>),
@@ -46,24 +46,24 @@ impl<D: Ops> Table<D> {
 ///
 /// `core` is the pointer described at the top of this file.
 #[inline]
-unsafe fn get<'a, D: Ops>(core: *mut c_void) -> &'a Core<D> {
+unsafe fn get<'a, D: Operations>(core: *mut c_void) -> &'a Core<D> {
     // SAFETY: By the safety requirement.
     unsafe { &*core.cast() }
 }
 
-unsafe extern "C" fn open<D: Ops>(core: *mut c_void) -> c_int {
+unsafe extern "C" fn open<D: Operations>(core: *mut c_void) -> c_int {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
     from_result(|| core.open().map(|()| 0))
 }
 
-unsafe extern "C" fn stop<D: Ops>(core: *mut c_void) -> c_int {
+unsafe extern "C" fn stop<D: Operations>(core: *mut c_void) -> c_int {
     // SAFETY: See the top of this file.
     unsafe { get::<D>(core) }.stop();
     0
 }
 
-unsafe extern "C" fn reset<D: Ops>(core: *mut c_void) {
+unsafe extern "C" fn reset<D: Operations>(core: *mut c_void) {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
     if core.restart(None).is_err() {
@@ -71,7 +71,7 @@ unsafe extern "C" fn reset<D: Ops>(core: *mut c_void) {
     }
 }
 
-unsafe extern "C" fn start_xmit<D: Ops>(core: *mut c_void, skb: *mut c_void, more: c_int) -> c_int {
+unsafe extern "C" fn start_xmit<D: Operations>(core: *mut c_void, skb: *mut c_void, more: c_int) -> c_int {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
     let Some(skb) = NonNull::new(skb.cast()) else {
@@ -96,7 +96,7 @@ unsafe extern "C" fn start_xmit<D: Ops>(core: *mut c_void, skb: *mut c_void, mor
     }
 }
 
-unsafe extern "C" fn xdp_xmit<D: Ops>(
+unsafe extern "C" fn xdp_xmit<D: Operations>(
     core: *mut c_void,
     n: c_int,
     frames: *mut c_void,
@@ -137,7 +137,7 @@ unsafe extern "C" fn xdp_xmit<D: Ops>(
     sent.unwrap_or(ENETDOWN.to_errno())
 }
 
-unsafe extern "C" fn poll<D: Ops>(core: *mut c_void, budget: c_int) -> c_int {
+unsafe extern "C" fn poll<D: Operations>(core: *mut c_void, budget: c_int) -> c_int {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
     // SAFETY: This is the poll.
@@ -159,7 +159,7 @@ unsafe extern "C" fn poll<D: Ops>(core: *mut c_void, budget: c_int) -> c_int {
     done
 }
 
-unsafe extern "C" fn interrupt<D: Ops>(core: *mut c_void) -> c_int {
+unsafe extern "C" fn interrupt<D: Operations>(core: *mut c_void) -> c_int {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
     let events = core.ops.interrupt();
@@ -182,7 +182,7 @@ unsafe extern "C" fn interrupt<D: Ops>(core: *mut c_void) -> c_int {
     1
 }
 
-unsafe extern "C" fn set_rx_mode<D: Ops>(
+unsafe extern "C" fn set_rx_mode<D: Operations>(
     core: *mut c_void,
     flags: u32,
     multicast: *mut c_void,
@@ -195,7 +195,7 @@ unsafe extern "C" fn set_rx_mode<D: Ops>(
     0
 }
 
-unsafe extern "C" fn set_mac<D: Ops>(core: *mut c_void, mac: *mut c_void) -> c_int {
+unsafe extern "C" fn set_mac<D: Operations>(core: *mut c_void, mac: *mut c_void) -> c_int {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
     // SAFETY: The core gives us an Ethernet address.
@@ -203,13 +203,13 @@ unsafe extern "C" fn set_mac<D: Ops>(core: *mut c_void, mac: *mut c_void) -> c_i
     from_result(|| core.ops.set_mac(mac).map(|()| 0))
 }
 
-unsafe extern "C" fn change_mtu<D: Ops>(core: *mut c_void, mtu: u32) -> c_int {
+unsafe extern "C" fn change_mtu<D: Operations>(core: *mut c_void, mtu: u32) -> c_int {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
     from_result(|| core.ops.set_mtu(mtu).map(|()| 0))
 }
 
-unsafe extern "C" fn get_stats<D: Ops>(core: *mut c_void, storage: *mut c_void) {
+unsafe extern "C" fn get_stats<D: Operations>(core: *mut c_void, storage: *mut c_void) {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
     // SAFETY: The core gives us a zeroed structure to fill.
@@ -225,7 +225,7 @@ unsafe extern "C" fn get_stats<D: Ops>(core: *mut c_void, storage: *mut c_void) 
     s.tx_dropped = tx.dropped.get();
 }
 
-unsafe extern "C" fn get_rings<D: Ops>(
+unsafe extern "C" fn get_rings<D: Operations>(
     core: *mut c_void,
     rx: *mut u32,
     tx: *mut u32,
@@ -245,13 +245,14 @@ unsafe extern "C" fn get_rings<D: Ops>(
     }
 }
 
-unsafe extern "C" fn set_rings<D: Ops>(core: *mut c_void, rx: u32, tx: u32) -> c_int {
+unsafe extern "C" fn set_rings<D: Operations>(core: *mut c_void, rx: u32, tx: u32) -> c_int {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
-    let sizes = core.ops.features().ring_sizes;
+    let features = core.ops.features();
     let fit = |n: u32| {
-        let n = n.checked_next_power_of_two()?.max(*sizes.start());
-        sizes.contains(&n).then_some(n)
+        let n = n.checked_next_multiple_of(features.ring_multiple)?;
+        let n = n.max(*features.ring_sizes.start());
+        features.ring_sizes.contains(&n).then_some(n)
     };
     let (Some(rx), Some(tx)) = (fit(rx), fit(tx)) else {
         return EINVAL.to_errno();
@@ -259,14 +260,14 @@ unsafe extern "C" fn set_rings<D: Ops>(core: *mut c_void, rx: u32, tx: u32) -> c
     from_result(|| core.restart(Some(Rings { rx, tx })).map(|()| 0))
 }
 
-unsafe extern "C" fn stat_count<D: Ops>(core: *mut c_void) -> c_int {
+unsafe extern "C" fn stat_count<D: Operations>(core: *mut c_void) -> c_int {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
     // CAST: A few dozen.
     Visitor::count(|v| core.ops.statistics(v)) as c_int
 }
 
-unsafe extern "C" fn stat_names<D: Ops>(core: *mut c_void, names: *mut u8) {
+unsafe extern "C" fn stat_names<D: Operations>(core: *mut c_void, names: *mut u8) {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
     let n = Visitor::count(|v| core.ops.statistics(v));
@@ -275,7 +276,7 @@ unsafe extern "C" fn stat_names<D: Ops>(core: *mut c_void, names: *mut u8) {
     core.ops.statistics(&mut Visitor::names(names));
 }
 
-unsafe extern "C" fn stat_values<D: Ops>(core: *mut c_void, values: *mut u64) {
+unsafe extern "C" fn stat_values<D: Operations>(core: *mut c_void, values: *mut u64) {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
     let n = Visitor::count(|v| core.ops.statistics(v));
@@ -284,7 +285,7 @@ unsafe extern "C" fn stat_values<D: Ops>(core: *mut c_void, values: *mut u64) {
     core.ops.statistics(&mut Visitor::values(values));
 }
 
-unsafe extern "C" fn link_speed<D: Ops>(
+unsafe extern "C" fn link_speed<D: Operations>(
     core: *mut c_void,
     speed: *mut u32,
     full_duplex: *mut u8,

@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/net/xdp.h`](srctree/include/net/xdp.h)
 
-use crate::{napi::Napi, netdev::Ops};
+use crate::{napi::Napi, netdev::Operations};
 use core::{cell::Cell, marker::PhantomData, ptr::NonNull};
 use page_pool::{CpuBuf, NapiPool};
 use pp_bindings as bindings;
@@ -42,7 +42,7 @@ pub struct Program<'a> {
 impl<'a> Program<'a> {
     /// The program of the device that is being polled, if it has one.
     #[inline]
-    pub fn of<D: Ops>(napi: &Napi<'a, D>) -> Option<Self> {
+    pub fn of<D: Operations>(napi: &Napi<'a, D>) -> Option<Self> {
         let private = napi.private();
         // SAFETY: The private area lives as long as the device. `prog` is written by xchg() while
         // we read it: a volatile read sees the old or the new one.

@@ -18,10 +18,7 @@
 //! `smp_load_acquire()`, a `Release` store is `smp_store_release()`, and `Relaxed` is `READ_ONCE()`
 //! or `WRITE_ONCE()`. There is no read-modify-write operation and no fence.
 
-#[cfg(not(loom))]
 pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-#[cfg(loom)]
-pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 #[cfg(CONFIG_RUST)]
 mod array {

@@ -14,7 +14,7 @@ mod weak_pointers;
 
 use host_tests::ptr_ring::PtrRing;
 use loom::{cell::UnsafeCell, sync::Arc, thread};
-use std::{mem::MaybeUninit, ptr::NonNull};
+use std::{collections::BTreeSet, mem::MaybeUninit, ptr::NonNull};
 
 /// What the threads hand over. Loom objects to accesses that are not ordered.
 type Payload = UnsafeCell<usize>;
@@ -214,6 +214,37 @@ fn reuse<R: Ring>(capacity: usize) {
         }
         producer.join().unwrap();
     });
+}
+
+/// All that can happen does: the foundation of the others, see `loom_platform.rs`.
+#[test]
+fn loom_tries_all_interleavings() {
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(BTreeSet::new()));
+    let outcomes = seen.clone();
+
+    loom::model(move || {
+        let state = State::<Strong>::new(1, 2);
+        let producer = {
+            let state = state.clone();
+            thread::spawn(move || [0, 1].map(|n| state.ring.try_produce(&state.payloads[n])))
+        };
+        let taken = [0, 1].map(|_| state.ring.try_consume().is_some());
+        outcomes
+            .lock()
+            .unwrap()
+            .insert((producer.join().unwrap(), taken));
+    });
+
+    // The first always goes in, and the second only after the first came out.
+    let expected = [
+        ([true, false], [false, false]),
+        ([true, false], [false, true]),
+        ([true, false], [true, false]),
+        ([true, true], [false, true]),
+        ([true, true], [true, false]),
+        ([true, true], [true, true]),
+    ];
+    assert_eq!(*seen.lock().unwrap(), BTreeSet::from(expected));
 }
 
 /// Anyone may ask whether the ring is empty; the consumer gets an answer that it can rely on.

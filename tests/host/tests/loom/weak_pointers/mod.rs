@@ -7,11 +7,11 @@
 pub mod platform {
     pub use host_tests::platform::{array_from_fn, AllocError, Array, AtomicUsize, Ordering};
 
-    pub struct AtomicPtr<T>(loom::sync::atomic::AtomicPtr<T>);
+    pub struct AtomicPtr<T>(host_tests::platform::AtomicPtr<T>);
 
     impl<T> AtomicPtr<T> {
         pub fn new(ptr: *mut T) -> Self {
-            Self(loom::sync::atomic::AtomicPtr::new(ptr))
+            Self(host_tests::platform::AtomicPtr::new(ptr))
         }
 
         pub fn load(&self, ordering: Ordering) -> *mut T {

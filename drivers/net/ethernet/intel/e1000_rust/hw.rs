@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The parts of the hardware that are not on the path of packets: reset, EEPROM, PHY, filters.
+//!
+//! A device that was removed reads as all ones. So each wait has an end, and no loop depends on what
+//! a register says.
+
+use crate::regs::{self, Bar};
+use kernel::{
+    io::{
+        poll::read_poll_timeout,
+        register::Array,
+        Io, //
+    },
+    prelude::*,
+    time::{delay::fsleep, Delta},
+};
+use net::netdev::{Link, RxMode};
+
+/// The PHY of the 82540EM is always at this address.
+const PHY_ADDRESS: u32 = 1;
+/// PHY control register, and its bits.
+const MII_BMCR: u32 = 0;
+const BMCR_ANRESTART: u32 = 1 << 9;
+const BMCR_PDOWN: u32 = 1 << 11;
+const BMCR_ANENABLE: u32 = 1 << 12;
+
+/// Resets the device: no DMA and no interrupt afterwards.
+pub(crate) fn reset(bar: &Bar<'_>) {
+    mask_interrupts(bar);
+    bar.write_reg(regs::RCTL::zeroed());
+    bar.write_reg(regs::TCTL::zeroed());
+    // What is on its way over the bus arrives before the reset.
+    fsleep(Delta::from_millis(10));
+    bar.update(regs::CTRL, |r| r.with_rst(true));
+    // The device reads its EEPROM now, and answers nothing else.
+    fsleep(Delta::from_millis(20));
+    mask_interrupts(bar);
+    bar.read(regs::ICR);
+}
+
+/// Lets the device raise no interrupt.
+#[inline]
+pub(crate) fn mask_interrupts(bar: &Bar<'_>) {
+    bar.write_reg(regs::IMC::from(u32::MAX));
+}
+
+/// Lets the device raise the interrupts that we handle.
+#[inline]
+pub(crate) fn unmask_interrupts(bar: &Bar<'_>) {
+    bar.write_reg(
+        regs::IMS::zeroed()
+            .with_txdw(true)
+            .with_lsc(true)
+            .with_rxseq(true)
+            .with_rxdmt0(true)
+            .with_rxo(true)
+            .with_rxt0(true),
+    );
+}
+
+/// Reads a word of the EEPROM.
+fn eeprom(bar: &Bar<'_>, address: u8) -> Result<u16> {
+    bar.write_reg(
+        regs::EERD::zeroed()
+            .with_address(address)
+            .with_start(true),
+    );
+    let value = read_poll_timeout(
+        || Ok(bar.read(regs::EERD)),
+        |value| value.done().into(),
+        Delta::from_micros(50),
+        Delta::from_millis(100),
+    )?;
+    // CAST: The field has 16 bits.
+    Ok(value.data().get() as u16)
+}
+
+/// The permanent MAC address.
+pub(crate) fn eeprom_mac(bar: &Bar<'_>) -> Result<[u8; 6]> {
+    let mut mac = [0; 6];
+    for (address, bytes) in mac.chunks_exact_mut(2).enumerate() {
+        // CAST: At most 2.
+        bytes.copy_from_slice(&eeprom(bar, address as u8)?.to_le_bytes());
+    }
+    Ok(mac)
+}
+
+fn phy_access(bar: &Bar<'_>, command: regs::MDIC) -> Result<u32> {
+    bar.write_reg(command);
+    let value = read_poll_timeout(
+        || Ok(bar.read(regs::MDIC)),
+        |value| value.ready().into(),
+        Delta::from_micros(50),
+        Delta::from_millis(10),
+    )?;
+    if value.error().into() {
+        return Err(EIO);
+    }
+    Ok(value.data().get())
+}
+
+/// Wakes the PHY, if who had the device before us has put it to sleep.
+pub(crate) fn wake_phy(bar: &Bar<'_>) -> Result {
+    let command = regs::MDIC::zeroed()
+        .with_const_phy::<PHY_ADDRESS>()
+        .with_const_register::<MII_BMCR>();
+    let bmcr = phy_access(bar, command.with_const_op::<2>())?;
+    if bmcr & BMCR_PDOWN != 0 {
+        let bmcr = (bmcr & !BMCR_PDOWN) | BMCR_ANENABLE | BMCR_ANRESTART;
+        phy_access(bar, command.with_const_op::<1>().try_with_data(bmcr)?)?;
+    }
+    Ok(())
+}
+
+/// State of the link.
+pub(crate) fn link(bar: &Bar<'_>) -> Option<Link> {
+    let status = bar.read(regs::STATUS);
+    if status.into_raw() == u32::MAX || !bool::from(status.lu()) {
+        return None;
+    }
+    let speed = match status.speed().get() {
+        0 => 10,
+        1 => 100,
+        _ => 1000,
+    };
+    Some(Link {
+        speed,
+        full_duplex: status.fd().into(),
+    })
+}
+
+/// Sets the address whose packets we receive.
+pub(crate) fn set_mac(bar: &Bar<'_>, mac: &[u8; 6]) {
+    let [a, b, c, d, e, f] = *mac;
+    bar.write_reg(regs::RAL::from(u32::from_le_bytes([a, b, c, d])));
+    bar.write_reg(
+        regs::RAH::from(u32::from_le_bytes([e, f, 0, 0])).with_av(true),
+    );
+}
+
+/// Sets which other packets we receive.
+pub(crate) fn set_rx_mode(bar: &Bar<'_>, mode: &RxMode<'_>) {
+    let mut table = [0u32; 128];
+    for mac in mode.multicast() {
+        // Twelve bits of the address choose a bit: 7 the register, 5 the bit in it.
+        let hash = u32::from(u16::from_le_bytes([mac[4], mac[5]]) >> 4);
+        // CAST: Less than 128.
+        if let Some(bits) = table.get_mut((hash >> 5) as usize) {
+            *bits |= 1 << (hash & 0x1f);
+        }
+    }
+    for (i, bits) in table.into_iter().enumerate() {
+        if let Some(register) = regs::MTA::try_at(i) {
+            bar.write(register, regs::MTA::from(bits));
+        }
+    }
+    bar.update(regs::RCTL, |r| {
+        r.with_upe(mode.promiscuous())
+            .with_mpe(mode.promiscuous() || mode.all_multicast())
+    });
+}

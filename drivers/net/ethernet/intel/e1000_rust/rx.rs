@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The receive ring.
+
+use crate::regs::{self, Bar};
+use kernel::{
+    device::{Bound, Device},
+    io::Io,
+    prelude::*,
+};
+use net::{
+    dma::DescRing,
+    napi::Napi,
+    netdev::Operations,
+    skb::{Checksum, SkBuff},
+    xdp::{Program, Verdict},
+};
+use page_pool::{
+    context::BhGuard, CpuBuf, Mode, NapiPool, PagePool, Params, Posted, Stats,
+};
+
+/// Bytes that the device writes into one buffer: RCTL.BSIZE = 0. A pool's buffer has room for more,
+/// but the next size, 4096, is more than a page with headroom has.
+pub(crate) const BUFFER_SIZE: usize = 2048;
+/// A buffer holds the largest frame: Ethernet header, VLAN tag, and the CRC, which is not stripped on
+/// all steppings.
+pub(crate) const MAX_MTU: u32 = BUFFER_SIZE as u32 - 14 - 4 - 4;
+const _: () = assert!(BUFFER_SIZE <= page_pool::ROOM);
+
+/// The device hears of new buffers in batches of this many, since each register write is slow.
+const BATCH: usize = 32;
+/// Shorter packets cannot have an Ethernet header.
+const ETH_HLEN: usize = 14;
+
+/// The second word of a receive descriptor, as the device writes it.
+#[derive(Clone, Copy)]
+struct Received(u64);
+
+impl Received {
+    /// The word's place in the descriptor.
+    const WORD: usize = 1;
+
+    fn len(self) -> usize {
+        // CAST: 16 bits.
+        (self.0 & 0xffff) as usize
+    }
+
+    fn status(self, bit: u32) -> bool {
+        self.0 & (1 << (32 + bit)) != 0
+    }
+
+    /// The device is done with the descriptor.
+    fn done(self) -> bool {
+        self.status(0)
+    }
+
+    /// The frame ends in this buffer.
+    fn ends(self) -> bool {
+        self.status(1)
+    }
+
+    /// CRC, symbol, sequence, carrier extension or data error.
+    fn broken(self) -> bool {
+        self.0 & (0x97 << 40) != 0
+    }
+
+    /// The device has checked the TCP or UDP checksum, and it is right.
+    fn checksum(self) -> Checksum {
+        let ignore = self.status(2);
+        let checked = self.status(5);
+        let wrong = self.0 & (0x60 << 40) != 0;
+        if checked && !ignore && !wrong {
+            Checksum::Verified
+        } else {
+            Checksum::None
+        }
+    }
+}
+
+/// What happened in one poll; counted once at its end.
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) packets: u64,
+    bytes: u64,
+    dropped: u64,
+    errors: u64,
+    pub(crate) xdp: [u64; 5],
+}
+
+/// Places in [`Counts::xdp`].
+pub(crate) const XDP_PASS: usize = 0;
+pub(crate) const XDP_DROP: usize = 1;
+pub(crate) const XDP_TX: usize = 2;
+pub(crate) const XDP_REDIRECT: usize = 3;
+pub(crate) const XDP_ABORTED: usize = 4;
+
+/// The receive ring, with the pool that its buffers come from.
+pub(crate) struct RxRing<'bound> {
+    // Dropped before the pool, whose pages they are.
+    descs: Descs,
+    pool: PagePool<'bound>,
+}
+
+struct Descs {
+    ring: DescRing<2>,
+    posted: Posted,
+    /// The descriptor that the device finishes next.
+    next: usize,
+    /// The descriptor that gets a buffer next. One always stays without: a tail that has caught up
+    /// with the head means an empty ring.
+    fill: usize,
+    /// What the device was told last.
+    told: usize,
+    /// We are inside of a frame that is too long for one buffer.
+    skipping: bool,
+}
+
+impl<'bound> RxRing<'bound> {
+    /// Allocates a ring and all of its buffers.
+    pub(crate) fn new(
+        dev: &'bound Device<Bound>,
+        name: &CStr,
+        entries: u32,
+        mode: Mode,
+    ) -> Result<Self> {
+        let params = Params {
+            // A ring's worth may be with the device, another one with the stack, and NAPI's cache
+            // has to have something to recycle.
+            pages: entries.saturating_mul(2).saturating_add(2048),
+            mode,
+        };
+        // CAST: u32 fits.
+        let entries = entries as usize;
+        let mut pool = PagePool::new(dev, name, params)?;
+        let mut descs = Descs {
+            ring: DescRing::new(dev, entries)?,
+            posted: pool.posted(entries)?,
+            next: 0,
+            fill: 0,
+            told: 0,
+            skipping: false,
+        };
+        let bh = BhGuard::new();
+        pool.enter(&bh.token(), |mut pool| descs.refill(&mut pool));
+        drop(bh);
+        if descs.missing() != 0 {
+            return Err(ENOMEM);
+        }
+        Ok(Self { descs, pool })
+    }
+
+    /// The pool's counters.
+    pub(crate) fn pool_stats(&self) -> Stats {
+        self.pool.stats()
+    }
+
+    /// Hands the ring to the device.
+    pub(crate) fn start(&mut self, bar: &Bar<'_>) {
+        let (addr, size) = (self.descs.ring.dma_addr(), self.descs.ring.size());
+        // CAST: The two halves of the address; a size of at most 64 KiB.
+        bar.write_reg(regs::RDBAL::from(addr as u32));
+        bar.write_reg(regs::RDBAH::from((addr >> 32) as u32));
+        bar.write_reg(regs::RDLEN::from(size as u32));
+        bar.write_reg(regs::RDH::zeroed());
+        bar.write_reg(regs::RDTR::zeroed());
+        bar.write_reg(regs::RADV::from(8));
+        bar.write_reg(
+            regs::RXCSUM::zeroed()
+                .with_tuofl(true)
+                .with_ipofl(true),
+        );
+        self.descs.tell(bar);
+    }
+
+    /// Processes up to `budget` packets. `tx` sends a packet back, and gives it back in turn if it
+    /// cannot.
+    #[inline]
+    pub(crate) fn poll<D: Operations>(
+        &mut self,
+        bar: &Bar<'_>,
+        napi: &mut Napi<'_, D>,
+        budget: usize,
+        mut clean: impl for<'id> FnMut(&mut Napi<'_, D>, &mut NapiPool<'id, '_>),
+        mut tx: impl for<'id> FnMut(
+            &mut Napi<'_, D>,
+            &mut NapiPool<'id, '_>,
+            CpuBuf<'id>,
+        ) -> Result<(), CpuBuf<'id>>,
+    ) -> (usize, Counts) {
+        let Self { descs, pool } = self;
+        let mut counts = Counts::default();
+        let done = pool.enter(&napi.bh(), |mut pool| {
+            let pool = &mut pool;
+            clean(napi, pool);
+            let xdp = napi.xdp();
+            let mut done = 0;
+            while done < budget {
+                let desc = Received(descs.ring.load(descs.next, Received::WORD));
+                if !desc.done() {
+                    break;
+                }
+                let Some(buf) = pool.take(&mut descs.posted, descs.next) else {
+                    break;
+                };
+                descs.next = descs.ring.after(descs.next);
+                done = done.wrapping_add(1);
+
+                let buf = pool.sync_for_cpu(buf, desc.len());
+                if let Some(buf) = descs.accept(pool, buf, desc, &mut counts) {
+                    match &xdp {
+                        None => deliver(napi, pool, buf, 0, desc.checksum(), &mut counts),
+                        Some(program) => {
+                            run(program, napi, pool, buf, desc, &mut counts, &mut tx)
+                        }
+                    }
+                }
+                if descs.missing() >= BATCH {
+                    descs.refill(pool);
+                    descs.tell(bar);
+                }
+            }
+            descs.refill(pool);
+            descs.tell(bar);
+            // A device without a single buffer raises no interrupt: poll until there is one.
+            if descs.fill == descs.next {
+                done = budget;
+            }
+            done
+        });
+        let stats = napi.stats();
+        stats.packets.add(counts.packets);
+        stats.bytes.add(counts.bytes);
+        stats.dropped.add(counts.dropped);
+        stats.errors.add(counts.errors);
+        (done, counts)
+    }
+}
+
+impl Descs {
+    /// Descriptors without a buffer, but for the one that stays empty.
+    #[inline]
+    fn missing(&self) -> usize {
+        let filled = self.ring.distance(self.next, self.fill);
+        self.ring.entries().wrapping_sub(filled).wrapping_sub(1)
+    }
+
+    /// Gives buffers to the descriptors that have none, as far as there are any.
+    #[inline]
+    fn refill<'id>(&mut self, pool: &mut NapiPool<'id, '_>) {
+        for _ in 0..self.missing() {
+            let Ok(buf) = pool.alloc() else {
+                break;
+            };
+            self.ring.store(self.fill, 0, buf.dma_addr());
+            self.ring.store(self.fill, Received::WORD, 0);
+            pool.post(&mut self.posted, self.fill, buf);
+            self.fill = self.ring.after(self.fill);
+        }
+    }
+
+    /// Tells the device about new buffers.
+    #[inline]
+    fn tell(&mut self, bar: &Bar<'_>) {
+        if self.told != self.fill {
+            self.told = self.fill;
+            // CAST: An index of at most 4096 entries.
+            bar.write_reg(regs::RDT::from(self.fill as u32));
+        }
+    }
+
+    /// Sorts out what is no packet: broken frames, and those in more than one buffer.
+    #[inline]
+    fn accept<'id>(
+        &mut self,
+        pool: &mut NapiPool<'id, '_>,
+        buf: CpuBuf<'id>,
+        desc: Received,
+        counts: &mut Counts,
+    ) -> Option<CpuBuf<'id>> {
+        if desc.ends() && !self.skipping && !desc.broken() && buf.len() >= ETH_HLEN {
+            // CAST: usize is u64 here.
+            counts.packets = counts.packets.wrapping_add(1);
+            counts.bytes = counts.bytes.wrapping_add(buf.len() as u64);
+            return Some(buf);
+        }
+        // One error for each frame, counted at its end.
+        self.skipping = !desc.ends();
+        if desc.ends() {
+            counts.errors = counts.errors.wrapping_add(1);
+        }
+        pool.recycle(buf);
+        None
+    }
+}
+
+/// Hands a packet to the stack.
+#[inline]
+fn deliver<'id, D: Operations>(
+    napi: &Napi<'_, D>,
+    pool: &mut NapiPool<'id, '_>,
+    buf: CpuBuf<'id>,
+    meta: u32,
+    checksum: Checksum,
+    counts: &mut Counts,
+) {
+    match SkBuff::from_buf(napi, pool, buf, meta) {
+        Some(skb) => napi.receive(skb, checksum),
+        None => counts.dropped = counts.dropped.wrapping_add(1),
+    }
+}
+
+/// Lets an XDP program decide about a packet, and does what it says.
+#[inline]
+fn run<'id, D: Operations>(
+    program: &Program<'_>,
+    napi: &mut Napi<'_, D>,
+    pool: &mut NapiPool<'id, '_>,
+    buf: CpuBuf<'id>,
+    desc: Received,
+    counts: &mut Counts,
+    tx: &mut impl FnMut(
+        &mut Napi<'_, D>,
+        &mut NapiPool<'id, '_>,
+        CpuBuf<'id>,
+    ) -> Result<(), CpuBuf<'id>>,
+) {
+    let verdict = match program.run(pool, buf) {
+        Verdict::Drop => XDP_DROP,
+        Verdict::Pass(buf, meta) => {
+            deliver(napi, pool, buf, meta, desc.checksum(), counts);
+            XDP_PASS
+        }
+        Verdict::Tx(buf) => match tx(napi, pool, buf) {
+            Ok(()) => XDP_TX,
+            Err(buf) => {
+                program.tx_failed();
+                pool.recycle(buf);
+                XDP_ABORTED
+            }
+        },
+        Verdict::Redirect => XDP_REDIRECT,
+        Verdict::Aborted => XDP_ABORTED,
+    };
+    counts.xdp[verdict] = counts.xdp[verdict].wrapping_add(1);
+}

@@ -1,0 +1,322 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The driver as a network card: traffic, its settings, and the ways to take it
+# away while packets are under way. MB is how much TCP carries in each direction.
+
+cd "$(dirname "$0")/.." || exit
+. tests/lib.sh
+. tests/net.sh
+MB=${MB:-256}
+
+plan 18
+
+probe() {
+	load_driver
+	check "MAC address from the EEPROM" "$((16#$(tr -d : <"/sys/class/net/$(iface)/address")))" \
+		"==" "$((16#${MAC//:/}))"
+	up
+}
+
+mac_and_ping() {
+	ping_peer 10
+	ip -s link show dev "$(iface)"
+	check "packets received" "$(stat_of rx_packets)" ">=" 10
+	check "packets sent" "$(stat_of tx_packets)" ">=" 10
+	# Larger than a frame: fragments both ways.
+	ping -q -c 3 -i 0.2 -W 5 -s 20000 "$PEER_ADDR"
+	# From the smallest frame up, each length once.
+	local size
+	for size in 0 1 17 18 19 60 100 127 128 129 255 256 257 512 1000 1471 1472; do
+		ping -q -c 1 -W 5 -M "do" -s "$size" "$PEER_ADDR"
+	done
+}
+
+# tcp DIRECTION COUNTER: MB megabytes of a known content.
+tcp() {
+	local to=$ADDR sum before here=() there=(in_peer)
+	if [[ $1 == out ]]; then
+		to=$PEER_ADDR here=(in_peer) there=()
+	fi
+	before=$(stat_of "$2")
+	# shellcheck disable=SC2016 # the inner shell's variables
+	"${here[@]}" socat -u TCP4-LISTEN:5001,reuseaddr STDOUT | sha256sum >/tmp/got &
+	eventually 10 "${here[@]}" bash -c "ss -ltn 'sport = :5001' | grep -q LISTEN"
+	content | "${there[@]}" socat -u STDIN "TCP4:$to:5001"
+	wait $!
+	cat /tmp/want /tmp/got
+	cmp /tmp/want /tmp/got
+	check "bytes over the wire" $(($(stat_of "$2") - before)) ">" $((MB << 20))
+	# The test of the test: a different byte gives a different sum.
+	sum=$( (content | head -c -1; echo) | sha256sum)
+	[[ $sum != "$(</tmp/want)" ]]
+}
+
+content() {
+	local i
+	for ((i = 0; i < MB / 16; i++)); do cat /tmp/content; done
+}
+
+prepare_content() {
+	head -c 16M /dev/urandom >/tmp/content
+	content | sha256sum >/tmp/want
+}
+
+mtu() {
+	local dev
+	dev=$(iface)
+	ip link set "$dev" mtu 1000
+	ping -q -c 3 -i 0.2 -W 5 -M "do" -s 972 "$PEER_ADDR"
+	! ping -q -c 1 -W 1 -M "do" -s 973 "$PEER_ADDR"
+	if ip link set "$dev" mtu 60000; then return 1; fi
+	flood_start
+	for mtu in 1400 600 1280 1500; do
+		ip link set "$dev" mtu "$mtu"
+		eventually 10 carrier
+		sleep 0.3
+	done
+	flood_stop
+	eventually 10 pings
+	ping -q -c 3 -i 0.2 -W 5 -M "do" -s 1472 "$PEER_ADDR"
+}
+
+# QEMU's monitor pulls the cable.
+link() {
+	[[ -c /dev/ttyS3 ]] && (exec 2>&-; echo info version >/dev/ttyS3) || skip "no monitor"
+	for _ in 1 2 3; do
+		echo "set_link n0 off" >/dev/ttyS3
+		eventually 10 no_carrier
+		! pings
+		echo "set_link n0 on" >/dev/ttyS3
+		eventually 10 carrier
+		eventually 10 pings
+	done
+}
+
+updown() {
+	local dev i
+	dev=$(iface)
+	flood_start
+	for ((i = 0; i < 100; i++)); do
+		ip link set "$dev" down
+		ip link set "$dev" up
+	done
+	flood_stop
+	up
+	ping_peer
+}
+
+ethtool_info() {
+	local dev
+	dev=$(iface)
+	ethtool -i "$dev"
+	ethtool -i "$dev" | grep -x "driver: $DRIVER"
+	ethtool -i "$dev" | grep -x "bus-info: $DUT"
+	ethtool "$dev" | grep "Link detected: yes"
+	ethtool -k "$dev" | grep -c ': o'
+	ethtool -S "$dev" | grep -c ': [0-9]'
+	if has_pool; then
+		local name
+		for name in alloc_{fast,slow,slow_ho,empty,refill,waive} \
+			recycle_{cached,cache_full,ring,ring_full,released_ref}; do
+			check "rx_pp_$name" "$(count "rx_pp_$name")" ">=" 0
+		done
+		check rx_pp_alloc_fast "$(count rx_pp_alloc_fast)" ">" 1000
+		check rx_pp_recycle_ring "$(count rx_pp_recycle_ring)" ">" 1000
+	fi
+}
+
+# ring DIRECTION: its size now.
+ring() { ethtool -g "$(iface)" | awk -v d="$1:" '/Current/ { now = 1 } now && $1 == d { print $2 }'; }
+
+ethtool_rings() {
+	local dev size
+	dev=$(iface)
+	flood_start
+	for size in 80 512 4096 256; do
+		ethtool -G "$dev" rx "$size" tx "$size"
+		check "RX ring" "$(ring RX)" "==" "$size"
+		check "TX ring" "$(ring TX)" "==" "$size"
+		eventually 10 pings
+	done
+	flood_stop
+	if ethtool -G "$dev" rx 100000; then return 1; fi
+	ping_peer
+}
+
+# hold PORT: a socket that nobody reads. HOLDER is its process.
+hold() {
+	socat -u "UDP4-RECV:$1" OPEN:/dev/null &
+	HOLDER=$!
+	eventually 10 bash -c "ss -lun 'sport = :$1' | grep -q $1"
+	kill -STOP "$HOLDER"
+}
+
+let_go() {
+	kill -KILL "$HOLDER"
+	wait "$HOLDER" 2>/dev/null
+	return 0
+}
+
+limit() {
+	local i top=0 now
+	has_pool || skip "no pool"
+	hold 7000
+	flood_start 7000
+	for ((i = 0; i < 600; i++)); do
+		now=$(owned)
+		((now > top)) && top=$now
+		(($(count rx_pp_alloc_limit) > 0)) && break
+		sleep 0.1
+	done
+	flood_stop
+	echo "at most $top pages owned of $(max_owned), $(outstanding) outstanding"
+	check "times the limit was met" "$(count rx_pp_alloc_limit)" ">" 0
+	check "pages owned" "$top" "<=" "$(max_owned)"
+	check "pages owned" "$(owned)" "<=" "$(max_owned)"
+	let_go
+	eventually 10 pings
+	ping_peer 20
+	pool_clean
+}
+
+# in_flight: a socket has pages, the driver goes, and then the socket.
+in_flight() {
+	local dev start kb
+	dev=$(iface)
+	kb=$(free_kb)
+	hold 7000
+	flood_start 7000
+	sleep 2
+	flood_stop
+	if has_pool; then check "pages in flight" "$(outstanding)" ">" 100; fi
+	start=${EPOCHREALTIME/./}
+	ip link set "$dev" down
+	echo "ip link set down took $(((${EPOCHREALTIME/./} - start) / 1000)) ms"
+	check "microseconds that ip link set down took" $((${EPOCHREALTIME/./} - start)) "<" 3000000
+	all_unmapped
+	unload_driver
+	all_unmapped
+	check "kB that the socket has" $((kb - $(free_kb))) ">" 400
+	let_go
+	sleep 1
+	all_unmapped
+	load_driver
+	up
+	ping_peer
+}
+
+# The pool's own module may go as well while a socket has its pages.
+in_flight_unload() {
+	has_pool || skip "no pool"
+	hold 7000
+	flood_start 7000
+	sleep 2
+	flood_stop
+	check "pages in flight" "$(outstanding)" ">" 100
+	rmmod e1000_rust
+	rmmod rust_net
+	rmmod rust_page_pool
+	let_go
+	load_driver
+	up
+	ping_peer
+}
+
+reload() {
+	local i
+	flood_start
+	for ((i = 0; i < 5; i++)); do
+		sleep 0.5
+		unload_driver
+		no_iface
+		load_driver
+		up
+	done
+	flood_stop
+	ping_peer
+}
+
+# As reload(), with TCP sockets that are cut off.
+reload_tcp() {
+	local i
+	for ((i = 0; i < 3; i++)); do
+		socat -u TCP4-LISTEN:5002,reuseaddr OPEN:/dev/null &
+		eventually 10 listens 5002
+		in_peer socat -u OPEN:/dev/zero "TCP4:$ADDR:5002" &
+		sleep 2
+		check "TCP bytes" "$(stat_of rx_bytes)" ">" 1000000
+		unload_driver
+		load_driver
+		up
+		kill %+ %- 2>/dev/null || true
+	done
+	ping_peer
+}
+
+unbind() {
+	local i bus=/sys/bus/pci/drivers/$DRIVER
+	flood_start
+	for ((i = 0; i < 5; i++)); do
+		sleep 0.5
+		echo "$DUT" >"$bus/unbind"
+		no_iface
+		all_unmapped
+		echo "$DUT" >"$bus/bind"
+		eventually 10 has_iface
+		up
+	done
+	flood_stop
+	ping_peer
+}
+
+# Memory stays the same over cycles with traffic. The first ones fill caches.
+leak() {
+	local i before
+	for ((i = 0; i < 10; i++)); do
+		flood_start
+		load_driver
+		up
+		sleep 0.5
+		unload_driver
+		flood_stop
+		((i == 3)) && before=$(free_kb)
+		sleep 0.2
+	done
+	echo "free before: $before kB, after six cycles: $(free_kb) kB"
+	check "kB lost" $((before - $(free_kb))) "<" 1500
+	all_unmapped
+	load_driver
+	up
+}
+
+remove() {
+	pool_clean
+	unload_driver
+	all_unmapped
+	if has_pool; then
+		rmmod rust_net
+		rmmod rust_page_pool
+	fi
+}
+
+peer_up
+prepare_content
+try "probe: interface, MAC address, carrier" probe
+try "ping, packets of all lengths" mac_and_ping
+try "TCP in, $MB MB" tcp in rx_bytes
+try "TCP out, $MB MB" tcp out tx_bytes
+try "all pages are back" pool_clean
+try "ethtool: driver, link, features, statistics" ethtool_info
+try "ethtool: ring sizes, under traffic" ethtool_rings
+try "MTU, under traffic" mtu
+try "link down and up" link
+try "ip link set up and down, 100 times under traffic" updown
+try "limit of pages met, and left again" limit
+try "driver removed while a socket has its pages" in_flight
+try "all modules removed while a socket has their pages" in_flight_unload
+try "driver removed and loaded, under traffic" reload
+try "driver removed and loaded, under TCP" reload_tcp
+try "device unbound and bound, under traffic" unbind
+try "memory and mappings after ten loads" leak
+try "removal" remove

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Shared by the tests beside this file. They run as root in the VM, in /rpp, and
+# print KTAP. DRIVER is the driver under test; with DRIVER=e1000 the same tests
+# run on the C driver, and what only a pool can do is skipped.
+
+DRIVER=${DRIVER:-e1000_rust}
+LOG=/tmp/test.log
+DEBUGFS=/sys/kernel/debug/rust_page_pool
+ran=0 failures=0 planned=0
+
+# plan COUNT: begins a test script.
+plan() {
+	planned=$1
+	echo "KTAP version 1"
+	echo "# $(basename "$0" .sh), driver $DRIVER"
+	echo "1..$planned"
+	trap finish EXIT
+}
+
+finish() {
+	local jobs
+	jobs=$(jobs -p)
+	# shellcheck disable=SC2086 # a list of numbers
+	[[ $jobs ]] && kill -9 $jobs 2>/dev/null
+	((ran == planned)) || echo "# planned $planned tests, ran $ran"
+	((ran == planned && failures == 0)) || exit 1
+}
+
+# try NAME COMMAND...: one test. It fails at the first command that does, and then
+# shows what was printed. "skip" ends it as well.
+try() {
+	local name=$1 status start=$SECONDS
+	shift
+	ran=$((ran + 1))
+	(
+		set -eE
+		trap 'echo "line $LINENO: $BASH_COMMAND"' ERR
+		"$@"
+	) >"$LOG" 2>&1
+	status=$?
+	case $status in
+	0) echo "ok $ran - $name" ;;
+	4) echo "ok $ran - $name # SKIP $(tail -n 1 "$LOG")" ;;
+	*)
+		failures=$((failures + 1))
+		echo "not ok $ran - $name"
+		tail -n 25 "$LOG" | sed 's/^/# /'
+		;;
+	esac
+	((SECONDS - start < 10)) || echo "# took $((SECONDS - start)) s"
+}
+
+skip() {
+	echo "$*"
+	exit 4
+}
+
+# check WHAT LEFT OPERATOR RIGHT: compares two numbers, and says so when it fails.
+check() {
+	[[ $2 && $4 ]] && (($2 $3 $4)) && return
+	echo "$1: $2 $3 $4 does not hold"
+	return 1
+}
+
+# eventually SECONDS COMMAND...: waits until COMMAND succeeds.
+eventually() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS < end)) || { echo "never: $*"; return 1; }
+		sleep 0.2
+	done
+}
+
+has_pool() { [[ $DRIVER == e1000_rust ]]; }
+
+# total NAME: mapped or unmapped, over all pools that ever were.
+total() { awk -v n="$1" '$1 == n { print $2 }' "$DEBUGFS/totals"; }
+
+# Pages that the page allocator has, with what the CPUs keep to themselves given back.
+free_kb() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	echo 1 >/proc/sys/vm/compact_memory
+	awk '/^MemFree:/ { print $2 }' /proc/meminfo
+}

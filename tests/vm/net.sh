@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+#
+# Two NICs on one hub: the first 82540EM under the driver under test, and a C NIC
+# in a network namespace of its own, so that all traffic has to cross the wire.
+
+ADDR=10.9.0.1 PEER_ADDR=10.9.0.2
+MAC=52:54:00:00:00:01 PEER_MAC=52:54:00:00:00:02
+
+# The PCI device under test.
+pci_dut() {
+	local f
+	for f in /sys/bus/pci/devices/*/device; do
+		[[ $(<"$f") == 0x100e ]] && basename "$(dirname "$f")" && return
+	done
+}
+DUT=$(pci_dut)
+
+# iface: the interface of the device under test.
+iface() { ls "/sys/bus/pci/devices/$DUT/net" 2>/dev/null; }
+has_iface() { [[ $(iface) ]]; }
+no_iface() { ! has_iface; }
+
+in_peer() { ip netns exec peer "$@"; }
+
+load_driver() {
+	if has_pool; then
+		[[ -d /sys/module/rust_page_pool ]] || insmod rust_page_pool.ko || return
+		[[ -d /sys/module/rust_net ]] || insmod rust_net.ko || return
+		insmod e1000_rust.ko
+	else
+		modprobe e1000
+	fi
+	eventually 10 has_iface
+}
+
+unload_driver() { rmmod "$DRIVER"; }
+
+# up: the interface under test with its address, and the link there.
+up() {
+	local dev
+	dev=$(iface)
+	ip addr replace "$ADDR/24" dev "$dev"
+	ip link set "$dev" up
+	eventually 10 carrier
+	ip neigh replace "$PEER_ADDR" lladdr "$PEER_MAC" dev "$dev" nud permanent
+}
+
+carrier() { [[ $(cat "/sys/class/net/$(iface)/carrier") == 1 ]]; }
+no_carrier() { ! carrier; }
+
+# The peer's neighbour entry is permanent: it goes on sending when nobody is there.
+peer_up() {
+	modprobe e1000e
+	eventually 10 test -e /sys/bus/pci/drivers/e1000e/0000:*/net
+	PEER=$(basename /sys/bus/pci/drivers/e1000e/0000:*/net/*)
+	ip netns add peer
+	ip link set "$PEER" netns peer
+	ip -n peer link set lo up
+	ip -n peer addr add "$PEER_ADDR/24" dev "$PEER"
+	ip -n peer link set "$PEER" up
+	ip -n peer neigh replace "$ADDR" lladdr "$MAC" dev "$PEER" nud permanent
+	# So much that a socket which nobody reads keeps a whole pool.
+	sysctl -q net.core.rmem_max=268435456 net.core.rmem_default=268435456
+}
+
+ping_peer() { ping -q -c "${1:-3}" -i 0.1 -W 5 "$PEER_ADDR"; }
+pings() { ping -q -c 1 -W 1 "$PEER_ADDR"; }
+
+# count NAME: a counter of ethtool -S; of the pool, or the driver's.
+count() { ethtool -S "$(iface)" | awk -v n="$1:" '$1 == n { print $2 }'; }
+stat_of() { cat "/sys/class/net/$(iface)/statistics/$1"; }
+
+# Of the pool, while nobody sends: the pages that the stack has, owned, and may be owned.
+outstanding() { awk '/ pages / { sub(/.*outstanding /, ""); s += $1 } END { print s + 0 }' "$DEBUGFS/pools"; }
+owned() { awk '/ pages / { s += $2 } END { print s + 0 }' "$DEBUGFS/pools"; }
+max_owned() { awk '/ pages / { s += $4 } END { print s + 0 }' "$DEBUGFS/pools"; }
+none_outstanding() { [[ $(outstanding) == 0 ]]; }
+
+# pool_clean: every page is back, and none took a way that it should not.
+pool_clean() {
+	has_pool || return 0
+	eventually 10 none_outstanding || { cat "$DEBUGFS/pools"; return 1; }
+	check escaped "$(count rx_pp_escaped)" "==" 0
+	check unbalanced "$(count rx_pp_unbalanced)" "==" 0
+}
+
+# all_unmapped: to be asked when there is no pool.
+all_unmapped() {
+	has_pool || return 0
+	check "mappings made and removed" "$(total mapped)" "==" "$(total unmapped)"
+	check "mappings made" "$(total mapped)" ">" 0
+}
+
+# flood_start: UDP to the device under test, for as long as the script lives.
+flood_start() {
+	in_peer socat -u -b 1400 OPEN:/dev/zero "UDP4-SENDTO:$ADDR:${1:-9}" &
+	FLOOD=$!
+}
+
+flood_stop() {
+	kill "$FLOOD" 2>/dev/null
+	wait "$FLOOD" 2>/dev/null
+	return 0
+}
+
+listens() { ss -ltn "sport = :$1" | grep -q LISTEN; }
