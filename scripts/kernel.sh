@@ -52,29 +52,33 @@ check_version() {
 
 # --- The machine's own toolchain -------------------------------------------
 
-# find_rustc SOURCE: one that is new enough and has the library source, which a
-# rustup toolchain often lacks, wherever it is in PATH.
+# find_rustc SOURCE [VERSION-TEXT]: one that is new enough and has the library
+# source, which a rustup toolchain often lacks, wherever it is in PATH; or the very
+# one that a prepared tree was made with, because metadata fit no other.
 find_rustc() {
-	local min rustc version list
+	local min want=${2-} rustc text list
 	min=$("$1/scripts/min-tool-version.sh" rustc)
-	mapfile -t list < <(type -ap rustc; ls /usr/bin/rustc* 2>/dev/null)
-	[[ ${RUSTC-} ]] && list=("$RUSTC")
+	mapfile -t list < <(if [[ ${RUSTC-} ]]; then echo "$RUSTC"; else
+		{ type -ap rustc; ls -d /usr/bin/rustc*; } 2>/dev/null | awk '!seen[$0]++'; fi)
 	for rustc in "${list[@]}"; do
-		version=$("$rustc" --version 2>/dev/null | awk '{ print $2 }') || continue
-		[[ $(printf '%s\n' "$min" "$version" | sort -V | head -n 1) == "$min" ]] || continue
-		[[ -e $("$rustc" --print sysroot)/lib/rustlib/src/rust/library/core/src/lib.rs ]] || continue
+		text=$("$rustc" --version 2>/dev/null) || continue
+		[[ -z $want || $text == "$want" ]] || continue
+		[[ $(printf '%s\n' "$min" "$(awk '{ print $2 }' <<<"$text")" | sort -V | head -n 1) == "$min" ]] || continue
+		[[ $want || -e $("$rustc" --print sysroot)/lib/rustlib/src/rust/library/core/src/lib.rs ]] || continue
 		command -v "$rustc"
 		return
 	done
+	[[ -z $want ]] || die "no rustc here is the one that this kernel was prepared with ($want; looked at:" \
+		"${list[*]:-none}): pass RUSTC=/path/to/it, or prepare the kernel again"
 	die "no rustc >= $min with its library source (looked at: ${list[*]:-none}): install rustc and rust-src" \
 		"(Debian 12: rustc-web and rust-web-src), or pass RUSTC=/path/to/rustc"
 }
 
-# native_make SOURCE: K_MAKE's part for compilers outside the build root.
+# native_make SOURCE [VERSION-TEXT]: K_MAKE's part for compilers outside the build root.
 native_make() {
 	local rustc dir
 	K_ENTER=native
-	rustc=$(find_rustc "$1")
+	rustc=$(find_rustc "$@")
 	dir=$(dirname "$rustc")
 	K_MAKE+=(RUSTC="$rustc" HOSTRUSTC="$rustc")
 	[[ -x $dir/rustdoc ]] && K_MAKE+=(RUSTDOC="$dir/rustdoc")
@@ -337,7 +341,7 @@ user_kernel() {
 	[[ -e $KDIR/source ]] && K_SOURCE=$(cd "$KDIR/source" && pwd -P)
 	K_MAKE=(ARCH=x86 KERNELRELEASE="$K_RELEASE")
 	compiler_make "$KDIR/.config"
-	native_make "$K_SOURCE"
+	native_make "$K_SOURCE" "$(option RUSTC_VERSION_TEXT "$KDIR/.config")"
 	[[ $K_RELEASE == "$RUNNING" ]] ||
 		say "note: KDIR is for $K_RELEASE, but $RUNNING runs here: insmod would refuse these modules; boot that" \
 			"kernel first, or use 'make run KDIR=$KDIR'"

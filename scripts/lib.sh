@@ -142,6 +142,6 @@ as_root() {
 	elif command -v sudo >/dev/null && { [[ -t 0 ]] || sudo -n true 2>/dev/null; }; then
 		sudo "$@"
 	else
-		die "no permission: run this as root (or install sudo for $USER), once: $*"
+		die "no permission: this needs root or sudo, once: $*"
 	fi
 }

@@ -13,7 +13,8 @@ NO_NETWORK="no network, or the package mirror is down: check that 'apt-get updat
 
 # install_packages PACKAGE...: on the host.
 install_packages() {
-	as_root true
+	((EUID == 0)) || sudo -v 2>/dev/null || # asks for the password, before the step hides that
+		die "no permission to install $*: run this as root or with sudo, or have it done: apt-get install $*"
 	# The lists may be missing (a fresh machine) or old.
 	failed="cannot install $*: see the log above; or install them by hand, then run this again" \
 		step host-packages 60 "installing $*" as_root sh -c '
@@ -83,7 +84,6 @@ private_apt() {
 build_root() {
 	local part=$RPP_ROOT.part proxy=$APT/proxy
 
-	need_space 3500
 	as_root rm -rf --one-file-system "$part"
 	apt-config dump | grep -E '^Acquire::(http|https)::Proxy' >"$proxy" || true
 	# shellcheck disable=SC2086 # the packages are words
@@ -109,6 +109,7 @@ in_root_at() {
 case ${1-} in
 '')
 	lock_cache
+	[[ -s $RPP_ROOT/compilers ]] || need_space 6500 # with the kernel that comes next
 	host_packages
 	[[ -s $RPP_ROOT/compilers ]] || { private_apt; build_root; }
 	;;

@@ -19,6 +19,7 @@ unsigned int rpp_smp_processor_id(void)
 {
 	return smp_processor_id();
 }
+EXPORT_SYMBOL_GPL(rpp_smp_processor_id);
 
 void rpp_local_bh_disable(void)
 {

@@ -34,22 +34,19 @@ mac_and_ping() {
 
 # tcp DIRECTION COUNTER: MB megabytes of a known content.
 tcp() {
-	local to=$ADDR sum before here=() there=(in_peer)
+	local to=$ADDR before here=() there=(in_peer)
 	if [[ $1 == out ]]; then
 		to=$PEER_ADDR here=(in_peer) there=()
 	fi
 	before=$(stat_of "$2")
 	# shellcheck disable=SC2016 # the inner shell's variables
 	"${here[@]}" socat -u TCP4-LISTEN:5001,reuseaddr STDOUT | sha256sum >/tmp/got &
-	eventually 10 "${here[@]}" bash -c "ss -ltn 'sport = :5001' | grep -q LISTEN"
+	eventually 10 "${here[@]}" grep -q ":1389 0" /proc/net/tcp
 	content | "${there[@]}" socat -u STDIN "TCP4:$to:5001"
 	wait $!
 	cat /tmp/want /tmp/got
 	cmp /tmp/want /tmp/got
 	check "bytes over the wire" $(($(stat_of "$2") - before)) ">" $((MB << 20))
-	# The test of the test: a different byte gives a different sum.
-	sum=$( (content | head -c -1; echo) | sha256sum)
-	[[ $sum != "$(</tmp/want)" ]]
 }
 
 content() {
@@ -66,16 +63,17 @@ mtu() {
 	local dev
 	dev=$(iface)
 	ip link set "$dev" mtu 1000
+	eventually 10 pings
 	ping -q -c 3 -i 0.2 -W 5 -M "do" -s 972 "$PEER_ADDR"
 	! ping -q -c 1 -W 1 -M "do" -s 973 "$PEER_ADDR"
 	if ip link set "$dev" mtu 60000; then return 1; fi
-	flood_start
+	traffic_start
 	for mtu in 1400 600 1280 1500; do
 		ip link set "$dev" mtu "$mtu"
 		eventually 10 carrier
 		sleep 0.3
 	done
-	flood_stop
+	traffic_stop
 	eventually 10 pings
 	ping -q -c 3 -i 0.2 -W 5 -M "do" -s 1472 "$PEER_ADDR"
 }
@@ -96,12 +94,12 @@ link() {
 updown() {
 	local dev i
 	dev=$(iface)
-	flood_start
+	traffic_start
 	for ((i = 0; i < 100; i++)); do
 		ip link set "$dev" down
 		ip link set "$dev" up
 	done
-	flood_stop
+	traffic_stop
 	up
 	ping_peer
 }
@@ -132,14 +130,14 @@ ring() { ethtool -g "$(iface)" | awk -v d="$1:" '/Current/ { now = 1 } now && $1
 ethtool_rings() {
 	local dev size
 	dev=$(iface)
-	flood_start
+	traffic_start
 	for size in 80 512 4096 256; do
 		ethtool -G "$dev" rx "$size" tx "$size"
 		check "RX ring" "$(ring RX)" "==" "$size"
 		check "TX ring" "$(ring TX)" "==" "$size"
 		eventually 10 pings
 	done
-	flood_stop
+	traffic_stop
 	if ethtool -G "$dev" rx 100000; then return 1; fi
 	ping_peer
 }
@@ -148,7 +146,7 @@ ethtool_rings() {
 hold() {
 	socat -u "UDP4-RECV:$1" OPEN:/dev/null &
 	HOLDER=$!
-	eventually 10 bash -c "ss -lun 'sport = :$1' | grep -q $1"
+	eventually 10 has_socket udp "$1"
 	kill -STOP "$HOLDER"
 }
 
@@ -169,7 +167,7 @@ limit() {
 		(($(count rx_pp_alloc_limit) > 0)) && break
 		sleep 0.1
 	done
-	flood_stop
+	traffic_stop
 	echo "at most $top pages owned of $(max_owned), $(outstanding) outstanding"
 	check "times the limit was met" "$(count rx_pp_alloc_limit)" ">" 0
 	check "pages owned" "$top" "<=" "$(max_owned)"
@@ -188,7 +186,7 @@ in_flight() {
 	hold 7000
 	flood_start 7000
 	sleep 2
-	flood_stop
+	traffic_stop
 	if has_pool; then check "pages in flight" "$(outstanding)" ">" 100; fi
 	start=${EPOCHREALTIME/./}
 	ip link set "$dev" down
@@ -212,7 +210,7 @@ in_flight_unload() {
 	hold 7000
 	flood_start 7000
 	sleep 2
-	flood_stop
+	traffic_stop
 	check "pages in flight" "$(outstanding)" ">" 100
 	rmmod e1000_rust
 	rmmod rust_net
@@ -225,7 +223,7 @@ in_flight_unload() {
 
 reload() {
 	local i
-	flood_start
+	traffic_start
 	for ((i = 0; i < 5; i++)); do
 		sleep 0.5
 		unload_driver
@@ -233,7 +231,7 @@ reload() {
 		load_driver
 		up
 	done
-	flood_stop
+	traffic_stop
 	ping_peer
 }
 
@@ -242,7 +240,7 @@ reload_tcp() {
 	local i
 	for ((i = 0; i < 3; i++)); do
 		socat -u TCP4-LISTEN:5002,reuseaddr OPEN:/dev/null &
-		eventually 10 listens 5002
+		eventually 10 has_socket tcp 5002
 		in_peer socat -u OPEN:/dev/zero "TCP4:$ADDR:5002" &
 		sleep 2
 		check "TCP bytes" "$(stat_of rx_bytes)" ">" 1000000
@@ -256,7 +254,7 @@ reload_tcp() {
 
 unbind() {
 	local i bus=/sys/bus/pci/drivers/$DRIVER
-	flood_start
+	traffic_start
 	for ((i = 0; i < 5; i++)); do
 		sleep 0.5
 		echo "$DUT" >"$bus/unbind"
@@ -266,7 +264,7 @@ unbind() {
 		eventually 10 has_iface
 		up
 	done
-	flood_stop
+	traffic_stop
 	ping_peer
 }
 
@@ -274,12 +272,12 @@ unbind() {
 leak() {
 	local i before
 	for ((i = 0; i < 10; i++)); do
-		flood_start
+		traffic_start
 		load_driver
 		up
 		sleep 0.5
 		unload_driver
-		flood_stop
+		traffic_stop
 		((i == 3)) && before=$(free_kb)
 		sleep 0.2
 	done

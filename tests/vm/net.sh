@@ -92,16 +92,23 @@ all_unmapped() {
 	check "mappings made" "$(total mapped)" ">" 0
 }
 
-# flood_start: UDP to the device under test, for as long as the script lives.
+# traffic_start: packets in both directions, as fast as they are answered, for as
+# long as the script lives. traffic_stop ends it.
+traffic_start() {
+	in_peer ping -f -l 16 -q -s 1000 "$ADDR" &
+	TRAFFIC=$!
+}
+
+# flood_start PORT: UDP to the device under test, as fast as it can be sent.
 flood_start() {
-	in_peer socat -u -b 1400 OPEN:/dev/zero "UDP4-SENDTO:$ADDR:${1:-9}" &
-	FLOOD=$!
+	in_peer socat -u -b 1400 OPEN:/dev/zero "UDP4-SENDTO:$ADDR:$1" &
+	TRAFFIC=$!
 }
 
-flood_stop() {
-	kill "$FLOOD" 2>/dev/null
-	wait "$FLOOD" 2>/dev/null
-	return 0
+traffic_stop() {
+	kill "$TRAFFIC"
+	wait "$TRAFFIC" || true
 }
 
-listens() { ss -ltn "sport = :$1" | grep -q LISTEN; }
+# has_socket PROTOCOL PORT (peer's, with in_peer): is there one?
+has_socket() { grep -q ":$(printf %04X "$2") 0" "/proc/net/$1"; }
