@@ -56,9 +56,28 @@ bool rpp_page_is_pfmemalloc(const struct page *page)
 	return page_is_pfmemalloc(page);
 }
 
-bool rpp_page_is_hwpoison(const struct page *page)
+/* Flags that a page in a pool never has. */
+unsigned long rpp_page_flags_mask(void)
 {
-	return PageHWPoison(page);
+	return PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON;
+}
+
+/*
+ * Clears what a former user of @page has left in its flags (a mapping into user
+ * space, say), as the page allocator would. False: the page is not fit to be
+ * used again. The caller owns @page, but memory failure may set a flag any time.
+ */
+bool rpp_page_clear_flags(struct page *page)
+{
+	const unsigned long unfit = PAGE_FLAGS_CHECK_AT_FREE | __PG_HWPOISON;
+	unsigned long flags = READ_ONCE(page->flags.f);
+
+	do {
+		if (flags & unfit)
+			return false;
+	} while (!try_cmpxchg(&page->flags.f, &flags,
+			      flags & ~PAGE_FLAGS_CHECK_AT_PREP));
+	return true;
 }
 
 void *rpp_page_address(const struct page *page)

@@ -4,13 +4,7 @@
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
-use crate::{
-    ethtool::Visitor,
-    napi::Napi,
-    queue::TxQueue,
-    skb::SkBuff,
-    xdp::Frame,
-};
+use crate::{ethtool::Visitor, napi::Napi, queue::TxQueue, skb::SkBuff, xdp::Frame};
 use core::{marker::PhantomData, ops::RangeInclusive};
 use kernel::prelude::*;
 use page_pool::stats::Counter;

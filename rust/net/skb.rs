@@ -102,8 +102,7 @@ impl SkBuff {
             // CAST: At most COPYBREAK.
             let len = data.len() as u32;
             // SAFETY: `Napi` is the proof that we are in this instance's poll; `data` is readable.
-            let skb =
-                unsafe { bindings::rnet_skb_copy(napi.as_raw(), data.as_ptr().cast(), len) };
+            let skb = unsafe { bindings::rnet_skb_copy(napi.as_raw(), data.as_ptr().cast(), len) };
             pool.recycle(buf);
             // INVARIANT: It is new, and ours.
             return NonNull::new(skb).map(Self);

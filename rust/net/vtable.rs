@@ -5,6 +5,11 @@
 //! Each is called with the `core` pointer that `Core::new()` gave to `rnet_alloc()`, and only
 //! between registration and unregistration; so the pointer is valid, and shared.
 
+#![expect(
+    clippy::missing_safety_doc,
+    reason = "the same for all of them, and said above"
+)]
+
 use crate::{
     device::Core,
     ethtool::Visitor,
@@ -71,7 +76,11 @@ unsafe extern "C" fn reset<D: Operations>(core: *mut c_void) {
     }
 }
 
-unsafe extern "C" fn start_xmit<D: Operations>(core: *mut c_void, skb: *mut c_void, more: c_int) -> c_int {
+unsafe extern "C" fn start_xmit<D: Operations>(
+    core: *mut c_void,
+    skb: *mut c_void,
+    more: c_int,
+) -> c_int {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
     let Some(skb) = NonNull::new(skb.cast()) else {
@@ -190,8 +199,8 @@ unsafe extern "C" fn set_rx_mode<D: Operations>(
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
     // SAFETY: The core's list, which is a snapshot or locked.
-    core.ops
-        .set_rx_mode(&unsafe { RxMode::new(flags, multicast.cast()) });
+    let mode = unsafe { RxMode::new(flags, multicast.cast()) };
+    core.ops.set_rx_mode(&mode);
     0
 }
 

@@ -252,21 +252,25 @@ fn came_back(pool: &impl TestPool, page: NonNull<page>, tag: u64) -> Result<(), 
     Ok(())
 }
 
-/// The page allocator links a free page into a list, with the word that was 0 in
-/// [`ordinary_page`], and leaves something there when it hands the page out again.
+/// What the first word of an ordinary page says: next to a tag, and nothing that anybody else writes.
+/// Neither of the two lowest bits is set, they have a meaning.
+const NO_TAG: u64 = (bindings::RPP_TAG as u64 + 1) << 48;
+
+/// Whether the page allocator got the page: it links it into a list, with the first word. That may be
+/// long ago, so whoever has the page now may have written there, too.
 fn was_freed(page: NonNull<page>) -> Result<(), Fault> {
-    if first_word(page) == 0 {
+    if first_word(page) == NO_TAG {
         return Err(NOT_FREED);
     }
     Ok(())
 }
 
-/// A page that is nobody's, the first word of which is 0.
+/// A page that is no pool's.
 fn ordinary_page() -> Option<NonNull<page>> {
     // SAFETY: Process context, may sleep.
     let page = NonNull::new(unsafe { bindings::rpp_selftest_alloc_page() })?;
     // SAFETY: The page is ours, and for a page in use the word is its user's.
-    unsafe { word(page).write_volatile(0) };
+    unsafe { word(page).write_volatile(NO_TAG) };
     Some(page)
 }
 

@@ -78,6 +78,8 @@ pub(crate) struct Shared {
     list: List,
     limit: Limit,
     dying: AtomicBool,
+    /// The flags that no page of the pool has.
+    flags_mask: usize,
     shared_stats: SharedStats,
     pub(crate) mode: Mode,
     pub(crate) id: u16,
@@ -124,6 +126,8 @@ impl Shared {
             list: List::new(),
             limit: Limit::new(pages),
             dying: AtomicBool::new(false),
+            // SAFETY: No requirements.
+            flags_mask: unsafe { bindings::rpp_page_flags_mask() },
             shared_stats: SharedStats::default(),
             mode,
             id,
@@ -411,8 +415,8 @@ impl Shared {
         if !slot.state.take_back() {
             return self.unbalanced(slot, page);
         }
-        // SAFETY: The page is valid.
-        if self.mode == Mode::AllocMap || unsafe { bindings::rpp_page_is_hwpoison(page) } {
+        // SAFETY: The count is 0, and we dropped it.
+        if self.mode == Mode::AllocMap || !unsafe { self.is_fit(page) } {
             self.shared_stats.released.inc_shared();
             // SAFETY: We own the slot since `take_back()`.
             unsafe { self.retire(slot) };
@@ -434,6 +438,17 @@ impl Shared {
             return !unsafe { slots::unrevive(page) };
         }
         true
+    }
+
+    /// Whether a page may be used again. What its last user left in its flags is cleared.
+    ///
+    /// # Safety
+    ///
+    /// The page's count is 0 and the caller dropped it to 0.
+    #[inline]
+    unsafe fn is_fit(&self, page: *mut bindings::page) -> bool {
+        // SAFETY: By the safety requirement.
+        unsafe { slots::flags(page) & self.flags_mask == 0 || bindings::rpp_page_clear_flags(page) }
     }
 
     /// As [`take_back`](Self::take_back), when the pool is being destroyed: both sides want the slot.

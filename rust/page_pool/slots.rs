@@ -176,6 +176,18 @@ fn word0(page: *mut bindings::page) -> *mut u64 {
     page.wrapping_byte_add(OFFSET).cast()
 }
 
+/// The flags of a page.
+///
+/// # Safety
+///
+/// `page` is a valid page.
+#[inline]
+pub(crate) unsafe fn flags(page: *mut bindings::page) -> usize {
+    const OFFSET: usize = core::mem::offset_of!(bindings::page, flags);
+    // SAFETY: The word is part of the page. Others may write it at any time.
+    unsafe { page.byte_add(OFFSET).cast::<usize>().read_volatile() }
+}
+
 /// Sets the reference count of a page.
 ///
 /// # Safety

@@ -142,7 +142,7 @@ pub const NAMES: [&str; 19] = [
 ];
 
 /// Adds it all up.
-pub(crate) fn snapshot<'a>(
+pub fn snapshot<'a>(
     napi: &NapiStats,
     shared: &SharedStats,
     cpus: impl Iterator<Item = &'a CpuStats>,

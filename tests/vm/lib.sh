@@ -36,7 +36,7 @@ try() {
 	ran=$((ran + 1))
 	(
 		set -eE
-		trap 'echo "line $LINENO: $BASH_COMMAND"' ERR
+		trap '((BASH_SUBSHELL > 1)) || echo "line $LINENO: $BASH_COMMAND"' ERR
 		"$@"
 	) >"$LOG" 2>&1
 	status=$?

@@ -64,7 +64,14 @@ peer_up() {
 	sysctl -q net.core.rmem_max=268435456 net.core.rmem_default=268435456
 }
 
-ping_peer() { ping -q -c "${1:-3}" -i 0.1 -W 5 "$PEER_ADDR"; }
+# ping_peer [COUNT]: every packet is answered, once what was queued on the way is through.
+ping_peer() {
+	eventually 20 pings
+	ping -q -c "${1:-3}" -i 0.1 -W 5 "$PEER_ADDR" >/tmp/ping
+	cat /tmp/ping
+	grep -q ' 0% packet loss' /tmp/ping
+}
+
 pings() { ping -q -c 1 -W 1 "$PEER_ADDR"; }
 
 # count NAME: a counter of ethtool -S; of the pool, or the driver's.

@@ -7,3 +7,15 @@
 pub mod platform;
 #[path = "../../../rust/ptr_ring/ptr_ring.rs"]
 pub mod ptr_ring;
+
+#[path = "../../../rust/page_pool/cache.rs"]
+pub mod cache;
+#[path = "../../../rust/page_pool/limit.rs"]
+pub mod limit;
+#[path = "../../../rust/page_pool/list.rs"]
+pub mod list;
+#[path = "../../../rust/page_pool/state.rs"]
+pub mod state;
+#[cfg(not(loom))]
+#[path = "../../../rust/page_pool/stats.rs"]
+pub mod stats;

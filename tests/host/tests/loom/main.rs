@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `PtrRing` under every interleaving, and every value that the memory model lets a load return.
+//! `PtrRing` under all interleavings with up to three preemptions, and all values that the memory
+//! model lets a load return. (More preemptions: `LOOM_MAX_PREEMPTIONS=4`; each takes several times as
+//! long as the one before.)
 //!
 //! The same source also runs on atomics that ignore the orderings asked for, of pointers or of nulls.
 //! Then models have to fail: that shows that they see what the orderings are for.
@@ -9,6 +11,7 @@
 
 #![cfg(loom)]
 
+mod page_pool;
 mod weak_nulls;
 mod weak_pointers;
 
@@ -93,6 +96,12 @@ fn consume<R: Ring>(ring: &R) -> &Payload {
     }
 }
 
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound.get_or_insert(3);
+    builder.check(model);
+}
+
 /// A ring and its payloads. `PtrRing` does not keep the payloads alive, so they share an `Arc`.
 struct State<R> {
     ring: R,
@@ -111,7 +120,7 @@ impl<R: Ring> State<R> {
 /// All messages arrive, in order, with what was written to them. Both sides wait for each other, and
 /// the ring wraps around.
 fn deliver<R: Ring>(capacity: usize, messages: usize) {
-    loom::model(move || {
+    check(move || {
         let state = State::<R>::new(capacity, messages);
         let producer = {
             let state = state.clone();
@@ -133,7 +142,7 @@ fn deliver<R: Ring>(capacity: usize, messages: usize) {
 
 /// Neither side waits: what does not fit stays out, and the rest arrives in order and once.
 fn full_and_empty<R: Ring>(capacity: usize, tries: usize) {
-    loom::model(move || {
+    check(move || {
         let state = State::<R>::new(capacity, tries);
         let producer = {
             let state = state.clone();
@@ -164,7 +173,7 @@ fn full_and_empty<R: Ring>(capacity: usize, tries: usize) {
 
 /// As [`full_and_empty`], with a consumer that takes two at a time.
 fn batched<R: Ring>(capacity: usize, tries: usize) {
-    loom::model(move || {
+    check(move || {
         let state = State::<R>::new(capacity, tries);
         let producer = {
             let state = state.clone();
@@ -196,7 +205,7 @@ fn batched<R: Ring>(capacity: usize, tries: usize) {
 /// Room in the ring tells that the consumer is done with earlier payloads: with `capacity + 2` of
 /// them, the producer may write to one again without having heard of it in another way.
 fn reuse<R: Ring>(capacity: usize) {
-    loom::model(move || {
+    check(move || {
         let messages = capacity + 3;
         let state = State::<R>::new(capacity, capacity + 2);
         let producer = {
@@ -216,13 +225,37 @@ fn reuse<R: Ring>(capacity: usize) {
     });
 }
 
+/// Entries become free a batch at a time: a producer that finds room for one pointer has room for a
+/// whole batch.
+fn batch_is_freed_as_a_whole<R: Ring>() {
+    check(|| {
+        let state = State::<R>::new(4, 6);
+        for payload in &state.payloads[..4] {
+            assert!(state.ring.try_produce(payload));
+        }
+        let producer = {
+            let state = state.clone();
+            thread::spawn(move || {
+                if state.ring.try_produce(&state.payloads[4]) {
+                    assert!(state.ring.try_produce(&state.payloads[5]), "half a batch");
+                }
+            })
+        };
+
+        for _ in 0..2 {
+            assert!(state.ring.try_consume().is_some());
+        }
+        producer.join().unwrap();
+    });
+}
+
 /// All that can happen does: the foundation of the others, see `loom_platform.rs`.
 #[test]
 fn loom_tries_all_interleavings() {
     let seen = std::sync::Arc::new(std::sync::Mutex::new(BTreeSet::new()));
     let outcomes = seen.clone();
 
-    loom::model(move || {
+    check(move || {
         let state = State::<Strong>::new(1, 2);
         let producer = {
             let state = state.clone();
@@ -250,7 +283,7 @@ fn loom_tries_all_interleavings() {
 /// Anyone may ask whether the ring is empty; the consumer gets an answer that it can rely on.
 #[test]
 fn loom_is_empty() {
-    loom::model(|| {
+    check(|| {
         let state = State::<Strong>::new(2, 3);
         let producer = {
             let state = state.clone();
@@ -291,7 +324,7 @@ fn loom_full_and_empty() {
 
 #[test]
 fn loom_batched() {
-    for capacity in 1..=5 {
+    for capacity in 1..=4 {
         batched::<Strong>(capacity, capacity + 2);
     }
 }
@@ -301,6 +334,17 @@ fn loom_reuse() {
     for capacity in 1..=5 {
         reuse::<Strong>(capacity);
     }
+}
+
+#[test]
+fn loom_batch_is_freed_as_a_whole() {
+    batch_is_freed_as_a_whole::<Strong>();
+}
+
+#[test]
+#[should_panic(expected = "half a batch")]
+fn loom_weak_nulls_may_free_half_a_batch() {
+    batch_is_freed_as_a_whole::<WeakNulls>();
 }
 
 #[test]

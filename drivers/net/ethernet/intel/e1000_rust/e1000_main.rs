@@ -93,8 +93,8 @@ impl<'bound> Operations for E1000<'bound> {
     }
 
     fn start(&self, rx: &mut Self::Rx, tx: &mut Self::Tx, mac: &[u8; 6], mtu: u32) -> Result {
+        // The device was reset by probe() or stop().
         let bar = &self.bar;
-        hw::reset(bar);
         bar.update(regs::CTRL, |r| r.with_slu(true).with_asde(true));
         hw::wake_phy(bar)?;
         hw::set_mac(bar, mac);
@@ -191,7 +191,7 @@ impl<'bound> Operations for E1000<'bound> {
         Events {
             ours: true,
             packets: true,
-            link: bool::from(icr.lsc()) || bool::from(icr.rxseq()),
+            link: icr.lsc() || icr.rxseq(),
         }
     }
 
@@ -213,8 +213,7 @@ impl<'bound> Operations for E1000<'bound> {
     }
 
     fn set_mtu(&self, mtu: u32) -> Result {
-        self.bar
-            .update(regs::RCTL, |r| r.with_lpe(long_packets(mtu)));
+        hw::update_rctl(&self.bar, |r| r.with_lpe(long_packets(mtu)));
         Ok(())
     }
 
@@ -253,10 +252,7 @@ struct Driver;
 kernel::pci_device_table!(
     PCI_TABLE,
     <Driver as net::pci::Driver>::IdInfo,
-    [(
-        pci::DeviceId::from_id(pci::Vendor::INTEL, 0x100e),
-        ()
-    )]
+    [(pci::DeviceId::from_id(pci::Vendor::INTEL, 0x100e), ())]
 );
 
 impl net::pci::Driver for Driver {

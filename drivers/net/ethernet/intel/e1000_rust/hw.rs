@@ -61,14 +61,10 @@ pub(crate) fn unmask_interrupts(bar: &Bar<'_>) {
 
 /// Reads a word of the EEPROM.
 fn eeprom(bar: &Bar<'_>, address: u8) -> Result<u16> {
-    bar.write_reg(
-        regs::EERD::zeroed()
-            .with_address(address)
-            .with_start(true),
-    );
+    bar.write_reg(regs::EERD::zeroed().with_address(address).with_start(true));
     let value = read_poll_timeout(
         || Ok(bar.read(regs::EERD)),
-        |value| value.done().into(),
+        |value| value.done(),
         Delta::from_micros(50),
         Delta::from_millis(100),
     )?;
@@ -90,11 +86,11 @@ fn phy_access(bar: &Bar<'_>, command: regs::MDIC) -> Result<u32> {
     bar.write_reg(command);
     let value = read_poll_timeout(
         || Ok(bar.read(regs::MDIC)),
-        |value| value.ready().into(),
+        |value| value.ready(),
         Delta::from_micros(50),
         Delta::from_millis(10),
     )?;
-    if value.error().into() {
+    if value.error() {
         return Err(EIO);
     }
     Ok(value.data().get())
@@ -116,7 +112,7 @@ pub(crate) fn wake_phy(bar: &Bar<'_>) -> Result {
 /// State of the link.
 pub(crate) fn link(bar: &Bar<'_>) -> Option<Link> {
     let status = bar.read(regs::STATUS);
-    if status.into_raw() == u32::MAX || !bool::from(status.lu()) {
+    if status.into_raw() == u32::MAX || !status.lu() {
         return None;
     }
     let speed = match status.speed().get() {
@@ -126,7 +122,7 @@ pub(crate) fn link(bar: &Bar<'_>) -> Option<Link> {
     };
     Some(Link {
         speed,
-        full_duplex: status.fd().into(),
+        full_duplex: status.fd(),
     })
 }
 
@@ -134,9 +130,7 @@ pub(crate) fn link(bar: &Bar<'_>) -> Option<Link> {
 pub(crate) fn set_mac(bar: &Bar<'_>, mac: &[u8; 6]) {
     let [a, b, c, d, e, f] = *mac;
     bar.write_reg(regs::RAL::from(u32::from_le_bytes([a, b, c, d])));
-    bar.write_reg(
-        regs::RAH::from(u32::from_le_bytes([e, f, 0, 0])).with_av(true),
-    );
+    bar.write_reg(regs::RAH::from(u32::from_le_bytes([e, f, 0, 0])).with_av(true));
 }
 
 /// Sets which other packets we receive.
@@ -155,8 +149,18 @@ pub(crate) fn set_rx_mode(bar: &Bar<'_>, mode: &RxMode<'_>) {
             bar.write(register, regs::MTA::from(bits));
         }
     }
-    bar.update(regs::RCTL, |r| {
+    update_rctl(bar, |r| {
         r.with_upe(mode.promiscuous())
             .with_mpe(mode.promiscuous() || mode.all_multicast())
     });
+}
+
+/// Changes the receive control register, if there is a change: QEMU's device is deaf for a second
+/// after each write to it.
+pub(crate) fn update_rctl(bar: &Bar<'_>, f: impl FnOnce(regs::RCTL) -> regs::RCTL) {
+    let old = bar.read(regs::RCTL);
+    let new = f(old);
+    if new.into_raw() != old.into_raw() {
+        bar.write_reg(new);
+    }
 }

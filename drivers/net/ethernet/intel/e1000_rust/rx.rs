@@ -15,9 +15,7 @@ use net::{
     skb::{Checksum, SkBuff},
     xdp::{Program, Verdict},
 };
-use page_pool::{
-    context::BhGuard, CpuBuf, Mode, NapiPool, PagePool, Params, Posted, Stats,
-};
+use page_pool::{context::BhGuard, CpuBuf, Mode, NapiPool, PagePool, Params, Posted, Stats};
 
 /// Bytes that the device writes into one buffer: RCTL.BSIZE = 0. A pool's buffer has room for more,
 /// but the next size, 4096, is more than a page with headroom has.
@@ -164,11 +162,7 @@ impl<'bound> RxRing<'bound> {
         bar.write_reg(regs::RDH::zeroed());
         bar.write_reg(regs::RDTR::zeroed());
         bar.write_reg(regs::RADV::from(8));
-        bar.write_reg(
-            regs::RXCSUM::zeroed()
-                .with_tuofl(true)
-                .with_ipofl(true),
-        );
+        bar.write_reg(regs::RXCSUM::zeroed().with_tuofl(true).with_ipofl(true));
         self.descs.tell(bar);
     }
 
@@ -209,9 +203,7 @@ impl<'bound> RxRing<'bound> {
                 if let Some(buf) = descs.accept(pool, buf, desc, &mut counts) {
                     match &xdp {
                         None => deliver(napi, pool, buf, 0, desc.checksum(), &mut counts),
-                        Some(program) => {
-                            run(program, napi, pool, buf, desc, &mut counts, &mut tx)
-                        }
+                        Some(program) => run(program, napi, pool, buf, desc, &mut counts, &mut tx),
                     }
                 }
                 if descs.missing() >= BATCH {

@@ -1,0 +1,168 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The guest's side of scripts/measure.sh: receives what pktgen sends and drops it in
+# XDP, with each driver in turn. Writes one line of key=value for each run to the
+# file in $RESULTS. There is no arithmetic on results here; see scripts/report.py.
+#
+# The sender is always the same: a C e1000e, with the kernel's own pktgen script.
+# The receiver is the 82540EM, with one of these VARIANTS:
+#	pool		e1000_rust, pages recycled by the pool, native XDP
+#	alloc		e1000_rust, a page allocated and mapped for each packet, native XDP
+#	c		e1000 as it is (it copies frames up to 256 bytes), generic XDP
+#	c-map		e1000 that maps a new buffer for each packet (copybreak=0), generic XDP
+
+set -euo pipefail
+cd /rpp
+
+VARIANTS=${VARIANTS:-pool alloc c c-map}
+PACKETS=${PACKETS:-200000}
+WARMUP=${WARMUP:-20000}
+ROUNDS=${ROUNDS:-3}
+SIZE=${SIZE:-60}
+BURST=${BURST:-32}
+COUNT_PACKETS=${COUNT_PACKETS:-20000} # 0: no counting pass
+RESULTS=${RESULTS:-/rpp/out/runs.txt}
+
+RX_MAC=52:54:00:00:00:01
+# Nobody's: the receiving NIC's address filter drops these frames, so that sending
+# them costs what the sender costs, and nothing more.
+NO_MAC=52:54:00:00:00:99
+TRACE=/sys/kernel/tracing
+
+nic_of() {
+	local nic
+	for nic in /sys/class/net/*; do
+		[[ $(<"$nic/address") == "$1" ]] && basename "$nic" && return
+	done
+	echo "no NIC with the address $1" >&2
+	return 1
+}
+
+wait_for() {
+	local i what=$1
+	shift
+	for ((i = 0; i < 100; i++)); do
+		"$@" 2>/dev/null && return
+		sleep 0.1
+	done
+	echo "waited 10 seconds for $what" >&2
+	return 1
+}
+has_carrier() { [[ $(<"/sys/class/net/$1/carrier") == 1 ]]; }
+
+load() {
+	case $1 in
+	pool) insmod rust_page_pool.ko && insmod rust_net.ko && insmod e1000_rust.ko ;;
+	alloc) insmod rust_page_pool.ko && insmod rust_net.ko && insmod e1000_rust.ko recycle=0 ;;
+	c) modprobe e1000 ;;
+	c-map) modprobe e1000 copybreak=0 ;;
+	*) echo "unknown variant $1" >&2 && return 1 ;;
+	esac
+}
+
+# The C driver is measured without a trace of the Rust modules, their hook included.
+unload() {
+	case $1 in
+	pool | alloc) rmmod e1000_rust && rmmod rust_net && rmmod rust_page_pool ;;
+	*) rmmod e1000 ;;
+	esac
+}
+
+attach() {
+	case $1 in
+	pool | alloc) ip link set dev "$rx" xdpdrv obj samples/xdp/xdp_drop.o sec xdp ;;
+	*) ip link set dev "$rx" xdpgeneric obj samples/xdp/xdp_drop.o sec xdp ;;
+	esac
+}
+
+# counters: the receiver's, and what else shows that a run was what it should be.
+counters() {
+	local stats=/sys/class/net/$rx/statistics irq pci dir up idle
+	# Reading the statistics first makes drivers collect what their hardware counts.
+	echo "rx=$(<"$stats/rx_packets") missed=$(<"$stats/rx_missed_errors")"
+	read -r up idle </proc/uptime
+	echo "up_ms=${up/./}0 idle_ms=${idle/./}0"
+	pci=$(readlink -f "/sys/class/net/$rx/device")
+	irq=$(<"$pci/irq")
+	for dir in "$pci"/msi_irqs/*; do [[ -e $dir ]] && irq=${dir##*/}; done
+	awk -v irq="$irq:" '$1 == irq { n = 0; for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i; print "irqs=" n }' /proc/interrupts
+	# What the program let through would show up here.
+	awk '$1 == "Ip:" && $2 ~ /^[0-9]/ { print "stack=" $4 }' /proc/net/snmp
+	ethtool -S "$rx" | sed -n 's/^ *\(rx_pp_[a-z_]*\): \([0-9]*\)$/\1=\2/p'
+}
+
+# One run; the differences of all counters go with its result.
+run() {
+	local mac=$1 count=$2 before after result
+	before=$(counters)
+	result=$(bash samples/pktgen/send.sh -i "$tx" -m "$mac" -n "$count" -s "$SIZE" -b "$BURST")
+	after=$(counters)
+	echo "$result" "$(tr ' ' '\n' <<<"$before $after" |
+		awk -F= '$1 in b { printf "%s=%d ", $1, $2 - b[$1]; next } { b[$1] = $2 }')"
+}
+
+# Where tracing slows things down it does no harm: this run is not timed. What is
+# counted is what the kernel did, whatever the driver says of itself.
+traced_run() {
+	local pci events pid event id
+	pci=$(basename "$(readlink -f "/sys/class/net/$rx/device")")
+	# Packets arrive in softirqs that interrupt pktgen's thread.
+	pid=$(pgrep -x kpktgend_0)
+	events="dma/dma_map_phys dma/dma_unmap_phys"
+	for event in $events; do
+		echo "hist:keys=device if device == \"$pci\"" >"$TRACE/events/$event/trigger"
+	done
+	echo "hist:keys=order if common_pid == $pid" >"$TRACE/events/kmem/mm_page_alloc/trigger"
+	sysctl -q kernel.bpf_stats_enabled=1
+
+	run "$RX_MAC" "$COUNT_PACKETS" | tr '\n' ' '
+
+	sysctl -q kernel.bpf_stats_enabled=0
+	id=$(ip -j -d link show dev "$rx" | grep -o '"id":[0-9]*' | head -n 1)
+	echo -n "xdp_runs=$(bpftool -j prog show id "${id#*:}" | grep -o '"run_cnt":[0-9]*' | cut -d: -f2) "
+	for event in $events; do
+		echo -n "$(basename "$event")=$(awk '$1 == "Hits:" { print $2 }' "$TRACE/events/$event/hist") "
+		echo '!hist:keys=device' >"$TRACE/events/$event/trigger"
+	done
+	awk '/hitcount:/ { match($0, /order: +[0-9]+/); order = substr($0, RSTART + 6, RLENGTH - 6)
+		match($0, /hitcount: +[0-9]+/); pages += substr($0, RSTART + 9, RLENGTH - 9) * 2 ^ order }
+		END { print "pages=" pages + 0 }' "$TRACE/events/kmem/mm_page_alloc/hist"
+	echo '!hist:keys=order' >"$TRACE/events/kmem/mm_page_alloc/trigger"
+}
+
+# No frame but pktgen's: IPv6 would look for neighbours.
+sysctl -q net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+# pktgen must never wait for the sender's ring: one interrupt for each burst.
+modprobe e1000e InterruptThrottleRate=0,0
+modprobe pktgen
+tx=$(nic_of 52:54:00:00:00:02)
+ip link set dev "$tx" up
+wait_for "the sender's link" has_carrier "$tx"
+
+total=$((ROUNDS * $(wc -w <<<"$VARIANTS"))) n=0
+: >"$RESULTS"
+for ((round = 1; round <= ROUNDS; round++)); do
+	for variant in $VARIANTS; do
+		n=$((n + 1))
+		echo "progress $n $total $variant"
+		load "$variant"
+		rx=$(nic_of "$RX_MAC")
+		attach "$variant"
+		ip link set dev "$rx" up
+		wait_for "the link of $variant" has_carrier "$rx"
+		wait_for "the sender's link" has_carrier "$tx"
+		# Fills the caches, and the pool.
+		run "$RX_MAC" "$WARMUP" >/dev/null
+
+		echo "kind=sender variant=$variant round=$round $(run "$NO_MAC" "$PACKETS")" >>"$RESULTS"
+		echo "kind=both variant=$variant round=$round $(run "$RX_MAC" "$PACKETS")" >>"$RESULTS"
+		if ((round == ROUNDS && COUNT_PACKETS)); then
+			echo "kind=count variant=$variant round=$round $(traced_run)" >>"$RESULTS"
+		fi
+
+		ip link set dev "$rx" down
+		unload "$variant"
+	done
+done
+echo "kind=end" >>"$RESULTS"

@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Compiles each file of tests/compile_fail as Kbuild compiles the driver, and
+# expects the error that the file's second line names:
+#
+#   // error: CODE text     the compiler reports CODE, and the text is in the message
+#   // error: text          an error that has no code
+#   // compiles             no error: the control
+#
+# One KTAP line a file.
+
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+env=${RPP_KERNEL_ENV:-$("$RPP_TOP/scripts/kernel.sh" env)}
+# shellcheck disable=SC1090
+. "$env"
+
+# The crates that the driver is compiled against are where Kbuild put them.
+driver=drivers/net/ethernet/intel/e1000_rust/e1000_main
+command=$(sed -n "1s,^savedcmd_[^ ]* := ,,p" "$K_OUT/${driver%/*}/.${driver##*/}.o.cmd") ||
+	die "the driver is not built: run 'make modules' first"
+
+# compile FILE: as the driver, but only checked and not stored.
+compile() {
+	local c=$command
+	c=$(sed "s, --emit=\(obj\|dep-info\)=[^ ]*,,g; s, --out-dir [^ ]*,,; s, [^ ]*/$driver.rs.*,," <<<"$c")
+	c="cd $K_OUT && export RUSTC_BOOTSTRAP=1 && $c --crate-name case --emit=metadata=$tmp/case.rmeta $1"
+	if [[ $K_ENTER == root ]]; then in_root sh -c "$c"; else sh -c "$c"; fi
+}
+
+# judge FILE: whether it gives what it says, and nothing else.
+judge() {
+	local expect status=0 code='' text
+	expect=$(sed -n 's,^// \(compiles$\|error: .*\),\1,p;2q' "$1")
+	compile "$1" >"$tmp/messages" 2>&1 || status=$?
+	if [[ $expect == compiles ]]; then
+		((status == 0)) || echo "it does not compile"
+		return "$status"
+	fi
+	text=${expect#error: }
+	[[ $text =~ ^(E[0-9]+)\ (.*)$ ]] && code=${BASH_REMATCH[1]} text=${BASH_REMATCH[2]}
+	[[ $text ]] || { echo "its second line names no error"; return 1; }
+	((status)) || { echo "it compiles, but should give: $expect"; return 1; }
+	grep '^error' "$tmp/messages" | grep -v '^error: aborting due to ' >"$tmp/errors" || { echo "no error"; return 1; }
+	! grep -vF -- "error${code:+[$code]}: " "$tmp/errors" && ! grep -vqF -- "$text" "$tmp/errors" ||
+		{ echo "other errors than: $expect"; return 1; }
+}
+
+files=("$RPP_TOP"/tests/compile_fail/*.rs)
+echo "KTAP version 1"
+echo "1..${#files[@]}"
+# In the cache, because the build root sees nothing else of the host.
+tmp=$(mktemp -d "$RPP_CACHE/compile-fail.XXXXXX")
+trap 'rm -rf "$tmp"' EXIT
+n=0 failed=0
+for f in "${files[@]}"; do
+	n=$((n + 1))
+	name=$(basename "$f" .rs)
+	if why=$(judge "$f"); then
+		echo "ok $n - $name: $(sed -n '2s,^// ,,p' "$f")"
+	else
+		failed=1
+		echo "not ok $n - $name: $why"
+		sed 's/^/# /' "$tmp/messages"
+	fi
+done
+exit "$failed"

@@ -1,0 +1,138 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# All tests; "make test" has built the modules before. The last line is
+# "N passed, N failed". Each part leaves its log in the cache.
+#
+#   scripts/test.sh              everything
+#   scripts/test.sh PART...      some of: host loom compile_fail, and the boots below
+
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+LOGS=$RPP_CACHE/test
+
+# Parts that boot the VM, longest first. Two run at a time.
+BOOTS="e1000 xdp hook load control"
+
+# boot PART: its VM.
+boot() {
+	local nics=(--nic e1000 --nic e1000e)
+	case $1 in
+	load) vm load ;;
+	e1000) vm e1000 "${nics[@]}" --timeout 1500 ;;
+	# In strict mode the IOMMU faults on each access to a page that is no longer mapped, and a fault
+	# is a complaint that fails the boot.
+	hook) vm hook "${nics[@]}" --iommu ;;
+	xdp) vm xdp "${nics[@]}" --iommu ;;
+	# The test of the tests: a complaint in the kernel log fails a boot.
+	control)
+		vm control --run 'echo "WARNING: a complaint" >/dev/kmsg' 2>/dev/null && status=0 || status=$?
+		echo "1..1"
+		((status == 126)) || printf 'not '
+		echo "ok 1 - a warning in the kernel log is noticed"
+		;;
+	esac
+}
+
+# vm NAME OPTION...: runs tests/vm/NAME.sh there.
+vm() {
+	local name=$1
+	shift
+	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" --add "$LOGS/hold" --timeout 900 \
+		--run "bash tests/$name.sh" "$@"
+}
+
+# What the VM's tests need besides the modules.
+build_programs() {
+	in_root make -s -C samples/xdp
+	in_root gcc -static -O2 -Wall -Werror -o "$LOGS/hold" tests/vm/hold.c
+}
+
+in_cargo() {
+	in_root env --chdir=tests/host CARGO_TARGET_DIR="$RPP_CACHE/host-target" "$@"
+}
+
+part_host() { in_cargo cargo test --locked --offline; }
+
+# Loom is the only thing that comes from crates.io.
+part_loom() {
+	if ! in_cargo cargo fetch --locked; then
+		echo "crates.io is out of reach, so there is no loom"
+		echo "1..1"
+		echo "ok 1 - loom # SKIP"
+		return
+	fi
+	in_cargo env RUSTFLAGS="--cfg loom" cargo test --locked --offline --release --test loom
+}
+
+part_compile_fail() { "$RPP_TOP/scripts/compile-fail.sh"; }
+
+# run PART: shows its results as they come, and writes "passed failed skipped" to its .sum file.
+run() {
+	local part=$1 log=$LOGS/$1.log status=0 start=$SECONDS
+	rm -f "$LOGS/$part.sum"
+	if [[ " $BOOTS " == *" $part "* ]]; then
+		boot "$part"
+	else
+		"part_$part"
+	fi 2>&1 </dev/null | tee "$log" | show "$part" || status=$?
+	sum "$log" "$status" >"$LOGS/$part.sum"
+	read -r passed failed skipped <"$LOGS/$part.sum"
+	echo "  $part: $passed passed, $failed failed, $skipped skipped, in $(duration $((SECONDS - start)))"
+	if ((failed)); then echo "  $part: log $log"; fi
+}
+
+# show PART: the lines that tell something, with the part's name.
+show() {
+	grep --line-buffered -E '^(ok|not ok|#|test .* \.\.\. |thread |error|warning: unused|the kernel complained|   )' |
+		sed -u "s/^/  $1: /" || true
+}
+
+# sum LOG STATUS: counts KTAP's and cargo's results. What ran otherwise than announced, or ended
+# with an error that no test reported, is one failure more.
+sum() {
+	awk -v status="$2" '
+		/^1\.\.[0-9]+$/ { planned += substr($0, 4) }
+		/^ok .*# SKIP/ { skipped++; ran++; next }
+		/^ok / { passed++; ran++ }
+		/^not ok / { failed++; ran++ }
+		/^test result: / { passed += $4; failed += $6; skipped += $8; planned++; ran++ }
+		END {
+			if (!planned || planned != ran || (status && !failed) || (status >= 124 && status <= 126))
+				failed++
+			print passed + 0, failed + 0, skipped + 0
+		}' "$1"
+}
+
+if [[ ${1-} == --run ]]; then
+	run "$2"
+	exit
+fi
+
+RPP_KERNEL_ENV=${RPP_KERNEL_ENV:-$("$RPP_TOP/scripts/kernel.sh" env)}
+export RPP_KERNEL_ENV
+mkdir -p "$LOGS"
+cd "$RPP_TOP"
+parts=("$@")
+((${#parts[@]})) || read -r -a parts <<<"host loom compile_fail $BOOTS"
+rm -f "$LOGS"/*.sum
+failed="cannot build the programs for the VM" step test-programs 10 "programs for the tests" build_programs
+
+# xargs and its children stay in the foreground: ^C ends all of them.
+printf '%s\n' "${parts[@]}" | xargs -P 2 -I{} "$0" --run {} || true
+
+passed=0 failed=0 skipped=0
+for part in "${parts[@]}"; do
+	if ! read -r p f s <"$LOGS/$part.sum"; then
+		echo "  $part: did not end"
+		p=0 f=1 s=0
+	fi
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+done 2>/dev/null
+if ((skipped)); then
+	echo "$passed passed, $failed failed, $skipped skipped"
+else
+	echo "$passed passed, $failed failed"
+fi
+((failed == 0))

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+// error: E0277 `*mut ()` cannot be sent between threads safely
+
+//! Turns bottom halves off here and on again elsewhere.
+
+use page_pool::context::BhGuard;
+
+fn to_a_thread<T: Send>(_: T) {}
+
+/// This CPU's would stay off for ever.
+pub fn wrong() {
+    to_a_thread(BhGuard::new());
+}

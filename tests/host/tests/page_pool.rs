@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The parts of the pool that know no page: cache, limit, list, slot state, counters.
+
+#![cfg(not(loom))]
+
+use host_tests::{
+    cache::{Cache, SIZE},
+    limit::Limit,
+    list::{List, END},
+    platform::AtomicU32,
+    state::SlotState,
+    stats::Counter,
+};
+use std::{collections::BTreeSet, sync::atomic::Ordering, thread};
+
+#[test]
+fn cache_is_a_bounded_stack() {
+    let mut cache = Cache::new(SIZE);
+    let mut model = Vec::new();
+    // Longer and longer runs of pushes and pops, far past both ends.
+    for run in 0..2 * SIZE {
+        for i in 0..run {
+            match cache.push(i) {
+                Ok(()) => model.push(i),
+                Err(back) => {
+                    assert_eq!(back, i, "another value came back");
+                    assert_eq!(model.len(), SIZE, "full with room left");
+                }
+            }
+            assert_eq!(cache.len(), model.len());
+        }
+        for _ in 0..run / 2 + 1 {
+            assert_eq!(cache.pop(), model.pop());
+        }
+    }
+}
+
+#[test]
+fn cache_without_capacity_is_empty_and_full() {
+    let mut cache = Cache::new(0);
+    assert_eq!(cache.push(1), Err(1));
+    assert_eq!(cache.pop(), None);
+}
+
+#[test]
+fn cache_never_exceeds_its_array() {
+    let mut cache = Cache::new(usize::MAX);
+    let pushed = (0..2 * SIZE).take_while(|&i| cache.push(i).is_ok()).count();
+    assert_eq!(pushed, SIZE);
+}
+
+#[test]
+fn limit_grants_what_is_left() {
+    let limit = Limit::new(100);
+    assert_eq!(limit.take(64), 64);
+    assert_eq!(limit.take(64), 36);
+    assert_eq!(limit.take(64), 0);
+    assert_eq!(limit.owned(), 100);
+    limit.give_back(1);
+    assert_eq!(limit.take(64), 1);
+    assert_eq!(limit.max(), 100);
+}
+
+#[test]
+fn limit_holds_while_others_give_back() {
+    const MAX: u32 = 50;
+    let limit = Limit::new(MAX);
+    let out = AtomicU32::new(0);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..100_000 {
+                    let took = out.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| {
+                        n.checked_sub(1)
+                    });
+                    if took.is_ok() {
+                        limit.give_back(1);
+                    }
+                }
+            });
+        }
+        for _ in 0..100_000 {
+            let granted = limit.take(7);
+            assert!(limit.owned() <= MAX, "over the limit");
+            out.fetch_add(granted, Ordering::AcqRel);
+        }
+    });
+    assert_eq!(limit.owned(), out.load(Ordering::Acquire));
+}
+
+/// Walks a chain, as the pool does.
+fn chain(mut first: u32, next: &[AtomicU32]) -> Vec<u32> {
+    let mut indices = Vec::new();
+    while first != END {
+        indices.push(first);
+        first = next[first as usize].load(Ordering::Relaxed);
+    }
+    indices
+}
+
+#[test]
+fn list_gives_back_all_once() {
+    let next: Vec<_> = (0..10).map(|_| AtomicU32::new(0)).collect();
+    let list = List::new();
+    assert_eq!(list.take_all(), END);
+    for i in [3, 1, 7] {
+        list.push(i, &next[i as usize]);
+    }
+    assert_eq!(chain(list.take_all(), &next), [7, 1, 3]);
+    assert_eq!(list.take_all(), END);
+}
+
+#[test]
+fn list_loses_nothing_between_threads() {
+    const EACH: u32 = 20_000;
+    let next: Vec<_> = (0..2 * EACH).map(|_| AtomicU32::new(0)).collect();
+    let list = List::new();
+    let mut seen = BTreeSet::new();
+    thread::scope(|scope| {
+        for from in [0, EACH] {
+            let (list, next) = (&list, &next);
+            scope.spawn(move || {
+                for i in from..from + EACH {
+                    list.push(i, &next[i as usize]);
+                }
+            });
+        }
+        while seen.len() < 2 * EACH as usize {
+            for i in chain(list.take_all(), &next) {
+                assert!(seen.insert(i), "{i} came twice");
+            }
+            thread::yield_now();
+        }
+    });
+    assert_eq!(list.take_all(), END);
+}
+
+#[test]
+fn state_goes_round() {
+    let state = SlotState::new();
+    assert!(state.is_free());
+    assert!(!state.take_back(), "a free slot came back");
+    assert!(!state.claim(), "a free slot was claimed");
+    for _ in 0..3 {
+        state.fill();
+        assert!(state.is_pool());
+        assert!(!state.take_back(), "a page that is in the pool came back");
+        assert!(!state.claim(), "a page that is in the pool was claimed");
+        state.hand_out();
+        assert!(state.is_out());
+        assert!(state.take_back());
+        assert!(!state.take_back(), "it came back twice");
+        state.retire();
+        assert!(state.is_unmapping());
+        state.unmapped();
+        assert!(state.is_free());
+    }
+    state.fill();
+    state.hand_out();
+    assert!(state.claim());
+    assert!(!state.claim(), "both sides won");
+    assert!(!state.take_back(), "it came back although it was claimed");
+    state.unmapped();
+    assert!(state.is_free());
+}
+
+#[test]
+fn counter_counts() {
+    let counter = Counter::new();
+    counter.inc();
+    counter.add(41);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| (0..1000).for_each(|_| counter.inc_shared()));
+        }
+    });
+    assert_eq!(counter.get(), 2042);
+}

@@ -1,0 +1,201 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What user space and the stack do with received pages: they are kept in pipes, in
+# clones, in queues, and dropped there. Each page has to come back to the pool.
+
+cd "$(dirname "$0")/.." || exit
+. tests/lib.sh
+. tests/net.sh
+
+plan 12
+
+prepare() {
+	load_driver
+	up
+	ping_peer
+	head -c 4M /dev/urandom >/tmp/content
+}
+
+# held WHAT LEAST COMMAND...: starts hold(1) and a sender; then hold has at least LEAST of WHAT, and
+# the pool misses pages.
+HELD=/tmp/held
+start_hold() {
+	rm -f /tmp/hold.in
+	mkfifo /tmp/hold.in
+	# The FIFO's writer: hold ends when it does.
+	sleep 1000 >/tmp/hold.in &
+	HOLD_IN=$!
+	./hold "$@" </tmp/hold.in >"$HELD" &
+	HOLD=$!
+}
+
+send_tcp() {
+	eventually 10 has_socket tcp "$1"
+	in_peer socat -u OPEN:/tmp/content "TCP4:$ADDR:$1" &
+	SENDER=$!
+}
+
+held() {
+	eventually 20 grep -q "$1" "$HELD"
+	cat "$HELD"
+	check "$1" "$(awk '{ print $2 }' "$HELD")" ">=" "$2"
+}
+
+misses() {
+	has_pool || return 0
+	echo "$(outstanding) pages outstanding"
+	check "pages outstanding" "$(outstanding)" ">=" "$1"
+}
+
+# let_go [SIGNAL]: hold closes and unmaps itself, or is killed.
+let_go() {
+	if [[ ${1-} ]]; then kill "-$1" "$HOLD"; fi
+	kill "$HOLD_IN"
+	wait "$HOLD_IN" || true
+	wait "$HOLD" || true
+	kill "$SENDER" 2>/dev/null || true
+	wait "$SENDER" || true
+}
+
+splice() {
+	start_hold splice 5003
+	send_tcp 5003
+	held bytes 100000
+	misses 50
+	let_go
+	pool_clean
+}
+
+splice_killed() {
+	start_hold splice 5003
+	send_tcp 5003
+	held bytes 100000
+	misses 50
+	let_go KILL
+	pool_clean
+}
+
+tee_pipes() {
+	start_hold tee 5004
+	send_tcp 5004
+	held bytes 100000
+	misses 50
+	let_go
+	pool_clean
+}
+
+# TCP_ZEROCOPY_RECEIVE maps whole pages only, and passes the rest to recv().
+zerocopy() {
+	start_hold zerocopy 5005
+	send_tcp 5005
+	held mapped 0
+	let_go
+	pool_clean
+}
+
+relay() {
+	in_peer socat -u TCP4-LISTEN:5007,reuseaddr OPEN:/tmp/relayed,creat,trunc &
+	local receiver=$!
+	eventually 10 in_peer grep -q ":138F 0" /proc/net/tcp
+	./hold relay "5006:$PEER_ADDR:5007" &
+	local relay=$!
+	send_tcp 5006
+	wait "$receiver"
+	wait "$relay"
+	cmp /tmp/content /tmp/relayed
+	pool_clean
+}
+
+# Clones: one for the stack and one for the packet socket, which nobody reads.
+packet() {
+	start_hold packet "$(iface)"
+	SENDER=''
+	eventually 10 grep -q bound "$HELD"
+	in_peer ping -q -f -c 200 "$ADDR"
+	misses 150
+	let_go
+	pool_clean
+}
+
+tcpdump_reads() {
+	tcpdump -w /tmp/dump -i "$(iface)" &
+	local dump=$!
+	sleep 1
+	in_peer ping -q -f -c 200 -s 1400 "$ADDR"
+	kill "$dump"
+	wait "$dump" || true
+	check "bytes captured" "$(stat -c %s /tmp/dump)" ">" 250000
+	pool_clean
+}
+
+# A copy of each packet waits in a queue of another device, and is dropped there.
+mirror() {
+	local dev
+	dev=$(iface)
+	modprobe -a dummy sch_ingress cls_matchall act_mirred sch_netem
+	ip link add mirror type dummy
+	ip link set mirror up
+	tc qdisc add dev mirror root netem delay 3s
+	tc qdisc add dev "$dev" clsact
+	tc filter add dev "$dev" ingress matchall action mirred egress mirror dev mirror
+	in_peer ping -q -f -c 200 "$ADDR"
+	misses 150
+	tc qdisc del dev "$dev" clsact
+	# Half by the timer, the rest with the queue.
+	sleep 2
+	ip link del mirror
+	pool_clean
+}
+
+# Fragments of packets that never become complete.
+fragments() {
+	in_peer ping -q -f -c 50 -s 8000 "$ADDR"
+	modprobe -a sch_netem
+	in_peer tc qdisc add dev "$PEER" root netem loss 40%
+	in_peer ping -q -f -c 200 -W 1 -s 8000 "$ADDR" || true
+	in_peer tc qdisc del dev "$PEER" root
+	misses 1
+	eventually 60 none_outstanding_or_no_pool
+	pool_clean
+}
+
+none_outstanding_or_no_pool() { ! has_pool || none_outstanding; }
+
+# The driver goes while user space has its pages in pipes.
+splice_removed() {
+	start_hold splice 5008
+	send_tcp 5008
+	held bytes 100000
+	misses 50
+	unload_driver
+	all_unmapped
+	let_go
+	all_unmapped
+	load_driver
+	up
+	ping_peer
+}
+
+# Each way out of the kernel that the hook watches; which were used is in the self-test's file.
+hits() {
+	has_pool || skip "no pool"
+	cat "$DEBUGFS/selftest"
+	check "pages caught" "$(awk '$1 == "site" { s += $4 } END { print s + 0 }' "$DEBUGFS/selftest")" ">" 3000
+	unload_driver
+	all_unmapped
+}
+
+peer_up
+try "interface" prepare
+try "pages in pipes, by splice" splice
+try "pages in pipes, process killed" splice_killed
+try "pages in two pipes each, by tee" tee_pipes
+try "TCP_ZEROCOPY_RECEIVE and munmap" zerocopy
+try "received, spliced, and sent again" relay
+try "clones in a packet socket" packet
+try "packets read by tcpdump" tcpdump_reads
+try "clones in the queue of another device" mirror
+try "fragments" fragments
+try "pages in pipes while the driver goes" splice_removed
+try "the hook was used, no mapping is left" hits

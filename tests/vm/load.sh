@@ -1,0 +1,92 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The pool's module without a driver: its self-test, and loading it many times.
+
+cd "$(dirname "$0")/.." || exit
+. tests/lib.sh
+
+plan 6
+
+load() { insmod rust_page_pool.ko; }
+unload() { rmmod rust_page_pool; }
+
+selftest() {
+	load
+	cat "$DEBUGFS/selftest"
+	check "routes that work" "$(grep -c '^ok ' "$DEBUGFS/selftest")" ">=" 18
+	! grep '^not ok ' "$DEBUGFS/selftest"
+	grep -x "ok put_page, hook off: freed" "$DEBUGFS/selftest"
+	check "sites that caught a page" "$(awk '$1 == "site" && $4 > 0' "$DEBUGFS/selftest" | wc -l)" "==" 4
+}
+
+# The self-test's own pool is gone, and its mappings; the negative control has none left either.
+idle() {
+	cat "$DEBUGFS/pools" "$DEBUGFS/totals"
+	check pools "$(grep -c ^pool "$DEBUGFS/pools")" "==" 0
+	check mappings "$(total mapped)" "==" "$(total unmapped)"
+	unload
+	[[ ! -e $DEBUGFS ]]
+}
+
+cycles() {
+	local i before
+	for ((i = 0; i < 20; i++)); do
+		load
+		unload
+		((i == 4)) && before=$(free_kb)
+	done
+	echo "free before: $before kB, after 15 cycles: $(free_kb) kB"
+	check "kB lost" $((before - $(free_kb))) "<" 1000
+}
+
+# Pages are freed all the time while the sites are patched.
+tracer() {
+	local i t=/sys/kernel/tracing
+	(while :; do head -c 3M /dev/zero >/tmp/churn; done) &
+	local churn=$!
+	echo free_frozen_pages free_unref_folios __free_pages free_pages >$t/set_ftrace_filter
+	for ((i = 0; i < 3; i++)); do
+		load
+		echo function >$t/current_tracer
+		sleep 0.3
+		check "lines of the trace" "$(head -n 1000 $t/trace | grep -c free_)" ">" 10
+		echo nop >$t/current_tracer
+		unload
+		echo function >$t/current_tracer
+		load
+		sleep 0.3
+		echo nop >$t/current_tracer
+		grep -c '^ok ' "$DEBUGFS/selftest"
+		! grep '^not ok' "$DEBUGFS/selftest"
+		unload
+	done
+	echo >$t/set_ftrace_filter
+	kill $churn
+}
+
+# Whoever else wants a site keeps the module from loading, and it leaves nothing behind.
+refused() {
+	load
+	! load
+	unload
+}
+
+# The modules depend on each other in this order, and the kernel keeps to it.
+order() {
+	load
+	insmod rust_net.ko
+	! rmmod rust_page_pool
+	insmod e1000_rust.ko
+	! rmmod rust_net
+	rmmod e1000_rust
+	rmmod rust_net
+	unload
+}
+
+try "self-test: each route works, the control does not" selftest
+try "no pool, no mapping when idle" idle
+try "loaded and unloaded 20 times" cycles
+try "function tracer on and off, before and after" tracer
+try "loaded twice" refused
+try "order of the modules" order

@@ -1,0 +1,280 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# XDP programs on the driver: what each verdict does to numbered packets. On the
+# C driver, which has no native XDP, the generic one stands in.
+
+cd "$(dirname "$0")/.." || exit
+. tests/lib.sh
+. tests/net.sh
+N=300
+
+plan 13
+
+if has_pool; then xdp=xdpdrv; else xdp=xdpgeneric; fi
+
+attach() { ip -force link set dev "$(iface)" "$xdp" obj "samples/xdp/xdp_$1.o" sec xdp; }
+detach() { ip link set dev "$(iface)" "$xdp" off; }
+
+# runs: how often the attached program ran.
+runs() {
+	bpftool prog show id "$(ip -d link show dev "$(iface)" | sed -n 's/.*prog\/xdp id \([0-9]*\).*/\1/p')" |
+		sed -n 's/.*run_cnt \([0-9]*\).*/\1/p'
+}
+
+# send: N numbered UDP packets from the peer.
+send() {
+	in_peer bash -c "for ((i = 0; i < $N; i++)); do printf 'packet %d.' \$i >/dev/udp/$ADDR/7; done"
+}
+
+# capture DEVICE FILTER [COMMAND...]: what arrives there, and the rest of it by seen(). COMMAND is in_peer.
+capture() {
+	local dev=$1 filter=$2
+	shift 2
+	"$@" tcpdump -l -n -i "$dev" -Q "in" -A "$filter" >/tmp/capture 2>/tmp/capture.err &
+	CAPTURE=$!
+	eventually 10 grep -q "listening on" /tmp/capture.err
+}
+
+# seen: how many different packets.
+seen() {
+	local last=-1 now=0
+	while ((now != last)); do
+		sleep 1
+		last=$now
+		now=$(grep -o 'packet [0-9]*\.' /tmp/capture | sort -u | wc -l)
+	done
+	kill "$CAPTURE"
+	wait "$CAPTURE" || true
+	echo "$now"
+}
+
+prepare() {
+	sysctl -q kernel.bpf_stats_enabled=1
+	load_driver
+	up
+	ping_peer
+	# Nobody answers to port 7, so that only the packets are there to see.
+	socat -u UDP4-RECV:7 OPEN:/dev/null &
+}
+
+pass() {
+	attach pass
+	check runs "$(runs)" "<" 10
+	ping_peer 20
+	check runs "$(runs)" ">=" 20
+	capture "$(iface)" "udp port 7"
+	send
+	check "packets passed" "$(seen)" "==" "$N"
+	detach
+	ping_peer
+}
+
+drop() {
+	attach drop
+	capture "$(iface)" "udp port 7"
+	local cached
+	has_pool && cached=$(count rx_pp_recycle_cached)
+	send
+	check "packets passed" "$(seen)" "==" 0
+	check runs "$(runs)" ">=" "$N"
+	! pings
+	if has_pool; then check "recycled in NAPI" $(($(count rx_pp_recycle_cached) - cached)) ">=" "$N"; fi
+	pool_clean
+	detach
+	ping_peer
+}
+
+# In steady state no page is made, mapped, or lost on the way.
+drop_flood() {
+	has_pool || skip "no pool"
+	local before after i
+	attach drop
+	flood_start 7
+	sleep 2
+	before=$(count rx_pp_mapped)
+	i=$(runs)
+	sleep 5
+	after=$(count rx_pp_mapped)
+	i=$(($(runs) - i))
+	traffic_stop
+	echo "$i packets"
+	check packets "$i" ">" 1000
+	check "mappings made in steady state" $((after - before)) "==" 0
+	detach
+	eventually 20 pings
+	pool_clean
+}
+
+# The packets come back to their sender, with the addresses swapped.
+tx() {
+	attach tx
+	capture "$PEER" "udp port 7 and ether src $MAC and ether dst $PEER_MAC" in_peer
+	send
+	check "packets sent back" "$(seen)" "==" "$N"
+	check runs "$(runs)" ">=" "$N"
+	! pings
+	# More than a TX ring holds at once.
+	flood_start 7
+	sleep 3
+	traffic_stop
+	detach
+	eventually 20 pings
+	pool_clean
+}
+
+aborted() {
+	local events=/sys/kernel/tracing
+	attach aborted
+	capture "$(iface)" "udp port 7"
+	echo >"$events/trace"
+	echo 1 >"$events/events/xdp/xdp_exception/enable"
+	send
+	check "packets passed" "$(seen)" "==" 0
+	echo 0 >"$events/events/xdp/xdp_exception/enable"
+	check "tracepoints" "$(grep -c "xdp_exception.*action=ABORTED" "$events/trace")" ">=" "$N"
+	echo >"$events/trace"
+	pool_clean
+	detach
+	ping_peer
+}
+
+# to_port IFINDEX: where xdp_redirect sends.
+to_port() {
+	bpftool map update name tx_port key 0 0 0 0 value $(($1 & 255)) $(($1 >> 8)) 0 0
+}
+
+# Out of the same device: its ndo_xdp_xmit.
+redirect_same() {
+	local dev
+	dev=$(iface)
+	attach redirect
+	to_port "$(<"/sys/class/net/$dev/ifindex")"
+	capture "$PEER" "udp port 7" in_peer
+	send
+	check "packets sent" "$(seen)" "==" "$N"
+	flood_start 7
+	sleep 3
+	traffic_stop
+	detach
+	eventually 20 pings
+	pool_clean
+}
+
+# Into a veth, whose other end makes skbs from the frames: pages come back from there.
+redirect_veth() {
+	local ring=0
+	ip netns add far
+	ip link add near type veth peer name far
+	ip link set far netns far
+	ip -n far link set far address "$MAC"
+	ip -n far addr add "$ADDR/24" dev far
+	ip netns exec far ethtool -K far gro on
+	ip -n far link set far up
+	ip link set near up
+	attach redirect
+	to_port "$(</sys/class/net/near/ifindex)"
+	if has_pool; then ring=$(count rx_pp_recycle_ring); fi
+	capture far "udp port 7" ip netns exec far
+	send
+	check "packets redirected" "$(seen)" "==" "$N"
+	if has_pool; then check "pages back by the hook" $(($(count rx_pp_recycle_ring) - ring)) ">=" "$N"; fi
+	# The receiver goes away while it has packets.
+	flood_start 7
+	sleep 1
+	ip netns del far
+	sleep 1
+	traffic_stop
+	eventually 5 test ! -e /sys/class/net/near
+	detach
+	eventually 20 pings
+	pool_clean
+}
+
+adjust() {
+	attach adjust
+	capture "$(iface)" "ether proto 0x88b5"
+	send
+	check "packets with the new header" "$(seen)" "==" "$N"
+	pool_clean
+	detach
+	ping_peer
+}
+
+under_traffic() {
+	local i
+	traffic_start
+	for ((i = 0; i < 15; i++)); do
+		attach drop
+		attach pass
+		attach tx
+		detach
+	done
+	traffic_stop
+	eventually 20 pings
+	ping_peer 10
+	pool_clean
+}
+
+# A program stays while the interface is down, and when it gets other rings.
+reopen() {
+	attach pass
+	ip link set "$(iface)" down
+	up
+	ethtool -G "$(iface)" rx 512
+	eventually 10 pings
+	ping_peer 10
+	check runs "$(runs)" ">=" 10
+	attach drop
+	ethtool -G "$(iface)" rx 256
+	eventually 10 carrier
+	! pings
+	ip link set "$(iface)" down
+	detach
+	up
+	ping_peer
+}
+
+mtu() {
+	has_pool || skip "no native XDP"
+	local dev max
+	dev=$(iface)
+	attach pass
+	max=$(ip -d link show dev "$dev" | sed -n 's/.* maxmtu \([0-9]*\).*/\1/p')
+	if ip link set "$dev" mtu $((max + 1)); then return 1; fi
+	if ip link set "$dev" mtu 9000; then return 1; fi
+	ip link set "$dev" mtu 1400
+	eventually 10 pings
+	ip link set "$dev" mtu 1500
+	detach
+	eventually 10 pings
+}
+
+remove() {
+	attach tx
+	flood_start 7
+	sleep 1
+	unload_driver
+	all_unmapped
+	traffic_stop
+	load_driver
+	up
+	eventually 20 pings
+	unload_driver
+	all_unmapped
+}
+
+peer_up
+try "no program: packets arrive" prepare
+try "PASS: $N packets arrive" pass
+try "DROP: none arrives" drop
+try "DROP: no page is made in steady state" drop_flood
+try "TX: all come back to the sender" tx
+try "ABORTED: none arrives, each is reported" aborted
+try "REDIRECT to the device itself: all are sent" redirect_same
+try "REDIRECT to a veth: all arrive there" redirect_veth
+try "PASS with a header put in front" adjust
+try "programs attached and detached, under traffic" under_traffic
+try "program kept over down, up, and other rings" reopen
+try "MTU that is too large for XDP" mtu
+try "driver removed with a program, under traffic" remove
