@@ -285,7 +285,7 @@ const BATCH: usize = 7;
 /// One thread sends numbers to another in payloads which it uses again as soon as room in the ring
 /// tells it that the other has finished with them.
 fn two_threads(capacity: usize, batched: bool) {
-    let messages = if cfg!(miri) { 500 } else { 200_000 };
+    let messages = if cfg!(miri) { 500 } else { 50_000 };
     let ring = PtrRing::<Payload>::new(capacity).unwrap();
     // Message `n` has room because an entry was nulled when message `n - capacity` had been taken, so
     // the consumer was done with all that it took in earlier calls. One call takes up to `BATCH`.

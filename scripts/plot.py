@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Draws run.png and run.svg from run.json.
+
+usage: plot.py RESULTS_DIR
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402 (the backend comes first)
+
+COLOURS = {"off": "#7fb3d5", "strict": "#1f4e79"}
+LABELS = {"off": "IOMMU off", "strict": "IOMMU strict"}
+
+
+def main():
+    out = Path(sys.argv[1])
+    rows = json.loads((out / "run.json").read_text())
+    variants = list(dict.fromkeys(r["variant"] for r in rows))
+    names = {r["variant"]: f"{r['driver']}, {r['xdp']} XDP\n{r['buffers']}" for r in rows}
+    panels = (
+        ("instructions_per_packet", "guest instructions per received packet", "{:.0f}"),
+        ("mappings_per_packet", "DMA mappings per packet", "{:.3g}"),
+    )
+
+    plt.rcParams["svg.hashsalt"] = "run"  # the same file from the same numbers
+    fig, axes = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, width_ratios=(3, 1.3), layout="constrained")
+    for ax, (key, title, form) in zip(axes, panels):
+        for i, iommu in enumerate(LABELS):
+            values = {r["variant"]: r[key] for r in rows if r["iommu"] == iommu}
+            bars = ax.barh(
+                [v + (i - 0.5) * 0.38 for v in range(len(variants))],
+                [values.get(v, 0) for v in variants],
+                height=0.36, color=COLOURS[iommu], label=LABELS[iommu],
+            )
+            ax.bar_label(bars, [form.format(values[v]) if v in values else "" for v in variants], padding=3, fontsize=9)
+        ax.set_title(title, fontsize=10)
+        ax.margins(x=0.18)
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_yticks(range(len(variants)), [names[v] for v in variants], fontsize=9)
+    axes[0].invert_yaxis()
+    axes[0].legend(frameon=False, fontsize=9)
+    fig.suptitle(f"Receiving {rows[0]['frame_bytes']}-byte frames into XDP_DROP (the sender's instructions are subtracted)", fontsize=11)
+    fig.savefig(out / "run.png", dpi=150)
+    fig.savefig(out / "run.svg", metadata={"Date": None})
+
+
+main()

@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Makes run.json and a table from what samples/pktgen/bench.sh wrote, and checks it.
+
+usage: report.py RESULTS_DIR
+
+Reads RESULTS_DIR/{icount,plain}-{off,strict}/runs.txt; the plain boots may be missing.
+Exit code 1 if the results are not what a page pool is for, or cannot be trusted.
+
+Instructions per received packet: the VM's clock counts instructions (one a
+nanosecond). A run takes pktgen's time from its first to its last frame; the CPU is busy
+all the while, as pktgen never sleeps. The same frames are sent again to an address that
+the receiving NIC filters out, in the same boot with the same modules loaded: that is
+the sender alone, and it is subtracted. What is left is what the receiver costs:
+interrupts, NAPI, driver, XDP, buffers.
+"""
+
+import json
+import statistics
+import sys
+from pathlib import Path
+
+VARIANTS = {
+    "pool": ("e1000_rust", "native", "page pool"),
+    "alloc": ("e1000_rust", "native", "alloc + map each"),
+    "c": ("e1000", "generic", "copy (stock)"),
+    "c-map": ("e1000", "generic", "map each (copybreak=0)"),
+}
+GROUP = {"off": "none", "strict": "DMA"}
+RECYCLED_MIN = 99.9  # per cent
+MARGIN_MIN = 2  # with the IOMMU, alloc + map takes at least so many times the pool's
+SPREAD_MAX = 0.5  # per cent, between the rounds
+
+failures = []
+
+
+def check(ok, text):
+    if not ok:
+        failures.append(text)
+
+
+def read_runs(path):
+    """The lines of key=value, as dictionaries; numbers where they are numbers."""
+    runs = []
+    for line in path.read_text().splitlines():
+        pairs = (word.split("=", 1) for word in line.split())
+        runs.append({k: int(v) if v.isdigit() else v for k, v in pairs})
+    if not runs or runs[-1]["kind"] != "end":
+        sys.exit(f"error: {path} is incomplete")
+    return runs
+
+
+def of(runs, kind, variant):
+    return [r for r in runs if r["kind"] == kind and r["variant"] == variant]
+
+
+def check_runs(runs, iommu, boot):
+    """Each run was what it should be, or its numbers mean nothing."""
+    group = runs[0]["iommu"]
+    check(group == GROUP[iommu], f"{boot}: the NICs' IOMMU group is '{group}', expected '{GROUP[iommu]}'")
+    for r in runs:
+        if r["kind"] not in ("sender", "both", "count"):
+            continue
+        name = f"{boot}, {r['variant']}, round {r['round']}, {r['kind']}"
+        want = 0 if r["kind"] == "sender" else r["sent"]
+        check(r["rx"] == want, f"{name}: {r['sent']} frames sent, {want} expected, {r['rx']} received")
+        check(r["missed"] == 0, f"{name}: {r['missed']} frames did not fit into the RX ring")
+        check(r["stack"] == 0, f"{name}: {r['stack']} packets came through XDP_DROP to the stack")
+        if r["kind"] == "count":
+            check(r["xdp_runs"] == r["rx"], f"{name}: {r['xdp_runs']} XDP runs for {r['rx']} packets")
+            continue
+        # /proc/uptime counts in 10 ms; the time around pktgen is mostly idle.
+        busy = r["up_ms"] - r["idle_ms"]
+        check(busy >= r["usec"] / 1000 - 30, f"{name}: busy {busy} ms of {r['usec'] / 1000:.0f} ms")
+        if boot.startswith("icount"):
+            check(r["idle"] <= r["usec"] / 50, f"{name}: pktgen waited {r['idle']} of {r['usec']} us")
+
+
+def instructions(runs, variant):
+    """Of the receiver, per packet: one figure for each round."""
+    alone = {r["round"]: r["usec"] / r["sent"] for r in of(runs, "sender", variant)}
+    return [(r["usec"] - alone[r["round"]] * r["sent"]) * 1000 / r["rx"] for r in of(runs, "both", variant)]
+
+
+def pool_counters(both, packets):
+    """Where the pages of the timed runs came from and went, by the driver's own count."""
+    total = {k: sum(r[k] for r in both) for k in both[0] if k.startswith("rx_pp_")}
+    cached, ring = total["rx_pp_recycle_cached"], total["rx_pp_recycle_ring"]
+    released = total["rx_pp_unmapped"]
+    returned = cached + ring + released
+    million = 1e6 / packets
+    return {
+        "recycled_pct": round(100 * (cached + ring) / max(returned, packets), 4),
+        "recycled_cached_pct": round(100 * cached / returned, 4),
+        "recycled_ring_pct": round(100 * ring / returned, 4),
+        "released_pct": round(100 * released / returned, 4),
+        "pages_per_million": round(total["rx_pp_mapped"] * million, 1),
+        "mappings_per_million": round(total["rx_pp_mapped"] * million, 1),
+    }
+
+
+def row(variant, iommu, icount, plain):
+    driver, xdp, buffers = VARIANTS[variant]
+    both = of(icount, "both", variant)
+    (count,) = of(icount, "count", variant)
+    packets = sum(r["rx"] for r in both)
+    rounds = instructions(icount, variant)
+    mean = statistics.mean(rounds)
+    result = {
+        "driver": driver,
+        "xdp": xdp,
+        "buffers": buffers,
+        "iommu": iommu,
+        "packets": packets,
+        "pps": None,
+        "instructions_per_packet": round(mean, 1),
+        "recycled_pct": None,
+        # By the kernel's trace events, whatever the driver says of itself.
+        "mappings_per_packet": round(count["dma_map_phys"] / count["rx"], 6),
+        "variant": variant,
+        "instructions_per_packet_rounds": [round(x, 2) for x in rounds],
+        "spread_pct": round(100 * (max(rounds) - min(rounds)) / mean, 3),
+        "sender_instructions_per_packet": round(
+            statistics.mean(r["usec"] * 1000 / r["sent"] for r in of(icount, "sender", variant)), 1
+        ),
+        "packets_per_interrupt": round(packets / max(1, sum(r["irqs"] for r in both)), 1),
+        "lost": sum(r["sent"] - r["rx"] for r in both),
+        "mappings_per_million": round(1e6 * count["dma_map_phys"] / count["rx"], 1),
+        "unmappings_per_million": round(1e6 * count["dma_unmap_phys"] / count["rx"], 1),
+        "pages_per_million": round(1e6 * count["pages"] / count["rx"], 1),
+        "kernel": icount[0]["kernel"],
+        "frame_bytes": icount[0]["size"],
+        "burst": icount[0]["burst"],
+    }
+    if "rx_pp_mapped" in count:
+        check(
+            count["rx_pp_mapped"] == count["dma_map_phys"],
+            f"{variant}, IOMMU {iommu}: the driver counted {count['rx_pp_mapped']} mappings, "
+            f"the kernel {count['dma_map_phys']}",
+        )
+        # These are of all timed runs, so they replace the traced run's.
+        result.update(pool_counters(both, packets))
+    if plain:
+        rates = [r["rx"] * 1e6 / r["usec"] for r in of(plain, "both", variant)]
+        result["pps"] = round(statistics.median(rates))
+        result["pps_rounds"] = [round(x) for x in rates]
+    return result
+
+
+def check_rows(rows):
+    for r in rows:
+        name = f"{r['driver']}, {r['buffers']}, IOMMU {r['iommu']}"
+        check(
+            r["spread_pct"] <= SPREAD_MAX,
+            f"{name}: the rounds differ by {r['spread_pct']} % in instructions, more than {SPREAD_MAX} %",
+        )
+        if r["variant"] != "pool":
+            continue
+        check(r["recycled_pct"] >= RECYCLED_MIN, f"{name}: {r['recycled_pct']} % recycled, less than {RECYCLED_MIN} %")
+        check(
+            r["mappings_per_packet"] == 0 and r["mappings_per_million"] == 0,
+            f"{name}: {r['mappings_per_million']} mappings per million packets in steady state, expected 0",
+        )
+
+
+def margins(rows):
+    """Lines that say what the pool saves; checks the one that matters."""
+    cost = {(r["variant"], r["iommu"]): r["instructions_per_packet"] for r in rows}
+    for iommu, text in (("off", "no IOMMU"), ("strict", "strict IOMMU")):
+        if ("pool", iommu) not in cost or ("alloc", iommu) not in cost:
+            continue
+        pool, alloc = cost["pool", iommu], cost["alloc", iommu]
+        yield f"{text}: {pool:.0f} instructions a packet with the pool, {alloc:.0f} with alloc + map ({alloc / pool:.1f} times)"
+        if iommu == "strict":
+            check(
+                alloc >= MARGIN_MIN * pool,
+                f"strict IOMMU: alloc + map takes {alloc / pool:.2f} times the pool's instructions, less than {MARGIN_MIN}",
+            )
+
+
+def table(rows):
+    def number(value, form):
+        return "-" if value is None else format(value, form)
+
+    head = (
+        ["driver", "XDP", "buffers", "IOMMU", "instructions", "spread", "recycled", "cached/ring/", "pages/", "mappings/", "packets/", "lost", "packets/"],
+        ["", "", "", "", "per packet", "%", "%", "released %", "million", "million", "interrupt", "", "second"],
+    )
+    lines = [*head]
+    for r in rows:
+        split = "-"
+        if r["recycled_pct"] is not None:
+            split = "/".join(f"{r[k]:.4g}" for k in ("recycled_cached_pct", "recycled_ring_pct", "released_pct"))
+        lines.append([
+            r["driver"], r["xdp"], r["buffers"], r["iommu"],
+            number(r["instructions_per_packet"], ".0f"), number(r["spread_pct"], ".2f"),
+            number(r["recycled_pct"], ".2f"), split,
+            number(r["pages_per_million"], ".0f"), number(r["mappings_per_million"], ".0f"),
+            number(r["packets_per_interrupt"], ".0f"), str(r["lost"]), number(r["pps"], ",d"),
+        ])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    for line in lines:
+        cells = (c.ljust(w) if i < 4 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths)))
+        yield "  ".join(cells).rstrip()
+
+
+NOTES = """\
+instructions: guest instructions the receiver spends on a packet (QEMU -icount shift=0): a run minus the same
+  frames sent to an address the NIC filters out, i.e. minus the sender. They count no cache misses. {rounds} rounds of
+  {packets} packets, variants interleaved; spread: largest less smallest. {bytes}-byte frames, in bursts of {burst}.
+pages, mappings per million packets: the pool's and the driver's counters over all rounds; for C e1000 the kernel's
+  trace events. Both agree in a traced run. C e1000 as it is copies frames of up to 256 bytes and keeps its buffers.
+packets/second: of an emulated CPU that also sends, by the host's clock; good for nothing but a rough comparison.
+kernel {kernel}, booted with: {append}"""
+
+
+def main():
+    out = Path(sys.argv[1])
+    rows = []
+    for iommu in GROUP:
+        runs = {}
+        for clock in ("icount", "plain"):
+            path = out / f"{clock}-{iommu}" / "runs.txt"
+            runs[clock] = read_runs(path) if clock == "icount" or path.exists() else []
+            if runs[clock]:
+                check_runs(runs[clock], iommu, f"{clock}-{iommu}")
+        for variant in VARIANTS:
+            if of(runs["icount"], "both", variant):
+                rows.append(row(variant, iommu, runs["icount"], runs["plain"]))
+    check_rows(rows)
+    (out / "run.json").write_text(json.dumps(rows, indent=1) + "\n")
+
+    lines = [*table(rows), "", *margins(rows), ""]
+    first = rows[0]
+    rounds = len(first["instructions_per_packet_rounds"])
+    append = (out / "append").read_text().strip()
+    lines.append(NOTES.format(
+        rounds=rounds, packets=f"{first['packets'] // rounds:,}", bytes=first["frame_bytes"],
+        burst=first["burst"], kernel=first["kernel"], append=append or "its defaults",
+    ))
+    print("\n".join(lines))
+    (out / "run.txt").write_text("\n".join(lines) + "\n")
+    if failures:
+        print()
+        for text in failures:
+            print(f"FAILED: {text}")
+        sys.exit(1)
+
+
+main()
