@@ -63,7 +63,7 @@ fn totals(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "unmapped {}", TOTALS.unmapped.get())
 }
 
-/// All pools, with their counters. Reading it audits them.
+/// All pools, with their counters.
 fn pools(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut result = Ok(());
     hook::for_each_pool(|pool| {
@@ -75,15 +75,14 @@ fn pools(f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 fn show(pool: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    pool.audit();
     let (owned, max) = pool.owned();
     let name = BStr::from_bytes(pool.name.to_bytes());
     f.write_fmt(fmt!("pool {} {name}\n", pool.id))?;
     writeln!(f, "  mode {:?}", pool.mode)?;
+    let (out, lost) = pool.outstanding();
     writeln!(
         f,
-        "  pages {owned} of {max}, outstanding {}",
-        pool.outstanding()
+        "  pages {owned} of {max}, outstanding {out}, of these lost {lost}"
     )?;
     for (name, value) in stats::NAMES.iter().zip(pool.snapshot()) {
         writeln!(f, "  {name} {value}")?;

@@ -32,10 +32,7 @@ impl Limit {
 
     /// How many of `want` pages may be taken now; they are counted. Called by one side only.
     pub fn take(&self, want: u32) -> u32 {
-        let room = self
-            .max
-            .load(Ordering::Relaxed)
-            .saturating_sub(self.owned.load(Ordering::Relaxed));
+        let room = self.room();
         let granted = if want < room { want } else { room };
         // INVARIANT: Others only subtract, so there is at least as much room as was seen.
         self.owned.fetch_add(granted, Ordering::Relaxed);
@@ -45,6 +42,11 @@ impl Limit {
     /// `count` pages went back to the system. Any context.
     pub fn give_back(&self, count: u32) {
         self.owned.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// How many more may be taken.
+    pub fn room(&self) -> u32 {
+        self.max().saturating_sub(self.owned())
     }
 
     /// How many pages the pool has.

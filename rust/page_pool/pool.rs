@@ -9,7 +9,7 @@ use crate::{
     hook::Registered,
     pages::DmaDevice,
     platform::Array,
-    shared::{NapiSide, Shared},
+    shared::{NapiSide, Shared, LOW},
     slots::{Slot, MAX_SLOTS},
     stats::{self, Snapshot},
     AllocError, HEADROOM, ROOM,
@@ -35,7 +35,8 @@ pub enum Mode {
 #[derive(Clone, Copy)]
 pub struct Params {
     /// The most pages that the pool may have at any time, wherever they are: in the cache, in the
-    /// device's ring, in a socket.
+    /// device's ring, in a socket. Without recycling a page that goes to the stack leaves the pool,
+    /// and does not count any more.
     pub pages: u32,
     /// What to do with them.
     pub mode: Mode,
@@ -46,6 +47,9 @@ pub struct Params {
 /// The queue's NAPI owns it; owning it mutably is what proves that the cache has one user. Dropping
 /// it (process context; it waits for RCU) removes all mappings. Pages that are still with the stack
 /// stay there and are freed when they are put.
+///
+/// What the types cannot see: a driver has to stop its device before it drops the pool, and has to
+/// drop it (`mem::forget()` would leave mappings behind when the device is unbound).
 ///
 /// Follows `struct page_pool` in `include/net/page_pool/types.h`, and the talk that asked for more
 /// (J. Brouer, "XDP and page_pool", NetDevConf 2.1, 2017).
@@ -205,6 +209,16 @@ impl<'id> NapiPool<'id, '_> {
             // SAFETY: We are the NAPI side, by the type invariant, and the slot was the buffer's.
             Err(slot) => unsafe { self.shared.spill(slot, self.bh.cpu()) },
         }
+    }
+
+    /// Whether a packet should rather be copied than given to the stack with its page: there are so
+    /// few pages left that the device may run out of them, and the stack may keep what it gets for as
+    /// long as it likes.
+    #[inline]
+    pub fn is_low(&mut self) -> bool {
+        let spare = self.napi().cache.len().saturating_add(self.shared.room());
+        // SAFETY: We are the NAPI side, by the type invariant.
+        spare < LOW && unsafe { self.shared.is_low(self.bh.cpu()) }
     }
 
     /// Lets a page go to the stack; for `rust/net`. It comes back when its last reference is dropped.

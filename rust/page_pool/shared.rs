@@ -30,6 +30,13 @@ use pp_bindings as bindings;
 /// caches anyway, and goes back to the system.
 const MAX_RING: usize = 1024;
 
+/// With fewer pages than this, none should be given to the stack: it may keep them, and the device
+/// would be left without. More than a driver lets its ring lack before it refills it.
+pub(crate) const LOW: usize = REFILL;
+
+/// Every so many refusals for the limit, the slots are audited.
+const AUDIT_INTERVAL: u64 = 4096;
+
 /// Over all pools, those that are gone included: when there is no pool the two are equal, or a
 /// mapping has leaked.
 pub(crate) static TOTALS: Totals = Totals {
@@ -165,17 +172,45 @@ impl Shared {
         let napi = unsafe { &mut *self.napi.get() };
 
         if self.mode == Mode::AllocMap {
-            return self.grow(napi, 1);
+            // SAFETY: By this function's requirement.
+            return unsafe { self.grow(napi, 1) };
         }
         // SAFETY: By this function's requirement.
         unsafe { self.collect(napi, cpu) };
         if let Some(slot) = napi.cache.pop() {
             self.stats.alloc_refill.inc();
-            self.stats.alloc_fast.inc();
             return Ok(slot);
         }
         self.stats.alloc_empty.inc();
-        self.grow(napi, REFILL)
+        // SAFETY: By this function's requirement.
+        unsafe { self.grow(napi, REFILL) }
+    }
+
+    /// How many more pages may be taken from the system.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        // CAST: u32 fits.
+        self.limit.room() as usize
+    }
+
+    /// Whether the pages at hand, and those that may still be taken from the system, are fewer than
+    /// [`LOW`], even with those that were returned meanwhile.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the NAPI side, with bottom halves off, on CPU `cpu`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn is_low(&self, cpu: usize) -> bool {
+        // SAFETY: The caller is the NAPI side, and does not hold a reference itself.
+        let napi = unsafe { &mut *self.napi.get() };
+        // SAFETY: By this function's requirement.
+        unsafe { self.collect(napi, cpu) };
+        let low = napi.cache.len().saturating_add(self.room()) < LOW;
+        if low {
+            self.stats.low.inc();
+        }
+        low
     }
 
     /// Moves returned pages into the cache: from this CPU's ring, then the other CPUs', then the list.
@@ -209,11 +244,20 @@ impl Shared {
 
     /// Takes up to `want` pages from the system, maps them, and returns one of them. The others are
     /// in the cache.
-    fn grow(&self, napi: &mut NapiSide, want: usize) -> Result<NonNull<Slot>, AllocError> {
+    ///
+    /// # Safety
+    ///
+    /// The caller is the NAPI side.
+    unsafe fn grow(&self, napi: &mut NapiSide, want: usize) -> Result<NonNull<Slot>, AllocError> {
         let mut array = [core::ptr::null_mut(); REFILL];
         // CAST: At most `REFILL`.
         let granted = self.limit.take(want.min(REFILL) as u32);
         if granted == 0 {
+            // Lost pages may be what is missing. Not each time, for a look at all slots takes long.
+            if self.stats.alloc_limit.get() % AUDIT_INTERVAL == 0 {
+                // SAFETY: We are the NAPI side.
+                unsafe { self.audit() };
+            }
             self.stats.alloc_limit.inc();
             return Err(AllocError::Limit);
         }
@@ -482,25 +526,33 @@ impl Shared {
     }
 
     /// Looks for pages that went past the hook: their slot is `Out`, but they have lost their tag.
-    /// Removes their mappings. Any time, process context.
-    pub(crate) fn audit(&self) {
-        for (index, slot) in self.slots.iter().enumerate() {
-            if !slot.state.is_out() {
-                continue;
-            }
-            // CAST: There are at most `MAX_SLOTS` slots.
-            let tag = Tag::new(self.id, index as u32);
-            // SAFETY: A `struct page` stays valid whoever has the page.
-            if unsafe { Tag::of(slot.page()) } == Some(tag) {
-                continue;
-            }
-            // Without its tag the page cannot come back, so nobody else wants the slot, but for
-            // another audit. If it came back before we looked at the tag, the slot is not out.
+    /// Removes their mappings, so that the slots can be used again.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the NAPI side.
+    unsafe fn audit(&self) {
+        for slot in self.lost() {
+            // A page that comes back leaves `Out` before it loses its tag, and only the NAPI side puts
+            // another page into the slot: if this is still `Out`, it is the page that was looked at.
             if slot.state.claim() {
                 self.shared_stats.escaped.inc_shared();
                 self.unmap(slot);
             }
         }
+    }
+
+    /// Slots that are `Out`, and whose page has not got their tag.
+    fn lost(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            if !slot.state.is_out() {
+                return None;
+            }
+            // CAST: There are at most `MAX_SLOTS` slots.
+            let tag = Tag::new(self.id, index as u32);
+            // SAFETY: A `struct page` stays valid whoever has the page.
+            (unsafe { Tag::of(slot.page()) } != Some(tag)).then_some(slot)
+        })
     }
 
     /// Ends the pool: when this returns no mapping is left. Pages that are still with the stack stay
@@ -511,7 +563,8 @@ impl Shared {
     /// The caller is the NAPI side, in process context, and the device does not write to the pool's
     /// pages any more. Only the registry may refer to the pool, and it has to let go of it after this.
     pub(crate) unsafe fn destroy(&self) {
-        self.audit();
+        // SAFETY: The caller is the NAPI side.
+        unsafe { self.audit() };
         self.dying.store(true, Ordering::Release);
         // From here on whoever returns a page sees the flag.
         // SAFETY: Process context.
@@ -548,9 +601,11 @@ impl Shared {
         (self.limit.owned(), self.limit.max())
     }
 
-    /// The pages that are with the stack.
-    pub(crate) fn outstanding(&self) -> usize {
-        self.slots.iter().filter(|s| s.state.is_out()).count()
+    /// The pages that are with the stack, and how many of them look as if they were lost. The second
+    /// number may include pages that are just coming back.
+    pub(crate) fn outstanding(&self) -> (usize, usize) {
+        let out = self.slots.iter().filter(|s| s.state.is_out()).count();
+        (out, self.lost().count())
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

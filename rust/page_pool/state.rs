@@ -16,7 +16,7 @@
 //! `Out` belongs to whoever drops the page's last reference; while the pool lives that is one CPU,
 //! so [`take_back`](SlotState::take_back) is a load and a store too. Only when the pool is being
 //! destroyed do two sides want the same slot: then both use [`claim`](SlotState::claim), one wins,
-//! and the winner removes the mapping.
+//! and the winner removes the mapping. (An audit claims too, but only what cannot come back.)
 //!
 //! Compiles in the kernel and on the host.
 

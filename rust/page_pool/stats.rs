@@ -79,6 +79,8 @@ counters! {
         alloc_refill,
         /// Allocations refused because of the limit.
         alloc_limit,
+        /// The driver asked whether pages are scarce, and they were.
+        low,
         /// Pages put directly into the cache.
         recycle_cached,
         /// The cache was full, so a page was put into a ring.
@@ -110,7 +112,7 @@ counters! {
         released,
         /// References dropped by somebody who had none: the page was in the pool already.
         unbalanced,
-        /// Pages that were freed past the hook. Their mapping was removed by the audit.
+        /// Pages that were freed past the hook. The audit, which finds them, removed their mappings.
         escaped,
     }
 }
@@ -119,7 +121,7 @@ counters! {
 pub type Snapshot = [u64; NAMES.len()];
 
 /// Names for `ethtool -S`: first upstream's (`pp_stats_mq` in `net/core/page_pool.c`), then ours.
-pub const NAMES: [&str; 19] = [
+pub const NAMES: [&str; 20] = [
     "rx_pp_alloc_fast",
     "rx_pp_alloc_slow",
     "rx_pp_alloc_slow_ho",
@@ -132,6 +134,7 @@ pub const NAMES: [&str; 19] = [
     "rx_pp_recycle_ring_full",
     "rx_pp_recycle_released_ref",
     "rx_pp_alloc_limit",
+    "rx_pp_low",
     "rx_pp_mapped",
     "rx_pp_unmapped",
     "rx_pp_returned_irq",
@@ -168,6 +171,7 @@ pub fn snapshot<'a>(
         // A page comes back when its last reference is dropped: there never is another one.
         0,
         napi.alloc_limit.get(),
+        napi.low.get(),
         napi.mapped.get(),
         shared.unmapped.get(),
         shared.returned_irq.get(),
