@@ -221,7 +221,7 @@ for nic in "${nics[@]}"; do
 	n=$((n + 1))
 done
 # A task that oopsed may hold locks, so nothing after an oops can be trusted.
-args+=(-append "console=ttyS0,115200 panic=-1 oops=panic loglevel=7 random.trust_cpu=on audit=0 ${append[*]}")
+args+=(-append "console=ttyS0 no_timer_check,115200 panic=-1 oops=panic loglevel=7 random.trust_cpu=on audit=0 ${append[*]}")
 
 timeout -k 5 "$timeout" env -C "$tmp" qemu-system-x86_64 "${args[@]}" >"$out/qemu.log" 2>&1 </dev/null &
 qemu=$!

@@ -3,20 +3,22 @@
 //! What [`ptr_ring`](super::ptr_ring) takes from its surroundings: atomics and an array.
 //!
 //! The ring is compiled unchanged into the kernel, into ordinary host tests, and into loom models
-//! that try every interleaving. This file is all that differs between the three.
+//! that try its interleavings. This file is all that differs between the first two; loom has its own,
+//! `tests/host/src/loom_platform.rs`.
 //!
 //! # Why not `kernel::sync::atomic`
 //!
 //! In a module each of its operations is a call into a C helper, even a plain load
-//! (`CONFIG_RUST_INLINE_HELPERS` serves the kernel's own objects only). One pass through the ring
-//! would make six such calls, more than all the rest of its work.
+//! (`CONFIG_RUST_INLINE_HELPERS` serves the kernel's own objects only). To bring one pointer through
+//! the ring would take eight such calls, more than all the rest of the work.
 //!
 //! What the kernel's documentation warns of are atomics shared between code that follows the LKMM
-//! and code that follows Rust's model. Nothing here is shared in that way: only the ring's own Rust
-//! code touches its entries and indices, and all that it asks of them is message passing, for which
-//! both models give the same guarantee to the same instructions: an `Acquire` load is
-//! `smp_load_acquire()`, a `Release` store is `smp_store_release()`, and `Relaxed` is `READ_ONCE()`
-//! or `WRITE_ONCE()`. There is no read-modify-write operation and no fence.
+//! and code that follows Rust's model. The ring shares none: only its own Rust code touches its
+//! entries and indices, and all that it asks of them is message passing, for which both models give
+//! the same guarantee to the same instructions: an `Acquire` load is `smp_load_acquire()`, a `Release`
+//! store is `smp_store_release()`, and `Relaxed` is `READ_ONCE()` or `WRITE_ONCE()`. It uses no
+//! read-modify-write operation and no fence. Code that takes more than this from here has to say why
+//! it may.
 
 pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 

@@ -45,8 +45,7 @@ use core::{
 /// What the alignments below stand for.
 const CACHE_LINE: usize = 64;
 
-/// How many entries a large ring nulls at once: two cache lines of them. Loom cannot try everything
-/// with so many.
+/// How many entries a large ring nulls at once: two cache lines of them. (Too many for loom.)
 pub const MAX_BATCH: usize = if cfg!(loom) {
     2
 } else {

@@ -71,9 +71,8 @@ fn limit_holds_while_others_give_back() {
         for _ in 0..2 {
             scope.spawn(|| {
                 for _ in 0..100_000 {
-                    let took = out.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| {
-                        n.checked_sub(1)
-                    });
+                    let took =
+                        out.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
                     if took.is_ok() {
                         limit.give_back(1);
                     }
