@@ -505,6 +505,11 @@ void rnet_skb_receive(struct napi_struct *napi, struct sk_buff *skb,
 {
 	struct net_device *dev = napi->dev;
 
+	/* eth_type_trans() takes the header for granted. */
+	if (unlikely(!pskb_may_pull(skb, ETH_HLEN))) {
+		dev_kfree_skb_any_reason(skb, SKB_DROP_REASON_HDR_TRUNC);
+		return;
+	}
 	if (csum_ok && (dev->features & NETIF_F_RXCSUM))
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
 	skb->protocol = eth_type_trans(skb, dev);

@@ -11,6 +11,7 @@ use crate::{
     skb::{Checksum, SkBuff},
     xdp::Program,
 };
+use core::cell::Cell;
 use page_pool::context::BhDisabled;
 use pp_bindings as bindings;
 
@@ -27,6 +28,8 @@ pub struct Napi<'a, D: Operations> {
     core: &'a Core<D>,
     budget: i32,
     bh: BhDisabled<'a>,
+    /// An XDP program has redirected packets, which wait for the end of the poll.
+    redirected: &'a Cell<bool>,
 }
 
 impl<'a, D: Operations> Napi<'a, D> {
@@ -34,12 +37,13 @@ impl<'a, D: Operations> Napi<'a, D> {
     ///
     /// The caller is the poll callback of `core`'s device, and that stays so for `'a`.
     #[inline]
-    pub(crate) unsafe fn new(core: &'a Core<D>, budget: i32) -> Self {
+    pub(crate) unsafe fn new(core: &'a Core<D>, budget: i32, redirected: &'a Cell<bool>) -> Self {
         Self {
             core,
             budget,
             // SAFETY: Polls run with bottom halves off.
             bh: unsafe { BhDisabled::assert() },
+            redirected,
         }
     }
 
@@ -52,6 +56,11 @@ impl<'a, D: Operations> Napi<'a, D> {
     #[inline]
     pub(crate) fn budget(&self) -> i32 {
         self.budget
+    }
+
+    #[inline]
+    pub(crate) fn redirected(&self) -> &'a Cell<bool> {
+        self.redirected
     }
 
     #[inline]

@@ -45,10 +45,6 @@ pub struct Device<'bound, T: Driver> {
     _enabled: Enabled<'bound>,
 }
 
-// SAFETY: The registration's parts are `Send`; the other two are proofs of a state of the PCI
-// device that any thread may end.
-unsafe impl<T: Driver> Send for Device<'_, T> {}
-
 /// A PCI device that is enabled, and may access memory.
 struct Enabled<'a>(&'a pci::Device<Bound>);
 

@@ -89,7 +89,8 @@ impl SkBuff {
     /// itself becomes the head of the skb, and comes back to the pool when the last user of it,
     /// whoever that is, drops the page. `None`: no memory for an skb; the page is given back.
     ///
-    /// `meta` is the number of bytes of XDP metadata in front of the packet.
+    /// `meta` is the number of bytes of XDP metadata in front of the packet; no more than there are in
+    /// the buffer.
     #[inline]
     pub fn from_buf<'id, D: Operations>(
         napi: &Napi<'_, D>,
@@ -109,6 +110,8 @@ impl SkBuff {
         }
 
         let page = pool.into_stack(buf);
+        // CAST: An offset in a page.
+        let meta = meta.min(page.offset as u32);
         // SAFETY: The page is ours, and the pool's buffers leave the end of it to
         // `struct skb_shared_info`. CAST: Offsets in a page.
         let skb = unsafe {

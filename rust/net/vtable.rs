@@ -19,7 +19,7 @@ use crate::{
     skb::{DropReason, SkBuff},
     xdp::Frame,
 };
-use core::{marker::PhantomData, ptr::NonNull};
+use core::{cell::Cell, marker::PhantomData, ptr::NonNull};
 use kernel::{error::from_result, ffi::c_void, prelude::*};
 use pp_bindings as bindings;
 
@@ -149,14 +149,25 @@ unsafe extern "C" fn xdp_xmit<D: Operations>(
 unsafe extern "C" fn poll<D: Operations>(core: *mut c_void, budget: c_int) -> c_int {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
+    // Netpoll, which may call from a hard interrupt: that is not the context that `Napi` stands for.
+    // It can send as long as there is room, and the next ordinary poll makes room.
+    if budget == 0 {
+        return 0;
+    }
+    let redirected = Cell::new(false);
     // SAFETY: This is the poll.
-    let mut napi = unsafe { Napi::new(core, budget) };
+    let mut napi = unsafe { Napi::new(core, budget, &redirected) };
     // SAFETY: As above.
     let Some(rx) = (unsafe { core.rx() }) else {
         return 0;
     };
-    // A budget of 0 is netpoll, which wants to have room to send. CAST: Never negative.
+    // CAST: Never negative.
     let done = core.ops.poll(rx, &mut napi, budget as usize);
+    if redirected.get() {
+        // Not left to the driver: the lists of what was redirected are on this poll's stack.
+        // SAFETY: In the poll that redirected.
+        unsafe { bindings::xdp_do_flush() };
+    }
     // CAST: At most the budget.
     let done = (done as c_int).min(budget);
     if done < budget {

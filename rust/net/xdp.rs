@@ -5,9 +5,11 @@
 //! C header: [`include/net/xdp.h`](srctree/include/net/xdp.h)
 
 use crate::{napi::Napi, netdev::Operations};
-use core::{cell::Cell, marker::PhantomData, ptr::NonNull};
+use core::{cell::Cell, ptr::NonNull};
 use page_pool::{CpuBuf, NapiPool};
 use pp_bindings as bindings;
+
+const ETH_HLEN: usize = bindings::ETH_HLEN as usize;
 
 /// What is to be done with a packet that a program has seen.
 pub enum Verdict<'id> {
@@ -35,8 +37,7 @@ pub struct Program<'a> {
     prog: NonNull<bindings::bpf_prog>,
     rxq: *mut bindings::xdp_rxq_info,
     dev: *mut bindings::net_device,
-    redirected: Cell<bool>,
-    _poll: PhantomData<&'a ()>,
+    redirected: &'a Cell<bool>,
 }
 
 impl<'a> Program<'a> {
@@ -52,14 +53,18 @@ impl<'a> Program<'a> {
             // SAFETY: A place in the private area.
             rxq: unsafe { &raw mut (*private).rxq },
             dev: napi.device(),
-            redirected: Cell::new(false),
-            _poll: PhantomData,
+            redirected: napi.redirected(),
         })
     }
 
-    /// Runs the program over a packet, and carries out what needs no driver.
+    /// Runs the program over a packet, and carries out what needs no driver. What is too short for an
+    /// Ethernet header is no packet: the kernel takes that header for granted after a program.
     #[inline]
     pub fn run<'id>(&self, pool: &mut NapiPool<'id, '_>, mut buf: CpuBuf<'id>) -> Verdict<'id> {
+        if buf.len() < ETH_HLEN {
+            pool.recycle(buf);
+            return Verdict::Aborted;
+        }
         let start = buf.page_start();
         let data = buf.as_ptr();
         let mut xdp = bindings::xdp_buff {
@@ -143,16 +148,6 @@ fn set_range(buf: &mut CpuBuf<'_>, xdp: &bindings::xdp_buff) {
     let offset = (xdp.data as usize).wrapping_sub(xdp.data_hard_start as usize);
     let len = (xdp.data_end as usize).wrapping_sub(xdp.data as usize);
     buf.set_range(offset, len);
-}
-
-impl Drop for Program<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if self.redirected.get() {
-            // SAFETY: In the poll that redirected.
-            unsafe { bindings::xdp_do_flush() };
-        }
-    }
 }
 
 /// A frame that another device redirected to us, to be sent.

@@ -16,7 +16,7 @@ set -euo pipefail
 cd /rpp
 
 VARIANTS=${VARIANTS:-pool alloc c c-map}
-PACKETS=${PACKETS:-200000}
+PACKETS=${PACKETS:-60000}
 WARMUP=${WARMUP:-20000}
 ROUNDS=${ROUNDS:-3}
 SIZE=${SIZE:-60}

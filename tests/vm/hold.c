@@ -12,6 +12,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -127,8 +128,11 @@ static void hold_mapped(int conn)
 			break;
 		zc.address = (uintptr_t)at + mapped;
 		zc.length = size - mapped;
-		if (getsockopt(conn, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &zc, &len))
+		if (getsockopt(conn, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &zc, &len)) {
+			if (errno == EIO) /* the end */
+				break;
 			err(1, "TCP_ZEROCOPY_RECEIVE");
+		}
 		mapped += zc.length;
 		if (zc.recv_skip_hint) {
 			/* What cannot be mapped is to be read. */

@@ -107,19 +107,20 @@ relay() {
 	pool_clean
 }
 
-# Clones: one for the stack and one for the packet socket, which nobody reads.
+# Clones: one for the stack and one for the packet socket, which nobody reads. The packets are
+# large, because small ones are copied.
 packet() {
 	start_hold packet "$(iface)"
 	SENDER=''
 	eventually 10 grep -q bound "$HELD"
-	in_peer ping -q -f -c 200 "$ADDR"
+	in_peer ping -q -f -c 200 -s 1000 "$ADDR"
 	misses 150
 	let_go
 	pool_clean
 }
 
 tcpdump_reads() {
-	tcpdump -w /tmp/dump -i "$(iface)" &
+	tcpdump -Z root -w /tmp/dump -i "$(iface)" &
 	local dump=$!
 	sleep 1
 	in_peer ping -q -f -c 200 -s 1400 "$ADDR"
@@ -139,7 +140,7 @@ mirror() {
 	tc qdisc add dev mirror root netem delay 3s
 	tc qdisc add dev "$dev" clsact
 	tc filter add dev "$dev" ingress matchall action mirred egress mirror dev mirror
-	in_peer ping -q -f -c 200 "$ADDR"
+	in_peer ping -q -f -c 200 -s 1000 "$ADDR"
 	misses 150
 	tc qdisc del dev "$dev" clsact
 	# Half by the timer, the rest with the queue.

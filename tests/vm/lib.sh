@@ -29,13 +29,16 @@ finish() {
 }
 
 # try NAME COMMAND...: one test. It fails at the first command that does, and then
-# shows what was printed. "skip" ends it as well.
+# shows what was printed. "skip" ends it as well. What it left running is killed.
 try() {
-	local name=$1 status start=$SECONDS
+	local name=$1 status start
 	shift
+	((failures)) && recover >/dev/null 2>&1
+	start=$SECONDS
 	ran=$((ran + 1))
 	(
 		set -eE
+		trap 'jobs -p | xargs -r kill -9 2>/dev/null || true' EXIT
 		trap '((BASH_SUBSHELL > 1)) || echo "line $LINENO: $BASH_COMMAND"' ERR
 		"$@"
 	) >"$LOG" 2>&1
@@ -51,6 +54,9 @@ try() {
 	esac
 	((SECONDS - start < 10)) || echo "# took $((SECONDS - start)) s"
 }
+
+# recover: after a failure, puts things right for the next test.
+recover() { :; }
 
 skip() {
 	echo "$*"

@@ -46,6 +46,14 @@ up() {
 	ip neigh replace "$PEER_ADDR" lladdr "$PEER_MAC" dev "$dev" nud permanent
 }
 
+recover() {
+	pkill -KILL 'hold|socat|ping|tcpdump'
+	has_iface || { rmmod "$DRIVER"; load_driver; }
+	ip link set "$(iface)" xdp off
+	tc qdisc del dev "$(iface)" clsact
+	up
+}
+
 carrier() { [[ $(cat "/sys/class/net/$(iface)/carrier") == 1 ]]; }
 no_carrier() { ! carrier; }
 

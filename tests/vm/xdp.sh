@@ -16,10 +16,9 @@ if has_pool; then xdp=xdpdrv; else xdp=xdpgeneric; fi
 attach() { ip -force link set dev "$(iface)" "$xdp" obj "samples/xdp/xdp_$1.o" sec xdp; }
 detach() { ip link set dev "$(iface)" "$xdp" off; }
 
-# runs: how often the attached program ran.
+# runs: how often the attached program ran; there is no other.
 runs() {
-	bpftool prog show id "$(ip -d link show dev "$(iface)" | sed -n 's/.*prog\/xdp id \([0-9]*\).*/\1/p')" |
-		sed -n 's/.*run_cnt \([0-9]*\).*/\1/p'
+	bpftool prog show | awk '/ name xdp_/ { for (i = 1; i < NF; i++) if ($i == "run_cnt") n += $(i + 1) } END { print n + 0 }'
 }
 
 # send: N numbered UDP packets from the peer.
@@ -31,7 +30,7 @@ send() {
 capture() {
 	local dev=$1 filter=$2
 	shift 2
-	"$@" tcpdump -l -n -i "$dev" -Q "in" -A "$filter" >/tmp/capture 2>/tmp/capture.err &
+	"$@" tcpdump -Z root --immediate-mode -l -n -i "$dev" -Q "in" -A "$filter" >/tmp/capture 2>/tmp/capture.err &
 	CAPTURE=$!
 	eventually 10 grep -q "listening on" /tmp/capture.err
 }
@@ -54,8 +53,6 @@ prepare() {
 	load_driver
 	up
 	ping_peer
-	# Nobody answers to port 7, so that only the packets are there to see.
-	socat -u UDP4-RECV:7 OPEN:/dev/null &
 }
 
 pass() {
@@ -265,6 +262,8 @@ remove() {
 }
 
 peer_up
+# Without a socket there, the packets would be answered by ICMP messages.
+socat -u UDP4-RECV:7 OPEN:/dev/null &
 try "no program: packets arrive" prepare
 try "PASS: $N packets arrive" pass
 try "DROP: none arrives" drop

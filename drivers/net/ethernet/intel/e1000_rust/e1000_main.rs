@@ -4,6 +4,13 @@
 //!
 //! Receive buffers are pages of a [`PagePool`](page_pool::PagePool), which stay mapped and go round
 //! between the ring, XDP programs and the stack.
+//!
+//! The C driver `e1000` knows the same device. The one that is loaded first gets it, unless the
+//! device's `driver_override` in sysfs says otherwise.
+//!
+//! Not done: scatter/gather and checksums for sending, frames that need more than one buffer, wake on
+//! LAN, flow control. Tried with QEMU's device only; a real 82540EM may want its reset through I/O
+//! space, as the C driver does it.
 
 use kernel::{
     device::{Bound, Core, Device},
