@@ -34,7 +34,7 @@ duration() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 # Prints how far a step should be. Runs beside the step, which stays in the
 # foreground so that ^C reaches it; ends when the script is gone.
 ticker() {
-	local text=$1 expect=$2 start=$SECONDS spent left
+	local text=$1 expect=$2 start=$SECONDS spent left next=0
 
 	while kill -0 $$ 2>/dev/null; do
 		spent=$((SECONDS - start))
@@ -46,7 +46,8 @@ ticker() {
 		fi
 		if [[ -t 2 ]]; then
 			printf '\r  %s: %s, %s \e[K' "$text" "$(duration "$spent")" "$left" >&2
-		elif ((spent % 30 == 0)); then
+		elif ((spent >= next)); then
+			next=$((spent + 30))
 			((spent)) || left="about $(duration "$expect")"
 			printf '  %s: %s, %s\n' "$text" "$(duration "$spent")" "$left" >&2
 		fi
@@ -59,19 +60,24 @@ ticker() {
 # A failure ends the script with the message in $failed. (Not "step ... || die":
 # bash would switch off -e inside.)
 step() {
-	local name=$1 expect=$2 text=$3 log=$RPP_LOG/$1.log tick status start=$SECONDS
+	local name=$1 expect=$2 text=$3 log=$RPP_LOG/$1.log tick status start=$SECONDS traps
 	shift 3
 
 	mkdir -p "$RPP_LOG"
 	[[ -s $RPP_LOG/$name.time ]] && expect=$(<"$RPP_LOG/$name.time")
 	ticker "$text" "$expect" 9>&- >/dev/null &
 	tick=$!
+	# Runs when the interrupted command is gone.
+	traps=$(trap -p INT TERM)
+	trap 'kill "$tick" 2>/dev/null; die "interrupted; the same command goes on from here"' INT TERM
 	set +e
 	(set -e && "$@") </dev/null >"$log" 2>&1
 	status=$?
 	set -e
 	kill "$tick" 2>/dev/null
 	wait "$tick" 2>/dev/null || true
+	trap - INT TERM
+	eval "$traps"
 	[[ -t 2 ]] && printf '\r\e[K' >&2
 	if ((status)); then
 		say "  $text: failed after $(duration $((SECONDS - start))); the end of its log:"

@@ -84,12 +84,13 @@ private_apt() {
 build_root() {
 	local part=$RPP_ROOT.part proxy=$APT/proxy
 
+	# A mount namespace of its own: its mounts are gone when it is killed.
 	as_root rm -rf --one-file-system "$part"
 	apt-config dump | grep -E '^Acquire::(http|https)::Proxy' >"$proxy" || true
 	# shellcheck disable=SC2086 # the packages are words
 	failed="cannot make the build root; if the log above names the network: $NO_NETWORK" \
 		step build-root 150 "Debian 13 with its compilers, beside the machine's own" \
-		as_root mmdebstrap --mode=root --variant=apt --aptopt="$proxy" --aptopt='APT::Sandbox::User "root"' \
+		as_root unshare --mount mmdebstrap --mode=root --variant=apt --aptopt="$proxy" --aptopt='APT::Sandbox::User "root"' \
 		--aptopt='Acquire::Retries "3"' --include="$(echo $ROOT_PACKAGES | tr ' ' ,)" \
 		trixie "$part" "$APT/parts/debian.sources"
 	# Readable and removable by the user who owns the cache.

@@ -440,6 +440,12 @@ void rnet_tx_reset(struct net_device *dev)
 }
 EXPORT_SYMBOL_GPL(rnet_tx_reset);
 
+void rnet_synchronize(void)
+{
+	synchronize_net();
+}
+EXPORT_SYMBOL_GPL(rnet_synchronize);
+
 void rnet_tx_start(struct net_device *dev)
 {
 	netif_start_queue(dev);
@@ -467,6 +473,11 @@ EXPORT_SYMBOL_GPL(rnet_tx_sent);
 void rnet_tx_completed(struct net_device *dev, u32 packets, u32 bytes)
 {
 	netdev_completed_queue(dev, packets, bytes);
+	/*
+	 * XDP shares the queue, and can keep the stack from sending for long. A
+	 * device that completes is alive, whatever the watchdog thinks.
+	 */
+	txq_trans_cond_update(netdev_get_tx_queue(dev, 0));
 }
 EXPORT_SYMBOL_GPL(rnet_tx_completed);
 

@@ -69,6 +69,7 @@ void rnet_tx_lock_bh(struct net_device *dev);
 void rnet_tx_unlock_bh(struct net_device *dev);
 void rnet_tx_disable(struct net_device *dev);
 void rnet_tx_reset(struct net_device *dev);
+void rnet_synchronize(void);
 void rnet_tx_start(struct net_device *dev);
 void rnet_tx_stop(struct net_device *dev);
 void rnet_tx_wake(struct net_device *dev);

@@ -240,16 +240,19 @@ impl<D: Operations> Core<D> {
         let dev = self.dev.as_raw();
         // SAFETY: NAPI is enabled.
         unsafe { bindings::napi_disable(&raw mut (*self.dev.private()).napi) };
+        // A poll has ended for NAPI a moment before it unmasks interrupts. It is an RCU reader.
+        // SAFETY: Process context.
+        unsafe { bindings::rnet_synchronize() };
         // SAFETY: The device is valid.
-        unsafe {
-            bindings::netif_carrier_off(dev);
-            bindings::rnet_tx_disable(dev);
-        }
+        unsafe { bindings::rnet_tx_disable(dev) };
         self.ops.stop();
         if irq_requested {
             // SAFETY: Requested by `up()`. Returns when no handler runs any more.
             unsafe { bindings::rnet_free_irq(self.irq, dev) };
         }
+        // Not before: the handler may see the link once more.
+        // SAFETY: The device is valid.
+        unsafe { bindings::netif_carrier_off(dev) };
         drop(self.swap_tx(None));
         // SAFETY: NAPI is disabled.
         drop(unsafe { self.rx() }.take());

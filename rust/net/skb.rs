@@ -87,10 +87,12 @@ impl SkBuff {
     ///
     /// A small packet is copied and `buf` goes back into the pool at once. Of a larger one the page
     /// itself becomes the head of the skb, and comes back to the pool when the last user of it,
-    /// whoever that is, drops the page. `None`: no memory for an skb; the page is given back.
+    /// whoever that is, drops the page. When the pool is short of pages every packet is copied: who
+    /// hoards packets then takes no more pages from the device. `None`: no memory for an skb; the page
+    /// is given back.
     ///
     /// `meta` is the number of bytes of XDP metadata in front of the packet; no more than there are in
-    /// the buffer.
+    /// the buffer. A packet that is copied for want of pages loses it.
     #[inline]
     pub fn from_buf<'id, D: Operations>(
         napi: &Napi<'_, D>,
@@ -98,9 +100,9 @@ impl SkBuff {
         buf: CpuBuf<'id>,
         meta: u32,
     ) -> Option<Self> {
-        if buf.len() <= COPYBREAK && meta == 0 {
+        if (buf.len() <= COPYBREAK && meta == 0) || pool.is_low() {
             let data = buf.data();
-            // CAST: At most COPYBREAK.
+            // CAST: Less than a page.
             let len = data.len() as u32;
             // SAFETY: `Napi` is the proof that we are in this instance's poll; `data` is readable.
             let skb = unsafe { bindings::rnet_skb_copy(napi.as_raw(), data.as_ptr().cast(), len) };

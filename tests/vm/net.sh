@@ -77,7 +77,11 @@ ping_peer() {
 	eventually 20 pings
 	ping -q -c "${1:-3}" -i 0.1 -W 5 "$PEER_ADDR" >/tmp/ping
 	cat /tmp/ping
-	grep -q ' 0% packet loss' /tmp/ping
+	grep -q ' 0% packet loss' /tmp/ping && return
+	ip -s link show dev "$(iface)"
+	in_peer ip -s link show dev "$PEER"
+	dmesg | tail -n 3
+	return 1
 }
 
 pings() { ping -q -c 1 -W 1 "$PEER_ADDR"; }

@@ -30,7 +30,7 @@ send() {
 capture() {
 	local dev=$1 filter=$2
 	shift 2
-	"$@" tcpdump -Z root --immediate-mode -l -n -i "$dev" -Q "in" -A "$filter" >/tmp/capture 2>/tmp/capture.err &
+	"$@" tcpdump -Z root --immediate-mode -B 8192 -s 128 -l -n -i "$dev" -Q "in" -A "$filter" >/tmp/capture 2>/tmp/capture.err &
 	CAPTURE=$!
 	eventually 10 grep -q "listening on" /tmp/capture.err
 }
@@ -45,6 +45,7 @@ seen() {
 	done
 	kill "$CAPTURE"
 	wait "$CAPTURE" || true
+	echo "program ran $(runs) times, $now packets seen" >&2
 	echo "$now"
 }
 

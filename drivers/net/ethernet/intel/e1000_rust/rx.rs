@@ -138,11 +138,14 @@ impl<'bound> RxRing<'bound> {
             told: 0,
             skipping: false,
         };
-        let bh = BhGuard::new();
-        pool.enter(&bh.token(), |mut pool| descs.refill(&mut pool));
-        drop(bh);
-        if descs.missing() != 0 {
-            return Err(ENOMEM);
+        // A batch at a time, for bottom halves are off meanwhile.
+        while descs.missing() != 0 {
+            let before = descs.missing();
+            let bh = BhGuard::new();
+            pool.enter(&bh.token(), |mut pool| descs.refill(&mut pool, 64));
+            if descs.missing() == before {
+                return Err(ENOMEM);
+            }
         }
         Ok(Self { descs, pool })
     }
@@ -207,11 +210,11 @@ impl<'bound> RxRing<'bound> {
                     }
                 }
                 if descs.missing() >= BATCH {
-                    descs.refill(pool);
+                    descs.refill(pool, usize::MAX);
                     descs.tell(bar);
                 }
             }
-            descs.refill(pool);
+            descs.refill(pool, usize::MAX);
             descs.tell(bar);
             // A device without a single buffer raises no interrupt: poll until there is one.
             if descs.fill == descs.next {
@@ -236,10 +239,10 @@ impl Descs {
         self.ring.entries().wrapping_sub(filled).wrapping_sub(1)
     }
 
-    /// Gives buffers to the descriptors that have none, as far as there are any.
+    /// Gives buffers to the descriptors that have none, at most `max`, as far as there are any.
     #[inline]
-    fn refill<'id>(&mut self, pool: &mut NapiPool<'id, '_>) {
-        for _ in 0..self.missing() {
+    fn refill<'id>(&mut self, pool: &mut NapiPool<'id, '_>, max: usize) {
+        for _ in 0..self.missing().min(max) {
             let Ok(buf) = pool.alloc() else {
                 break;
             };
