@@ -8,7 +8,7 @@ set -euo pipefail
 
 [[ -d $RPP_CACHE ]] || exit 0
 lock_cache
-rm -rf "$RPP_CACHE"/*/"out-$(key "$RPP_TOP")"{,-clippy} "$RPP_TOP/results"
+rm -rf "$RPP_CACHE"/*/"out-$(key "$RPP_TOP")"{,-clippy} "$RPP_CACHE/vm" "$RPP_TOP/results"
 # What "make" leaves for insmod, and a plain "make -C $KDIR M=$PWD" beside it.
 (cd "$RPP_TOP" && find . -path ./.git -prune -o \( -name '*.ko' -o -name '*.o' -o -name '*.mod' -o -name '*.mod.c' \
 	-o -name '.*.cmd' -o -name '*.rmeta' -o -name '.*.d' \) -type f -exec rm -f {} +
@@ -17,6 +17,6 @@ rm -rf "$RPP_CACHE"/*/"out-$(key "$RPP_TOP")"{,-clippy} "$RPP_TOP/results"
 
 # Only what the scripts made: the user may have chosen a directory with more in it.
 cd "$RPP_CACHE"
-rm -rf --one-file-system apt dl log vm cargo root-* src-* stock stock-* own own-* running running-* kdir-*
+rm -rf --one-file-system apt dl log vm test cargo host-target report.* root-* src-* stock stock-* own own-* running running-* kdir-*
 rm -f .lock
 rmdir "$RPP_CACHE" 2>/dev/null || ls -d "$RPP_CACHE"/*

@@ -44,8 +44,10 @@ judge() {
 	[[ $text ]] || { echo "its second line names no error"; return 1; }
 	((status)) || { echo "it compiles, but should give: $expect"; return 1; }
 	grep '^error' "$tmp/messages" | grep -v '^error: aborting due to ' >"$tmp/errors" || { echo "no error"; return 1; }
-	! grep -vF -- "error${code:+[$code]}: " "$tmp/errors" && ! grep -vqF -- "$text" "$tmp/errors" ||
-		{ echo "other errors than: $expect"; return 1; }
+	if grep -vqF -- "error${code:+[$code]}: " "$tmp/errors" || grep -vqF -- "$text" "$tmp/errors"; then
+		echo "other errors than: $expect"
+		return 1
+	fi
 }
 
 files=("$RPP_TOP"/tests/compile_fail/*.rs)

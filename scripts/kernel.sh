@@ -111,13 +111,15 @@ compiler_make() {
 
 apt_private() { APT_CONFIG=$RPP_CACHE/apt/opts "$@"; }
 
-# offers: "VERSION RELEASE" of each 7.3 kernel whose source, image, modules and
-# headers are all there in one version; the newest first, the tried one before.
+# offers [RELEASE]: "VERSION RELEASE" of each 7.3 kernel whose source, image, modules
+# and headers are all there in one version; the newest first, the tried one before.
 offers() {
-	apt_private apt-cache dumpavail | awk -v s="$SUPPORTED" '
+	apt_private apt-cache dumpavail | awk -v s="$SUPPORTED" -v want="${1-}" '
 		$1 == "Package:" { p = $2 }
 		$1 == "Version:" { have[p, $2] = 1; if (p == "linux-source-" s) source[$2] = 1
-				   if (p ~ /^linux-headers-[0-9].*deb13-amd64$/) release[substr(p, 15), $2] = 1 }
+				   r = substr(p, 15)
+				   if (want ? p == "linux-headers-" want : p ~ /^linux-headers-[0-9].*deb13-amd64$/)
+					release[r, $2] = 1 }
 		END { for (rv in release) { split(rv, a, SUBSEP); r = a[1]; v = a[2]
 			if (source[v] && have["linux-binary-unsigned-" r, v] &&
 			    have["linux-modules-" r, v] && have["linux-base-" r, v])
@@ -190,13 +192,13 @@ debian_kernel() {
 	local name=$1 want=${2-} dir list got=''
 
 	K_NAME=$name K_ENTER=root
-	[[ $name == running && $(. /etc/os-release && echo "${VERSION_CODENAME-}") == trixie ]] && K_ENTER=native
+	[[ $name == running ]] && on_debian_13 && K_ENTER=native
 	[[ ${RUSTC-}${BINDGEN-} ]] && K_ENTER=native
 	need_space 3500
 	[[ $K_ENTER == native ]] && native_packages
 	[[ $K_ENTER == root ]] && "$RPP_TOP/scripts/setup.sh"
 	"$RPP_TOP/scripts/setup.sh" apt
-	list=$(offers)
+	list=$(offers ${3+"$3"})
 	[[ $want ]] && list=$(grep -xF "$want $3" <<<"$list" || true)
 	[[ $list ]] || die "the Debian mirror has no $SUPPORTED kernel${want:+ $want} whose source, image, modules and" \
 		"headers agree in version: try another mirror, or pass KDIR= or KSRC="
@@ -236,12 +238,16 @@ debian_dir() {
 	echo "$RPP_CACHE/$K_NAME-$K_RELEASE-$(key "$K_VERSION" "$compilers")"
 }
 
+on_debian_13() (. /etc/os-release && [[ ${VERSION_CODENAME-} == trixie ]])
+
 # have_debian NAME: its directory is complete and of today's compilers.
 have_debian() (
 	[[ -e $RPP_CACHE/$1/kernel.env ]] || return
 	# shellcheck disable=SC1090
 	. "$RPP_CACHE/$1/kernel.env"
-	[[ $K_ENTER == native || -s $RPP_ROOT/compilers ]] || return
+	if [[ $K_ENTER == root ]]; then
+		[[ -s $RPP_ROOT/compilers && -z ${RUSTC-}${BINDGEN-} ]] || return
+	fi
 	[[ $(readlink "$RPP_CACHE/$1") == "$(debian_dir)" ]]
 )
 
@@ -285,12 +291,12 @@ fragment_kept() {
 own_kernel() {
 	local dir version
 
-	"$RPP_TOP/scripts/setup.sh"
 	if [[ $KSRC ]]; then
 		[[ -e $KSRC/Kbuild && -d $KSRC/rust/kernel ]] || die "KSRC=$KSRC is not a kernel source tree"
-		K_SOURCE=$(cd "$KSRC" && pwd)
+		K_SOURCE=$(realpath "$KSRC")
 		version=$(make -s -C "$K_SOURCE" kernelversion)
 	else
+		"$RPP_TOP/scripts/setup.sh"
 		kernel_of stock
 		# shellcheck disable=SC1091
 		. "$RPP_CACHE/stock/kernel.env"
@@ -300,6 +306,8 @@ own_kernel() {
 	need_space 4000
 	K_NAME=own K_VERSION=$version K_MAKE=(ARCH=x86 LLVM="${LLVM:--19}")
 	if [[ $KSRC || ${RUSTC-}${BINDGEN-}$LLVM ]]; then
+		[[ $LLVM == */ || ${LLVM:--} != -* ]] || command -v "clang${LLVM:--19}" >/dev/null ||
+			die "there is no clang${LLVM:--19}: install clang-19, lld-19 and llvm-19, or pass LLVM="
 		native_make "$K_SOURCE"
 		dir=$RPP_CACHE/own-$(key "$K_SOURCE" "$version" "$(<"$RPP_TOP/.config.fragment")" "${K_MAKE[@]}")
 	else
@@ -316,6 +324,7 @@ own_kernel() {
 		step own-kernel 1800 "building a small kernel from $version" build_own "$dir"
 	K_RELEASE=$(<"$K_DIR/include/config/kernel.release")
 	K_MODULES=$dir/modules/lib/modules/$K_RELEASE
+	cp "$RPP_TOP/.config.fragment" "$dir/fragment"
 	save_env "$dir"
 	ln -sfn "$dir" "$RPP_CACHE/own"
 }
@@ -364,6 +373,9 @@ user_image() {
 # kernel_of NAME: made if missing; a complete one needs neither network nor time.
 kernel_of() {
 	local version=''
+	[[ -z ${RUSTC-}${BINDGEN-} ]] || on_debian_13 ||
+		die "RUSTC= and BINDGEN= are for KERNEL=own, KDIR= and KSRC= here: Debian's kernel takes" \
+			"only modules of the compilers that it was built with, which Debian 13 has"
 	if [[ $1 == running ]]; then
 		check_version "$RUNNING" "boot such a kernel (README: Debian 13 has one in its backports), or use 'make run', which needs none"
 		version=$(running_version)
@@ -397,7 +409,13 @@ select_kernel() {
 
 # The small kernel takes half an hour, so it is never built by the way.
 own_selected() {
-	[[ -e $RPP_CACHE/own/kernel.env ]] || die "there is no kernel of our own yet: run 'make kernel', about half an hour"
+	local make="make kernel${KSRC:+ KSRC=$KSRC}"
+	[[ -e $RPP_CACHE/own/kernel.env ]] || die "there is no kernel of our own yet: run '$make', about half an hour"
+	load_kernel "$RPP_CACHE/own/kernel.env"
+	[[ -z $KSRC || $K_SOURCE == "$(realpath "$KSRC")" ]] ||
+		die "the kernel of our own is from $K_SOURCE: run '$make'"
+	cmp -s "$RPP_CACHE/own/fragment" "$RPP_TOP/.config.fragment" ||
+		warn "the kernel of our own is not of today's .config.fragment: '$make' builds that one"
 }
 
 # The modules go to K_OUT; a copy for insmod is left in the checkout only when
@@ -425,7 +443,9 @@ own) lock_cache; own_kernel ;;
 modules)
 	default=stock
 	if [[ ${2-} == auto && -z $KERNEL$KDIR$KSRC ]]; then
-		if [[ $RUNNING == "$SUPPORTED".* && $(running_version) ]]; then
+		if [[ $RUNNING == "$SUPPORTED".* && -e /lib/modules/$RUNNING/build/rust/libkernel.rmeta ]]; then
+			KDIR=/lib/modules/$RUNNING/build
+		elif [[ $RUNNING == "$SUPPORTED".* && $(running_version) ]]; then
 			default=running
 		else
 			say "note: the running kernel $RUNNING cannot take these modules (that needs Debian's $SUPPORTED kernel, or KDIR=);" \

@@ -6,6 +6,7 @@
 
 RPP_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 RPP_CACHE=${RPP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rust-page-pool}
+RPP_CACHE=$(realpath -m "$RPP_CACHE")
 RPP_LOG=$RPP_CACHE/log
 
 # The kernel series whose Rust abstractions the modules are written against, and
@@ -28,6 +29,10 @@ die() {
 	printf 'error: %s\n' "$*" >&2
 	exit 1
 }
+
+# Neither can Kbuild.
+[[ $RPP_TOP$RPP_CACHE != *[[:space:]:]* ]] ||
+	die "spaces and colons in a path cannot be handled: move $RPP_TOP, or set RPP_CACHE"
 
 duration() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 

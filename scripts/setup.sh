@@ -110,7 +110,7 @@ in_root_at() {
 case ${1-} in
 '')
 	lock_cache
-	[[ -s $RPP_ROOT/compilers ]] || need_space 6500 # with the kernel that comes next
+	[[ -s $RPP_ROOT/compilers ]] || need_space 5500 # with the kernel that comes next
 	host_packages
 	[[ -s $RPP_ROOT/compilers ]] || { private_apt; build_root; }
 	;;

@@ -129,7 +129,7 @@ rm -f "$LOGS"/*.sum
 failed="cannot build the programs for the VM" step test-programs 10 "programs for the tests" build_programs
 
 # xargs and its children stay in the foreground: ^C ends all of them.
-printf '%s\n' "${parts[@]}" | xargs -P 2 -I{} "$0" --run {} || true
+printf '%s\n' "${parts[@]}" | xargs -P 2 -I{} "$RPP_TOP/scripts/test.sh" --run {} || true
 
 passed=0 failed=0 skipped=0
 for part in "${parts[@]}"; do

@@ -270,6 +270,7 @@ struct net_device *rnet_alloc(struct device *parent,
 	dev->netdev_ops = &rnet_netdev_ops;
 	dev->ethtool_ops = &rnet_ethtool_ops;
 	dev->watchdog_timeo = 5 * HZ;
+	dev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
 	dev->features |= NETIF_F_HIGHDMA;
 	dev->hw_features |= NETIF_F_RXCSUM;
 	dev->features |= NETIF_F_RXCSUM;

@@ -16,12 +16,12 @@ set -euo pipefail
 cd /rpp
 
 VARIANTS=${VARIANTS:-pool alloc c c-map}
-PACKETS=${PACKETS:-60000}
+PACKETS=${PACKETS:-200000}
 WARMUP=${WARMUP:-20000}
-ROUNDS=${ROUNDS:-3}
+ROUNDS=${ROUNDS:-2}
 SIZE=${SIZE:-60}
 BURST=${BURST:-32}
-COUNT_PACKETS=${COUNT_PACKETS:-20000} # 0: no counting pass
+COUNT_PACKETS=${COUNT_PACKETS:-20000}
 RESULTS=${RESULTS:-/rpp/out/runs.txt}
 
 RX_MAC=52:54:00:00:00:01
@@ -132,7 +132,9 @@ traced_run() {
 }
 
 # No frame but pktgen's: IPv6 would look for neighbours.
-sysctl -q net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+if [[ -e /proc/sys/net/ipv6 ]]; then
+	sysctl -q net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+fi
 # pktgen must never wait for the sender's ring: one interrupt for each burst.
 modprobe e1000e InterruptThrottleRate=0,0
 modprobe pktgen
@@ -164,7 +166,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
 
 		echo "kind=sender variant=$variant round=$round $(run "$NO_MAC" "$PACKETS")" >>"$RESULTS"
 		echo "kind=both variant=$variant round=$round $(run "$RX_MAC" "$PACKETS")" >>"$RESULTS"
-		if ((round == ROUNDS && COUNT_PACKETS)); then
+		if ((round == ROUNDS)); then
 			echo "kind=count variant=$variant round=$round $(traced_run)" >>"$RESULTS"
 		fi
 

@@ -6,7 +6,10 @@
 
 //! Takes a packet from a ring of buffers, reads it, and gives the page back.
 
-use kernel::{device::{Bound, Device}, prelude::*};
+use kernel::{
+    device::{Bound, Device},
+    prelude::*,
+};
 use page_pool::{context::BhGuard, CpuBuf, Detached, Mode, PagePool, Params, Posted};
 
 /// What a queue keeps between two polls.
@@ -18,7 +21,10 @@ pub struct Queue<'dev> {
 
 /// Makes the queue and fills its ring.
 pub fn open<'dev>(dev: &'dev Device<Bound>) -> Result<Queue<'dev>> {
-    let params = Params { pages: 64, mode: Mode::Recycle };
+    let params = Params {
+        pages: 64,
+        mode: Mode::Recycle,
+    };
     let mut pool = PagePool::new(dev, c"control", params)?;
     let mut ring = pool.posted(1)?;
     let bh = BhGuard::new();
@@ -28,7 +34,11 @@ pub fn open<'dev>(dev: &'dev Device<Bound>) -> Result<Queue<'dev>> {
         Ok(())
     })?;
     drop(bh);
-    Ok(Queue { pool, ring, sent: None })
+    Ok(Queue {
+        pool,
+        ring,
+        sent: None,
+    })
 }
 
 /// Two packets: one is read and its page recycled, the other is sent.

@@ -5,7 +5,9 @@
 # clones, in queues, and dropped there. Each page has to come back to the pool.
 
 cd "$(dirname "$0")/.." || exit
+# shellcheck source=lib.sh
 . tests/lib.sh
+# shellcheck source=net.sh
 . tests/net.sh
 
 plan 12
@@ -39,13 +41,13 @@ send_tcp() {
 held() {
 	eventually 20 grep -q "$1" "$HELD"
 	cat "$HELD"
-	check "$1" "$(awk '{ print $2 }' "$HELD")" ">=" "$2"
+	check "$1" "$(awk '{ print $2 }' "$HELD")" -ge "$2"
 }
 
 misses() {
 	has_pool || return 0
 	echo "$(outstanding) pages outstanding"
-	check "pages outstanding" "$(outstanding)" ">=" "$1"
+	check "pages outstanding" "$(outstanding)" -ge "$1"
 }
 
 # let_go [SIGNAL]: hold closes and unmaps itself, or is killed.
@@ -126,7 +128,7 @@ tcpdump_reads() {
 	in_peer ping -q -f -c 200 -s 1400 "$ADDR"
 	kill "$dump"
 	wait "$dump" || true
-	check "bytes captured" "$(stat -c %s /tmp/dump)" ">" 250000
+	check "bytes captured" "$(stat -c %s /tmp/dump)" -gt 250000
 	pool_clean
 }
 
@@ -182,7 +184,7 @@ splice_removed() {
 hits() {
 	has_pool || skip "no pool"
 	cat "$DEBUGFS/selftest"
-	check "pages caught" "$(awk '$1 == "site" { s += $4 } END { print s + 0 }' "$DEBUGFS/selftest")" ">" 3000
+	check "pages caught" "$(awk '$1 == "site" { s += $4 } END { print s + 0 }' "$DEBUGFS/selftest")" -gt 3000
 	unload_driver
 	all_unmapped
 }

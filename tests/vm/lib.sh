@@ -65,9 +65,17 @@ skip() {
 
 # check WHAT LEFT OPERATOR RIGHT: compares two numbers, and says so when it fails.
 check() {
-	[[ $2 && $4 ]] && (($2 $3 $4)) && return
-	echo "$1: $2 $3 $4 does not hold"
+	test "$2" "$3" "$4" && return
+	echo "$1: '$2' $3 '$4' does not hold"
 	return 1
+}
+
+# fails COMMAND...: it has to. ("! COMMAND" would not end a test.)
+fails() {
+	if "$@"; then
+		echo "should have failed: $*"
+		return 1
+	fi
 }
 
 # eventually SECONDS COMMAND...: waits until COMMAND succeeds.
@@ -85,10 +93,10 @@ has_pool() { [[ $DRIVER == e1000_rust ]]; }
 # total NAME: mapped or unmapped, over all pools that ever were.
 total() { awk -v n="$1" '$1 == n { print $2 }' "$DEBUGFS/totals"; }
 
-# Pages that the page allocator has, with what the CPUs keep to themselves given back.
+# free_kb: what the page allocator has, that on the CPUs' own lists included, which MemFree is
+# without.
 free_kb() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
-	echo 1 >/proc/sys/vm/compact_memory
-	awk '/^MemFree:/ { print $2 }' /proc/meminfo
+	awk '$1 == "pages" && $2 == "free" { n += $3 } $1 == "count:" { n += $2 } END { print n * 4 }' /proc/zoneinfo
 }

@@ -27,6 +27,9 @@ const _: () = assert!(BUFFER_SIZE <= page_pool::ROOM);
 
 /// The device hears of new buffers in batches of this many, since each register write is slow.
 const BATCH: usize = 32;
+/// When this many buffers are missing there are no pages, and a packet is dropped for its buffer: the
+/// device keeps some, so it goes on raising interrupts. The smallest ring has more.
+const SHORT: usize = 2 * BATCH;
 /// Shorter packets cannot have an Ethernet header.
 const ETH_HLEN: usize = 14;
 
@@ -107,6 +110,8 @@ struct Descs {
     /// The descriptor that gets a buffer next. One always stays without: a tail that has caught up
     /// with the head means an empty ring.
     fill: usize,
+    /// Descriptors without a buffer, but for the one that stays empty.
+    missing: usize,
     /// What the device was told last.
     told: usize,
     /// We are inside of a frame that is too long for one buffer.
@@ -135,15 +140,16 @@ impl<'bound> RxRing<'bound> {
             posted: pool.posted(entries)?,
             next: 0,
             fill: 0,
+            missing: entries.saturating_sub(1),
             told: 0,
             skipping: false,
         };
         // A batch at a time, for bottom halves are off meanwhile.
-        while descs.missing() != 0 {
-            let before = descs.missing();
+        while descs.missing != 0 {
+            let before = descs.missing;
             let bh = BhGuard::new();
             pool.enter(&bh.token(), |mut pool| descs.refill(&mut pool, 64));
-            if descs.missing() == before {
+            if descs.missing == before {
                 return Err(ENOMEM);
             }
         }
@@ -200,23 +206,31 @@ impl<'bound> RxRing<'bound> {
                     break;
                 };
                 descs.next = descs.ring.after(descs.next);
+                descs.missing = descs.missing.wrapping_add(1);
                 done = done.wrapping_add(1);
 
                 let buf = pool.sync_for_cpu(buf, desc.len());
-                if let Some(buf) = descs.accept(pool, buf, desc, &mut counts) {
-                    match &xdp {
-                        None => deliver(napi, pool, buf, 0, desc.checksum(), &mut counts),
-                        Some(program) => run(program, napi, pool, buf, desc, &mut counts, &mut tx),
-                    }
-                }
-                if descs.missing() >= BATCH {
+                if descs.missing >= BATCH {
                     descs.refill(pool, usize::MAX);
                     descs.tell(bar);
+                }
+                let Some(buf) = descs.accept(pool, buf, desc, &mut counts) else {
+                    continue;
+                };
+                if descs.missing > SHORT {
+                    counts.dropped = counts.dropped.wrapping_add(1);
+                    pool.recycle(buf);
+                    continue;
+                }
+                match &xdp {
+                    None => deliver(napi, pool, buf, 0, desc.checksum(), &mut counts),
+                    Some(program) => run(program, napi, pool, buf, desc, &mut counts, &mut tx),
                 }
             }
             descs.refill(pool, usize::MAX);
             descs.tell(bar);
-            // A device without a single buffer raises no interrupt: poll until there is one.
+            // A device without a single buffer raises no interrupt: poll until there is one. Only
+            // when the system itself has no page, and recycling is off.
             if descs.fill == descs.next {
                 done = budget;
             }
@@ -232,17 +246,10 @@ impl<'bound> RxRing<'bound> {
 }
 
 impl Descs {
-    /// Descriptors without a buffer, but for the one that stays empty.
-    #[inline]
-    fn missing(&self) -> usize {
-        let filled = self.ring.distance(self.next, self.fill);
-        self.ring.entries().wrapping_sub(filled).wrapping_sub(1)
-    }
-
     /// Gives buffers to the descriptors that have none, at most `max`, as far as there are any.
     #[inline]
     fn refill<'id>(&mut self, pool: &mut NapiPool<'id, '_>, max: usize) {
-        for _ in 0..self.missing().min(max) {
+        for _ in 0..self.missing.min(max) {
             let Ok(buf) = pool.alloc() else {
                 break;
             };
@@ -250,6 +257,7 @@ impl Descs {
             self.ring.store(self.fill, Received::WORD, 0);
             pool.post(&mut self.posted, self.fill, buf);
             self.fill = self.ring.after(self.fill);
+            self.missing = self.missing.wrapping_sub(1);
         }
     }
 
