@@ -21,7 +21,8 @@ BUILD_PACKAGES='rustc rust-src bindgen rustfmt rust-clippy gcc gcc-14 make flex 
 	clang-19 lld-19 llvm-19'
 # And in the build root also what tests run and what the VM's programs come from.
 ROOT_PACKAGES="$BUILD_PACKAGES cargo shellcheck libc6-dev mount iproute2 ethtool
-	bpftool procps iputils-ping socat tcpdump bsdextrautils busybox-static"
+	bpftool procps iputils-ping socat tcpdump bsdextrautils busybox-static
+	libbpf-dev python3-matplotlib ca-certificates"
 
 say() { printf '%s\n' "$*" >&2; }
 warn() { printf 'warning: %s\n' "$*" >&2; }

@@ -70,10 +70,24 @@ peer_up() {
 	ip -n peer neigh replace "$ADDR" lladdr "$MAC" dev "$PEER" nud permanent
 }
 
+# settle: QEMU has thousands of packets queued for a device that was flooded, and drops some of
+# what follows; wait until they are through.
+settle() {
+	eventually 90 quiet
+	eventually 60 pings
+}
+
+quiet() {
+	local before
+	before=$(($(stat_of rx_packets) + $(stat_of rx_missed_errors)))
+	sleep 0.5
+	(($(stat_of rx_packets) + $(stat_of rx_missed_errors) - before < 10))
+}
+
 # shellcheck disable=SC2120 # mostly without its argument
 # ping_peer [COUNT]: every packet is answered, once what was queued on the way is through.
 ping_peer() {
-	eventually 60 pings
+	settle
 	ping -q -c "${1:-3}" -i 0.1 -W 5 "$PEER_ADDR" >/tmp/ping
 	cat /tmp/ping
 	grep -q ' 0% packet loss' /tmp/ping && return

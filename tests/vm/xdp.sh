@@ -105,7 +105,7 @@ drop_flood() {
 	check packets "$i" -gt 1000
 	check "mappings made in steady state" $((after - before)) -eq 0
 	detach
-	eventually 60 pings
+	settle
 	pool_clean
 }
 
@@ -122,7 +122,7 @@ tx() {
 	sleep 3
 	traffic_stop
 	detach
-	eventually 60 pings
+	settle
 	pool_clean
 }
 
@@ -160,7 +160,7 @@ redirect_same() {
 	sleep 3
 	traffic_stop
 	detach
-	eventually 60 pings
+	settle
 	pool_clean
 }
 
@@ -190,7 +190,7 @@ redirect_veth() {
 	traffic_stop
 	eventually 5 test ! -e /sys/class/net/near
 	detach
-	eventually 60 pings
+	settle
 	pool_clean
 }
 
@@ -214,7 +214,7 @@ under_traffic() {
 		detach
 	done
 	traffic_stop
-	eventually 60 pings
+	settle
 	ping_peer 10
 	pool_clean
 }
@@ -225,7 +225,7 @@ reopen() {
 	ip link set "$(iface)" down
 	up
 	ethtool -G "$(iface)" rx 512
-	eventually 60 pings
+	settle
 	ping_peer 10
 	check runs "$(runs)" -ge 10
 	attach drop
@@ -247,10 +247,10 @@ mtu() {
 	fails ip link set "$dev" mtu $((max + 1))
 	fails ip link set "$dev" mtu 9000
 	ip link set "$dev" mtu 1400
-	eventually 60 pings
+	settle
 	ip link set "$dev" mtu 1500
 	detach
-	eventually 60 pings
+	settle
 }
 
 remove() {
@@ -262,7 +262,7 @@ remove() {
 	traffic_stop
 	load_driver
 	up
-	eventually 60 pings
+	settle
 	unload_driver
 	all_unmapped
 }
