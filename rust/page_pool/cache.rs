@@ -68,7 +68,7 @@ impl<T: Copy> Cache<T> {
 
     /// How many entries are in the cache.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.count
     }
 }

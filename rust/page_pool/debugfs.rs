@@ -32,8 +32,8 @@ impl Files {
         let dir = Dir::new(c"rust_page_pool");
         let parent = dir.clone();
         try_pin_init!(Self {
-            _pools <- parent.read_callback_file(c"pools", (), &|_, f| pools(f)),
-            _totals <- parent.read_callback_file(c"totals", (), &|_, f| totals(f)),
+            _pools <- parent.read_callback_file(c"pools", (), &|(), f| pools(f)),
+            _totals <- parent.read_callback_file(c"totals", (), &|(), f| totals(f)),
             _selftest <- parent.read_callback_file(c"selftest", report, &selftest),
             _dir: dir,
         })

@@ -45,8 +45,7 @@ pub const HEADROOM: usize = 256;
 
 /// Bytes of a buffer that the device may write: a page without the headroom, and without what an skb
 /// that is built over the page needs at its end.
-pub const ROOM: usize =
-    kernel::page::PAGE_SIZE - HEADROOM - pp_bindings::RPP_SKB_TAIL as usize;
+pub const ROOM: usize = kernel::page::PAGE_SIZE - HEADROOM - pp_bindings::RPP_SKB_TAIL;
 
 /// Why there is no page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -106,9 +106,10 @@ impl DmaDevice {
     /// Whether the device needs the syncs below. May turn from `false` to `true` when a page is
     /// mapped through a bounce buffer, never back.
     pub(crate) fn need_sync(&self) -> bool {
-        // SAFETY: The device is valid.
-        self.raw()
-            .is_some_and(|dev| unsafe { bindings::rpp_dma_dev_need_sync(dev) })
+        self.raw().is_some_and(|dev| {
+            // SAFETY: The device is valid.
+            unsafe { bindings::rpp_dma_dev_need_sync(dev) }
+        })
     }
 
     /// Gives `len` bytes at `dma` to the device. Any context.

@@ -216,7 +216,7 @@ impl<'id> NapiPool<'id, '_> {
     /// long as it likes.
     #[inline]
     pub fn is_low(&mut self) -> bool {
-        let spare = self.napi().cache.len().saturating_add(self.shared.room());
+        let spare = self.napi().cache.count().saturating_add(self.shared.room());
         // SAFETY: We are the NAPI side, by the type invariant.
         spare < LOW && unsafe { self.shared.is_low(self.bh.cpu()) }
     }

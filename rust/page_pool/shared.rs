@@ -206,7 +206,7 @@ impl Shared {
         let napi = unsafe { &mut *self.napi.get() };
         // SAFETY: By this function's requirement.
         unsafe { self.collect(napi, cpu) };
-        let low = napi.cache.len().saturating_add(self.room()) < LOW;
+        let low = napi.cache.count().saturating_add(self.room()) < LOW;
         if low {
             self.stats.low.inc();
         }
@@ -221,7 +221,7 @@ impl Shared {
     unsafe fn collect(&self, napi: &mut NapiSide, cpu: usize) {
         let (before, from) = self.cpus.as_slice().split_at(cpu.min(self.cpus.len()));
         for other in Iterator::chain(from.iter(), before) {
-            while napi.cache.len() < REFILL {
+            while napi.cache.count() < REFILL {
                 // SAFETY: The NAPI side is the only consumer.
                 let Some(slot) = (unsafe { other.ring.consume() }) else {
                     break;
@@ -233,7 +233,7 @@ impl Shared {
         if napi.chain == END {
             napi.chain = self.list.take_all();
         }
-        while napi.cache.len() < REFILL {
+        while napi.cache.count() < REFILL {
             let Some(slot) = self.slots.get(napi.chain as usize) else {
                 break;
             };

@@ -249,7 +249,7 @@ reload_tcp() {
 	for ((i = 0; i < 3; i++)); do
 		socat -u TCP4-LISTEN:5002,reuseaddr OPEN:/dev/null &
 		eventually 10 has_socket tcp 5002
-		in_peer socat -u OPEN:/dev/zero "TCP4:$ADDR:5002" &
+		ip netns exec peer socat -u OPEN:/dev/zero "TCP4:$ADDR:5002" &
 		sleep 2
 		check "TCP bytes" "$(stat_of rx_bytes)" -gt 1000000
 		unload_driver

@@ -21,6 +21,7 @@ iface() { ls "/sys/bus/pci/devices/$DUT/net" 2>/dev/null; }
 has_iface() { [[ $(iface) ]]; }
 no_iface() { ! has_iface; }
 
+# Not for the background: $! would be the process of a shell, and what it runs would outlive it.
 in_peer() { ip netns exec peer "$@"; }
 
 load_driver() {
@@ -127,13 +128,13 @@ all_unmapped() {
 # traffic_start: packets in both directions, as fast as they are answered, for as
 # long as the script lives. traffic_stop ends it.
 traffic_start() {
-	in_peer ping -f -l 16 -q -s 1000 "$ADDR" &
+	ip netns exec peer ping -f -l 16 -q -s 1000 "$ADDR" &
 	TRAFFIC=$!
 }
 
 # flood_start PORT: UDP to the device under test, as fast as it can be sent.
 flood_start() {
-	in_peer socat -u -b 1400 OPEN:/dev/zero "UDP4-SENDTO:$ADDR:$1" &
+	ip netns exec peer socat -u -b 1400 OPEN:/dev/zero "UDP4-SENDTO:$ADDR:$1" &
 	TRAFFIC=$!
 }
 

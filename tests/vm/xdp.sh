@@ -29,7 +29,7 @@ send() {
 	in_peer bash -c "for ((i = 0; i < $N; i++)); do printf 'packet %d.' \$i >/dev/udp/$ADDR/7; done"
 }
 
-# capture DEVICE FILTER [COMMAND...]: what arrives there, and the rest of it by seen(). COMMAND is in_peer.
+# capture DEVICE FILTER [COMMAND...]: what arrives there, and the rest of it by seen(). COMMAND runs it elsewhere.
 capture() {
 	local dev=$1 filter=$2
 	shift 2
@@ -112,7 +112,7 @@ drop_flood() {
 # The packets come back to their sender, with the addresses swapped.
 tx() {
 	attach tx
-	capture "$PEER" "udp port 7 and ether src $MAC and ether dst $PEER_MAC" in_peer
+	capture "$PEER" "udp port 7 and ether src $MAC and ether dst $PEER_MAC" ip netns exec peer
 	send
 	check "packets sent back" "$(seen)" -eq "$N"
 	check runs "$(runs)" -ge "$N"
@@ -153,7 +153,7 @@ redirect_same() {
 	dev=$(iface)
 	attach redirect
 	to_port "$(<"/sys/class/net/$dev/ifindex")"
-	capture "$PEER" "udp port 7" in_peer
+	capture "$PEER" "udp port 7" ip netns exec peer
 	send
 	check "packets sent" "$(seen)" -eq "$N"
 	flood_start 7

@@ -28,7 +28,7 @@ fn cache_is_a_bounded_stack() {
                     assert_eq!(model.len(), SIZE, "full with room left");
                 }
             }
-            assert_eq!(cache.len(), model.len());
+            assert_eq!(cache.count(), model.len());
         }
         for _ in 0..run / 2 + 1 {
             assert_eq!(cache.pop(), model.pop());
