@@ -78,11 +78,13 @@ settle() {
 	eventually 60 pings
 }
 
+# (Not by rx_missed_errors: QEMU does not clear that register when it is read, so with each
+# reading its packets are added once more.)
 quiet() {
 	local before
-	before=$(($(stat_of rx_packets) + $(stat_of rx_missed_errors)))
+	before=$(stat_of rx_packets)
 	sleep 0.5
-	(($(stat_of rx_packets) + $(stat_of rx_missed_errors) - before < 10))
+	(($(stat_of rx_packets) - before < 10))
 }
 
 # shellcheck disable=SC2120 # mostly without its argument
