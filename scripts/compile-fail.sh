@@ -13,9 +13,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-env=${RPP_KERNEL_ENV:-$("$RPP_TOP/scripts/kernel.sh" env)}
-# shellcheck disable=SC1090
-. "$env"
+load_kernel "${RPP_KERNEL_ENV:-$("$RPP_TOP/scripts/kernel.sh" env)}"
 
 # The crates that the driver is compiled against are where Kbuild put them.
 driver=drivers/net/ethernet/intel/e1000_rust/e1000_main
