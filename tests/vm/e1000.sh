@@ -80,15 +80,23 @@ mtu() {
 	ping -q -c 3 -i 0.2 -W 5 -M "do" -s 1472 "$PEER_ADDR"
 }
 
-# QEMU's monitor pulls the cable.
+# cable STATE CONDITION: QEMU's monitor pulls or plugs it; waits until the driver has noticed. The
+# serial line to the monitor may lose a command.
+cable() {
+	printf '\nset_link n0 %s\n' "$1" >/dev/ttyS3
+	eventually 10 "$2" && return
+	printf '\nset_link n0 %s\n' "$1" >/dev/ttyS3
+	eventually 20 "$2"
+}
+
 link() {
 	[[ -c /dev/ttyS3 ]] || skip "no monitor"
+	# What the monitor answers must not be echoed to it as commands.
+	stty -F /dev/ttyS3 raw -echo
 	for _ in 1 2 3; do
-		echo "set_link n0 off" >/dev/ttyS3
-		eventually 30 no_carrier
+		cable off no_carrier
 		fails pings
-		echo "set_link n0 on" >/dev/ttyS3
-		eventually 30 carrier
+		cable on carrier
 		settle
 	done
 }
