@@ -529,12 +529,6 @@ void rnet_skb_receive(struct napi_struct *napi, struct sk_buff *skb,
 }
 EXPORT_SYMBOL_GPL(rnet_skb_receive);
 
-void rnet_put_page(struct page *page)
-{
-	put_page(page);
-}
-EXPORT_SYMBOL_GPL(rnet_put_page);
-
 /* On failure the skb is still the caller's. */
 int rnet_skb_pad(struct sk_buff *skb)
 {

@@ -83,7 +83,6 @@ struct sk_buff *rnet_skb_copy(struct napi_struct *napi, const void *data,
 			      u32 len);
 void rnet_skb_receive(struct napi_struct *napi, struct sk_buff *skb,
 		      bool csum_ok);
-void rnet_put_page(struct page *page);
 int rnet_skb_pad(struct sk_buff *skb);
 u32 rnet_skb_headlen(struct sk_buff *skb);
 void rnet_skb_drop(struct sk_buff *skb, u32 reason);

@@ -128,7 +128,7 @@ impl SkBuff {
         let skb = NonNull::new(skb);
         if skb.is_none() {
             // SAFETY: The reference is still ours. It finds its way back through the hook.
-            unsafe { bindings::rnet_put_page(page.page.as_ptr()) };
+            unsafe { bindings::rpp_put_page(page.page.as_ptr()) };
         }
         // INVARIANT: It is new, and ours.
         skb.map(Self)

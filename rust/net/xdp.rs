@@ -122,7 +122,7 @@ impl<'a> Program<'a> {
         if unsafe { bindings::xdp_do_redirect(self.dev, xdp, self.prog.as_ptr()) } != 0 {
             self.exception(bindings::xdp_action_XDP_REDIRECT);
             // SAFETY: A failed redirect leaves the reference to us.
-            unsafe { bindings::rnet_put_page(page.page.as_ptr()) };
+            unsafe { bindings::rpp_put_page(page.page.as_ptr()) };
             return Verdict::Aborted;
         }
         self.redirected.set(true);
