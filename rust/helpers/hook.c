@@ -2,7 +2,7 @@
 /*
  * The put_page() hook: ftrace direct calls in jump mode.
  *
- * put_page() and its like are inlines, but each ends in one of four functions.
+ * put_page() and its like are inlines, but each ends in one of five functions.
  * ftrace turns the nop at the entry of such a function into a jump to a
  * replacement of ours that has the same prototype. So the stack is what the
  * function itself would have found, and the replacement either returns to the
@@ -10,10 +10,14 @@
  * That continuation must be a direct jump, because there is no endbr64 at
  * ip + 5: hence a static call.
  *
+ * __folio_put() and page_frag_free() go on to free_frozen_pages(), which would be
+ * one site instead of two. But the way there is as long as all that the pool has
+ * to do, and an ordinary page pays at one site only in both cases.
+ *
  * Still outside, because nobody frees a single page of a socket in these ways:
- * free_pages_nolock(), free_frozen_pages_nolock(), free_pages_exact() and
- * __free_contig_range(). A page that gets there is lost to the pool, which finds
- * out when it looks at its slots.
+ * free_pages_nolock(), free_frozen_pages_nolock(), free_pages_exact(),
+ * __page_frag_cache_drain() and __free_contig_range(). A page that gets there is
+ * lost to the pool, which finds out when it looks at its slots.
  *
  * Everything that runs in the hook is notrace: a traced function in here would
  * enter the tracer once more for each page.
@@ -26,7 +30,7 @@
 #include <linux/ftrace.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
-#include <linux/mutex.h>
+#include <linux/page_frag_cache.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/printk.h>
@@ -42,8 +46,9 @@
 #endif
 
 static const char * const site_names[RPP_SITES] = {
-	[RPP_SITE_FREE_FROZEN_PAGES]	= "free_frozen_pages",
+	[RPP_SITE___FOLIO_PUT]		= "__folio_put",
 	[RPP_SITE_FREE_UNREF_FOLIOS]	= "free_unref_folios",
+	[RPP_SITE_PAGE_FRAG_FREE]	= "page_frag_free",
 	[RPP_SITE___FREE_PAGES]		= "__free_pages",
 	[RPP_SITE_FREE_PAGES]		= "free_pages",
 };
@@ -75,8 +80,9 @@ u64 rpp_hook_site_hits(unsigned int site)
 u64 rpp_hook_hits(void)
 {
 	/* free_pages() counts in __free_pages() as well, which asks. */
-	return rpp_hook_site_hits(RPP_SITE_FREE_FROZEN_PAGES) +
+	return rpp_hook_site_hits(RPP_SITE___FOLIO_PUT) +
 	       rpp_hook_site_hits(RPP_SITE_FREE_UNREF_FOLIOS) +
+	       rpp_hook_site_hits(RPP_SITE_PAGE_FRAG_FREE) +
 	       rpp_hook_site_hits(RPP_SITE___FREE_PAGES);
 }
 
@@ -84,11 +90,14 @@ u64 rpp_hook_hits(void)
 	defined(CONFIG_DYNAMIC_FTRACE_WITH_ARGS) && defined(CONFIG_HAVE_STATIC_CALL)
 
 /* The functions that are replaced, from ip + 5 on. Set before any is hooked. */
-typedef void free_pages_fn(struct page *page, unsigned int order);
-typedef void free_folios_fn(struct folio_batch *folios);
-DEFINE_STATIC_CALL_NULL(rpp_free_frozen_pages, free_pages_fn);
-DEFINE_STATIC_CALL_NULL(rpp_free_unref_folios, free_folios_fn);
-DEFINE_STATIC_CALL_NULL(rpp___free_pages, free_pages_fn);
+typedef void folio_fn(struct folio *folio);
+typedef void folios_fn(struct folio_batch *folios);
+typedef void addr_fn(void *addr);
+typedef void pages_fn(struct page *page, unsigned int order);
+DEFINE_STATIC_CALL_NULL(rpp___folio_put, folio_fn);
+DEFINE_STATIC_CALL_NULL(rpp_free_unref_folios, folios_fn);
+DEFINE_STATIC_CALL_NULL(rpp_page_frag_free, addr_fn);
+DEFINE_STATIC_CALL_NULL(rpp___free_pages, pages_fn);
 
 /* Whether @page looks like a pool's. All that an ordinary page has to pay. */
 static __always_inline bool tagged(const struct page *page)
@@ -101,22 +110,29 @@ static __always_inline bool tagged(const struct page *page)
 }
 
 /*
- * Tells the pool in which context it gets @page. Any context, reference count 0.
- * True: the page is the pool's again.
+ * The context in which the pool gets a page is the CPU with bottom halves off,
+ * or -1.
+ *
+ * With bottom halves off it does not matter whether interrupts are off as well:
+ * what matters is that no ring's producer was interrupted, and that needs a hard
+ * interrupt.
  */
-static __always_inline bool release(struct page *page, enum rpp_hook_site site)
+static __always_inline bool bh_off(void)
+{
+	const unsigned int context = preempt_count() &
+				     (NMI_MASK | HARDIRQ_MASK | SOFTIRQ_MASK);
+
+	return likely(context && context <= SOFTIRQ_MASK);
+}
+
+/* The rest: neither a softirq runs nor are bottom halves off. */
+static noinline notrace bool release_bh_on(struct page *page)
 {
 	bool ret;
 
-	raw_cpu_inc(site_hits.n[site]);
-
-	/* Neither may turn bottom halves on again, nor is one of them a softirq. */
-	if (unlikely((preempt_count() & (NMI_MASK | HARDIRQ_MASK)) || irqs_disabled()))
+	/* Nothing here may turn bottom halves on again. */
+	if (in_nmi() || in_hardirq() || irqs_disabled())
 		return rpp_page_release(page, -1);
-
-	/* A softirq, or a section with bottom halves off. */
-	if (in_softirq())
-		return rpp_page_release(page, smp_processor_id());
 
 	/*
 	 * Softirqs that became pending meanwhile run in local_bh_enable(), and
@@ -128,26 +144,48 @@ static __always_inline bool release(struct page *page, enum rpp_hook_site site)
 	return ret;
 }
 
+static noinline notrace void put_bh_on(struct page *page)
+{
+	if (!release_bh_on(page))
+		rpp_page_free(page);
+}
+
+/* What the kernel would have done with a page that is in no pool. */
+notrace void rpp_page_free(struct page *page)
+{
+	static_call(rpp___folio_put)(page_folio(page));
+}
+
+/*
+ * Gives @page to the pool, or frees it. Any context, reference count 0. A tail
+ * call, so that a page that comes back pays for no stack frame either.
+ */
+static __always_inline void put(struct page *page, enum rpp_hook_site site)
+{
+	raw_cpu_inc(site_hits.n[site]);
+	if (bh_off())
+		rpp_page_put(page, smp_processor_id());
+	else
+		put_bh_on(page);
+}
+
 /*
  * The replacements. Each begins with the test for an ordinary page and ends in
  * tail calls only, so that such a page pays for no stack frame.
  */
 
-static noinline notrace void tagged_free_frozen_pages(struct page *page,
-						      unsigned int order)
+/* Nothing of what __folio_put() does is of use for a page that the pool takes. */
+static noinline notrace void tagged___folio_put(struct folio *folio)
 {
-	/* A pool's page is of order 0, whatever its first word says. */
-	if (!order && release(page, RPP_SITE_FREE_FROZEN_PAGES))
-		return;
-	static_call(rpp_free_frozen_pages)(page, order);
+	put(&folio->page, RPP_SITE___FOLIO_PUT);
 }
 
-static notrace void hook_free_frozen_pages(struct page *page, unsigned int order)
+static notrace void hook___folio_put(struct folio *folio)
 {
-	if (tagged(page))
-		tagged_free_frozen_pages(page, order);
+	if (tagged(&folio->page))
+		tagged___folio_put(folio);
 	else
-		static_call(rpp_free_frozen_pages)(page, order);
+		static_call(rpp___folio_put)(folio);
 }
 
 /*
@@ -162,9 +200,12 @@ static noinline notrace void tagged_free_unref_folios(struct folio_batch *folios
 	for (i = 0; i < folios->nr; i++) {
 		struct folio *folio = folios->folios[i];
 
-		if (tagged(&folio->page) && !folio_test_large(folio) &&
-		    release(&folio->page, RPP_SITE_FREE_UNREF_FOLIOS))
-			continue;
+		if (tagged(&folio->page) && !folio_test_large(folio)) {
+			raw_cpu_inc(site_hits.n[RPP_SITE_FREE_UNREF_FOLIOS]);
+			if (bh_off() ? rpp_page_release(&folio->page, smp_processor_id()) :
+				       release_bh_on(&folio->page))
+				continue;
+		}
 		folios->folios[kept++] = folio;
 	}
 	folios->nr = kept;
@@ -186,21 +227,35 @@ static notrace void hook_free_unref_folios(struct folio_batch *folios)
 	static_call(rpp_free_unref_folios)(folios);
 }
 
-/*
- * __free_pages() is entered before the reference is dropped: drop it here. If
- * the pool does not want the page, give the reference back; nobody else can
- * have got one, since the count was 0. With order 0 there is nothing more to do
- * when it was not the last one.
- */
+/* The rest is entered before the reference is dropped. */
+static __always_inline void drop(struct page *page, enum rpp_hook_site site)
+{
+	if (put_page_testzero(page))
+		put(page, site);
+}
+
+static noinline notrace void tagged_page_frag_free(void *addr)
+{
+	drop(virt_to_page(addr), RPP_SITE_PAGE_FRAG_FREE);
+}
+
+/* The first word of a tail page has bit 0 set, and is no tag. */
+static notrace void hook_page_frag_free(void *addr)
+{
+	if (tagged(virt_to_page(addr)))
+		tagged_page_frag_free(addr);
+	else
+		static_call(rpp_page_frag_free)(addr);
+}
+
 static noinline notrace void tagged___free_pages(struct page *page,
 						 unsigned int order)
 {
-	if (!order) {
-		if (!put_page_testzero(page) || release(page, RPP_SITE___FREE_PAGES))
-			return;
-		set_page_count(page, 1);
-	}
-	static_call(rpp___free_pages)(page, order);
+	/* A pool's page is of order 0, whatever its first word says. */
+	if (order)
+		static_call(rpp___free_pages)(page, order);
+	else
+		drop(page, RPP_SITE___FREE_PAGES);
 }
 
 static notrace void hook___free_pages(struct page *page, unsigned int order)
@@ -240,8 +295,9 @@ static bool site_active[RPP_SITES];
 static unsigned long site_target(unsigned int site)
 {
 	static void * const hooks[RPP_SITES] = {
-		[RPP_SITE_FREE_FROZEN_PAGES]	= hook_free_frozen_pages,
+		[RPP_SITE___FOLIO_PUT]		= hook___folio_put,
 		[RPP_SITE_FREE_UNREF_FOLIOS]	= hook_free_unref_folios,
+		[RPP_SITE_PAGE_FRAG_FREE]	= hook_page_frag_free,
 		[RPP_SITE___FREE_PAGES]		= hook___free_pages,
 		[RPP_SITE_FREE_PAGES]		= hook_free_pages,
 	};
@@ -279,6 +335,7 @@ static notrace void probe_func(unsigned long ip, unsigned long parent_ip,
 		       ((struct folio_batch *)arg)->nr == 1 &&
 		       ((struct folio_batch *)arg)->folios[0] == page_folio(probe.page);
 		break;
+	case RPP_SITE_PAGE_FRAG_FREE:
 	case RPP_SITE_FREE_PAGES:
 		ours = arg == (unsigned long)page_address(probe.page);
 		break;
@@ -306,11 +363,14 @@ static int probe_site(unsigned int site, unsigned long *ip)
 	probe.ip = 0;
 	WRITE_ONCE(probe.task, current);
 	switch (site) {
-	case RPP_SITE_FREE_FROZEN_PAGES:
+	case RPP_SITE___FOLIO_PUT:
 		put_page(page);
 		break;
 	case RPP_SITE_FREE_UNREF_FOLIOS:
 		release_pages(&page, 1);
+		break;
+	case RPP_SITE_PAGE_FRAG_FREE:
+		page_frag_free(page_address(page));
 		break;
 	case RPP_SITE___FREE_PAGES:
 		__free_pages(page, 0);
@@ -406,10 +466,12 @@ int rpp_hook_register(void)
 	if (err)
 		return err;
 
-	static_call_update(rpp_free_frozen_pages,
-			   (void *)(ips[RPP_SITE_FREE_FROZEN_PAGES] + MCOUNT_INSN_SIZE));
+	static_call_update(rpp___folio_put,
+			   (void *)(ips[RPP_SITE___FOLIO_PUT] + MCOUNT_INSN_SIZE));
 	static_call_update(rpp_free_unref_folios,
 			   (void *)(ips[RPP_SITE_FREE_UNREF_FOLIOS] + MCOUNT_INSN_SIZE));
+	static_call_update(rpp_page_frag_free,
+			   (void *)(ips[RPP_SITE_PAGE_FRAG_FREE] + MCOUNT_INSN_SIZE));
 	static_call_update(rpp___free_pages,
 			   (void *)(ips[RPP_SITE___FREE_PAGES] + MCOUNT_INSN_SIZE));
 

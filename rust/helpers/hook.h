@@ -20,8 +20,9 @@ struct page;
 
 /* The functions in which every put_page() of an order-0 page ends. */
 enum rpp_hook_site {
-	RPP_SITE_FREE_FROZEN_PAGES,
+	RPP_SITE___FOLIO_PUT,
 	RPP_SITE_FREE_UNREF_FOLIOS,
+	RPP_SITE_PAGE_FRAG_FREE,
 	RPP_SITE___FREE_PAGES,
 	RPP_SITE_FREE_PAGES,
 	RPP_SITES,
@@ -49,5 +50,9 @@ u64 rpp_hook_hits(void);
  * reference of a page that is in a pool.
  */
 bool rpp_page_release(struct page *page, int cpu);
+
+/* The same, and frees the page if it is not the pool's, by rpp_page_free(). */
+void rpp_page_put(struct page *page, int cpu);
+void rpp_page_free(struct page *page);
 
 #endif

@@ -65,13 +65,18 @@ unsigned long rpp_page_flags_mask(void)
 /*
  * Clears what a former user of @page has left in its flags (a mapping into user
  * space, say), as the page allocator would. False: the page is not fit to be
- * used again. The caller owns @page, but memory failure may set a flag any time.
+ * used again, or somebody is charged for it. The caller owns @page, but memory
+ * failure may set a flag any time.
  */
-bool rpp_page_clear_flags(struct page *page)
+bool rpp_page_clean(struct page *page)
 {
-	const unsigned long unfit = PAGE_FLAGS_CHECK_AT_FREE | __PG_HWPOISON;
+	const unsigned long unfit = PAGE_FLAGS_CHECK_AT_FREE | __PG_HWPOISON | BIT(PG_head);
 	unsigned long flags = READ_ONCE(page->flags.f);
 
+#ifdef CONFIG_MEMCG
+	if (page->memcg_data)
+		return false;
+#endif
 	do {
 		if (flags & unfit)
 			return false;

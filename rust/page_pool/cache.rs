@@ -16,41 +16,55 @@ pub const REFILL: usize = 64;
 /// How many pages the cache holds.
 pub const SIZE: usize = 2 * REFILL;
 
-/// A bounded stack of `T`.
+/// A bounded stack of `T`, which can be closed.
+///
+/// A closed cache looks always empty and always full, so that each operation of the fast path takes the
+/// slow one, which then uses [`take`](Self::take) and [`put`](Self::put). So what only the slow path
+/// knows how to do (a device that needs syncs, a pool that does not recycle) costs the fast path not
+/// even a test.
 ///
 /// # Invariants
 ///
-/// `count <= capacity <= SIZE`, and `entries[..count]` are initialised.
+/// - `entries[..count + hidden]` are initialised, and `count + hidden <= SIZE`.
+/// - `capacity` is `SIZE` and `hidden` is 0, or the cache is closed and `capacity` and `count` are 0.
 pub struct Cache<T: Copy> {
+    /// What the fast path sees.
     count: usize,
     capacity: usize,
+    /// What is in a closed cache.
+    hidden: usize,
     entries: [MaybeUninit<T>; SIZE],
 }
 
 impl<T: Copy> Cache<T> {
-    /// Makes an empty cache for at most `capacity` entries, and never more than [`SIZE`]. A cache of
-    /// capacity 0 is always empty and always full: each operation takes the slow path.
-    pub fn new(capacity: usize) -> Self {
-        // INVARIANT: Nothing is initialised and `count` is 0.
+    /// Makes an empty cache.
+    pub fn new() -> Self {
+        // INVARIANT: Nothing is initialised and nothing is counted.
         Self {
             count: 0,
-            capacity: if capacity < SIZE { capacity } else { SIZE },
+            capacity: SIZE,
+            hidden: 0,
             entries: [MaybeUninit::uninit(); SIZE],
         }
+    }
+
+    /// Closes the cache. What is in it stays.
+    pub fn close(&mut self) {
+        // INVARIANT: The sum stays the same.
+        self.hidden = self.count();
+        self.count = 0;
+        self.capacity = 0;
     }
 
     /// Takes the entry that came last.
     #[inline(always)]
     pub fn pop(&mut self) -> Option<T> {
-        if self.count == 0 {
-            return None;
-        }
-        // Cannot wrap, `count` is not 0; a checked subtraction would cost the fast path a branch.
+        let last = self.count.checked_sub(1)?;
         // INVARIANT: One entry less is in use.
-        self.count = self.count.wrapping_sub(1);
-        // SAFETY: By the type invariant the new `count` is in bounds, and the entry there, which was
-        // the last one in use, is initialised.
-        Some(unsafe { self.entries.get_unchecked(self.count).assume_init() })
+        self.count = last;
+        // SAFETY: By the type invariant the entry, which was the last one in use, is in bounds and
+        // initialised.
+        Some(unsafe { self.entries.get_unchecked(last).assume_init() })
     }
 
     /// Puts `value` on top, or hands it back if the cache is full.
@@ -66,9 +80,59 @@ impl<T: Copy> Cache<T> {
         Ok(())
     }
 
+    /// As [`pop`](Self::pop), also from a closed cache.
+    pub fn take(&mut self) -> Option<T> {
+        if let Some(last) = self.hidden.checked_sub(1) {
+            // INVARIANT: One entry less is in use.
+            self.hidden = last;
+            // SAFETY: As in `pop()`; `count` is 0.
+            return Some(unsafe { self.entries.get_unchecked(last).assume_init() });
+        }
+        self.pop()
+    }
+
+    /// As [`push`](Self::push), also into a closed cache.
+    pub fn put(&mut self, value: T) -> Result<(), T> {
+        let Some(entry) = self.spare().first_mut() else {
+            return Err(value);
+        };
+        entry.write(value);
+        // SAFETY: The entry was just written.
+        unsafe { self.added(1) };
+        Ok(())
+    }
+
+    /// The free entries.
+    pub fn spare(&mut self) -> &mut [MaybeUninit<T>] {
+        let count = self.count();
+        // SAFETY: By the type invariant `count` is at most `SIZE`.
+        unsafe { self.entries.get_unchecked_mut(count..) }
+    }
+
+    /// The first `n` of the entries that [`spare`](Self::spare) returned are in use now.
+    ///
+    /// # Safety
+    ///
+    /// They are initialised.
+    pub unsafe fn added(&mut self, n: usize) {
+        // INVARIANT: By the safety requirement.
+        if self.capacity == 0 {
+            self.hidden = self.hidden.wrapping_add(n);
+        } else {
+            self.count = self.count.wrapping_add(n);
+        }
+    }
+
     /// How many entries are in the cache.
     #[inline]
     pub fn count(&self) -> usize {
-        self.count
+        // One of them is 0.
+        self.count | self.hidden
+    }
+}
+
+impl<T: Copy> Default for Cache<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }

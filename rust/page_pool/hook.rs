@@ -13,7 +13,7 @@
 
 use crate::{
     context::BhGuard,
-    platform::{AtomicPtr, Ordering},
+    platform::{AtomicBool, AtomicPtr, Ordering},
     selftest::{self, Report, TestPool},
     shared::Shared,
     slots::Tag,
@@ -31,8 +31,8 @@ const MAX_POOLS: usize = 4096;
 
 static POOLS: [AtomicPtr<Shared>; MAX_POOLS] = [const { AtomicPtr::new(null_mut()) }; MAX_POOLS];
 
-/// Marks an entry whose pool is being made.
-const RESERVED: *mut Shared = core::ptr::dangling_mut();
+/// The entries of `POOLS` that are in use, or will be when their pool is made.
+static RESERVED: [AtomicBool; MAX_POOLS] = [const { AtomicBool::new(false) }; MAX_POOLS];
 
 /// A pool in the registry.
 ///
@@ -44,14 +44,10 @@ pub(crate) struct Registered(Arc<Shared>);
 impl Registered {
     /// Makes a pool with a free id.
     pub(crate) fn new(make: impl FnOnce(u16) -> Result<Shared>) -> Result<Self> {
-        let (id, entry) = POOLS
+        let (id, reserved) = RESERVED
             .iter()
             .enumerate()
-            .find(|(_, entry)| {
-                entry
-                    .compare_exchange(null_mut(), RESERVED, Ordering::Relaxed, Ordering::Relaxed)
-                    .is_ok()
-            })
+            .find(|(_, reserved)| !reserved.swap(true, Ordering::Acquire))
             .ok_or(ENOSPC)?;
         // CAST: Less than `MAX_POOLS`.
         let pool = make(id as u16).and_then(|pool| Ok(Arc::new(pool, GFP_KERNEL)?));
@@ -59,11 +55,11 @@ impl Registered {
             Ok(pool) => {
                 let raw: *const Shared = &*pool;
                 // INVARIANT: The entry is ours since it is reserved.
-                entry.store(raw.cast_mut(), Ordering::Release);
+                POOLS[id].store(raw.cast_mut(), Ordering::Release);
                 Ok(Self(pool))
             }
             Err(e) => {
-                entry.store(null_mut(), Ordering::Relaxed);
+                reserved.store(false, Ordering::Release);
                 Err(e)
             }
         }
@@ -88,12 +84,12 @@ impl Drop for Registered {
         // SAFETY: The owner of the `PagePool` drops it, so we are the NAPI side. A driver drops it when
         // the device is stopped; that it does is the driver's part of the bargain with its device.
         unsafe { self.0.destroy() };
-        if let Some(entry) = POOLS.get(usize::from(self.0.id)) {
-            entry.store(null_mut(), Ordering::Release);
-        }
+        let id = usize::from(self.0.id) % MAX_POOLS;
+        POOLS[id].store(null_mut(), Ordering::Release);
         // Whoever found the pool in the registry is done with it after this.
         // SAFETY: Process context.
         unsafe { bindings::rpp_synchronize_net() };
+        RESERVED[id].store(false, Ordering::Release);
     }
 }
 
@@ -171,38 +167,85 @@ pub(crate) fn for_each_pool(mut f: impl FnMut(&Shared)) {
     let _guard = rcu::Guard::new();
     for entry in &POOLS {
         let pool = entry.load(Ordering::Acquire);
-        if !pool.is_null() && pool != RESERVED {
-            // SAFETY: It was in the registry, and RCU keeps it for as long as the guard.
-            f(unsafe { &*pool });
+        // SAFETY: It was in the registry, and RCU keeps it for as long as the guard.
+        if let Some(pool) = unsafe { pool.as_ref() } {
+            f(pool);
         }
     }
 }
 
-/// Takes back a page that carries the prefix of our tags.
-///
-/// `true`: it is in its pool again. `false`: it is not ours, or not wanted; it has no tag and no
-/// mapping any more, and the caller frees it.
+/// Takes back a page that carries the prefix of our tags, or has the kernel free it.
 ///
 /// Called by the hook only, with the page's count at 0, and either with bottom halves off on CPU
 /// `cpu`, or with a negative `cpu` in hard interrupt context or with interrupts off.
 #[no_mangle]
-extern "C" fn rpp_page_release(page: *mut bindings::page, cpu: c_int) -> bool {
-    // SAFETY: The hook passes a valid page.
-    let Some(tag) = (unsafe { Tag::of(page) }) else {
-        return false;
-    };
-    let pool = POOLS
-        .get(tag.pool())
-        .map_or(null_mut(), |entry| entry.load(Ordering::Acquire));
-    if !pool.is_null() && pool != RESERVED {
-        // SAFETY: It was in the registry, and we are an RCU reader.
-        let pool = unsafe { &*pool };
-        // SAFETY: By the contract with the hook. A negative number has no CPU.
-        if unsafe { pool.take_back(page, tag.slot(), usize::try_from(cpu).ok()) } {
-            return true;
-        }
+extern "C" fn rpp_page_put(page: *mut bindings::page, cpu: c_int) {
+    // SAFETY: By the contract with the hook.
+    if unsafe { take_back(page, cpu) }.is_none() {
+        put_unusual(page, cpu);
     }
-    // SAFETY: The last reference was dropped, and the caller is the one that dropped it.
-    unsafe { Tag::clear(page) };
-    false
+}
+
+#[cold]
+#[inline(never)]
+fn put_unusual(page: *mut bindings::page, cpu: c_int) {
+    // SAFETY: By the contract with the hook.
+    if !unsafe { take_back_unusual(page, cpu) } {
+        // SAFETY: The count is 0, and it is for us to free the page.
+        unsafe { bindings::rpp_page_free(page) };
+    }
+}
+
+/// As [`rpp_page_put`], but leaves it to the caller to free the page. `false`: it has to.
+#[no_mangle]
+extern "C" fn rpp_page_release(page: *mut bindings::page, cpu: c_int) -> bool {
+    // SAFETY: By the contract with the hook.
+    unsafe { take_back(page, cpu).is_some() || take_back_unusual(page, cpu) }
+}
+
+/// See [`Shared::take_back`].
+///
+/// # Safety
+///
+/// The contract of [`rpp_page_put`].
+#[inline(always)]
+unsafe fn take_back(page: *mut bindings::page, cpu: c_int) -> Option<()> {
+    // SAFETY: The hook passes a valid page.
+    let tag = unsafe { Tag::seen(page) };
+    // SAFETY: We are an RCU reader. A negative number has no CPU.
+    // CAST: It becomes a large one.
+    unsafe { pool_of(tag)?.take_back(page, tag.slot(), cpu as u32 as usize) }
+}
+
+/// See [`Shared::take_back_unusual`]. `false`: the page has no tag and no mapping any more.
+///
+/// # Safety
+///
+/// The contract of [`rpp_page_put`].
+#[cold]
+unsafe fn take_back_unusual(page: *mut bindings::page, cpu: c_int) -> bool {
+    // SAFETY: The hook passes a valid page.
+    let tag = unsafe { Tag::seen(page) };
+    // SAFETY: As in `take_back()`.
+    // CAST: As in `take_back()`.
+    let taken = unsafe { pool_of(tag) }.is_some_and(|pool| unsafe {
+        pool.take_back_unusual(page, tag.slot(), cpu as u32 as usize)
+    });
+    if !taken {
+        // SAFETY: The last reference was dropped, and the caller is the one that dropped it.
+        unsafe { Tag::clear(page) };
+    }
+    taken
+}
+
+/// The pool that a tag leads to.
+///
+/// # Safety
+///
+/// The caller is an RCU reader for as long as it uses the result.
+#[inline(always)]
+unsafe fn pool_of<'a>(tag: Tag) -> Option<&'a Shared> {
+    let pool = POOLS[tag.pool() % MAX_POOLS].load(Ordering::Acquire);
+    // SAFETY: It was in the registry, and RCU keeps it.
+    unsafe { pool.as_ref() }
 }

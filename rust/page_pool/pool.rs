@@ -161,6 +161,7 @@ impl<'id> NapiPool<'id, '_> {
     /// Takes a page, ready for the device.
     ///
     /// From the cache it costs no call, no atomic operation, no lock, and does not touch `struct page`.
+    /// (For a device that needs syncs the cache is closed, so the refill does them.)
     #[inline(always)]
     pub fn alloc(&mut self) -> Result<DeviceBuf<'id>, AllocError> {
         let slot = match self.napi().cache.pop() {
@@ -172,11 +173,7 @@ impl<'id> NapiPool<'id, '_> {
             None => unsafe { self.shared.refill(self.bh.cpu()) }?,
         };
         // SAFETY: What comes out of the cache, or of a refill, is in state `Pool` and now ours.
-        let buf = unsafe { DeviceBuf::new(slot) };
-        if self.napi().need_sync {
-            self.shared.dev.sync_for_device(buf.dma_addr(), ROOM);
-        }
-        Ok(buf)
+        Ok(unsafe { DeviceBuf::new(slot) })
     }
 
     /// Takes over a buffer from the device, which has written `len` bytes; a length that is larger than

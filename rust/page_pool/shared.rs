@@ -20,10 +20,10 @@ use crate::{
     ptr_ring::{PtrRing, MAX_BATCH},
     slots::{self, Slot, Tag},
     stats::{self, Counter, CpuStats, NapiStats, SharedStats, Snapshot},
-    AllocError,
+    AllocError, HEADROOM, ROOM,
 };
 use core::{cell::UnsafeCell, ptr::NonNull};
-use kernel::{prelude::*, str::CString};
+use kernel::{ffi::c_ulong, prelude::*, str::CString};
 use pp_bindings as bindings;
 
 /// The rings need not hold all pages of a large pool: what does not fit is too much for one CPU's
@@ -84,9 +84,11 @@ pub(crate) struct Shared {
     cpus: Array<PerCpu>,
     list: List,
     limit: Limit,
-    dying: AtomicBool,
+    /// Whether pages are taken back. Not when the pool does not recycle, and not any more when it is
+    /// being destroyed.
+    open: AtomicBool,
     /// The flags that no page of the pool has.
-    flags_mask: usize,
+    flags_mask: c_ulong,
     shared_stats: SharedStats,
     pub(crate) mode: Mode,
     pub(crate) id: u16,
@@ -111,16 +113,16 @@ impl Shared {
         for index in (0..pages).rev() {
             free.push(index, GFP_KERNEL)?;
         }
-        let capacity = match mode {
-            Mode::Recycle => crate::cache::SIZE,
-            Mode::AllocMap => 0,
-        };
         let need_sync = dev.need_sync();
+        let mut cache = Cache::new();
+        if need_sync || mode == Mode::AllocMap {
+            cache.close();
+        }
 
         // INVARIANT: All slots are free, and nothing refers to any.
         Ok(Self {
             napi: UnsafeCell::new(NapiSide {
-                cache: Cache::new(capacity),
+                cache,
                 need_sync,
                 free,
                 chain: END,
@@ -132,7 +134,7 @@ impl Shared {
             cpus: per_cpu(count.min(MAX_RING).saturating_add(MAX_BATCH))?,
             list: List::new(),
             limit: Limit::new(pages),
-            dying: AtomicBool::new(false),
+            open: AtomicBool::new(mode == Mode::Recycle),
             // SAFETY: No requirements.
             flags_mask: unsafe { bindings::rpp_page_flags_mask() },
             shared_stats: SharedStats::default(),
@@ -171,19 +173,36 @@ impl Shared {
         // SAFETY: The caller is the NAPI side, and does not hold a reference itself.
         let napi = unsafe { &mut *self.napi.get() };
 
-        if self.mode == Mode::AllocMap {
+        let slot = if self.mode == Mode::AllocMap {
             // SAFETY: By this function's requirement.
-            return unsafe { self.grow(napi, 1) };
+            unsafe { self.grow(napi, 1) }?
+        } else if let Some(slot) = napi.cache.take() {
+            // The cache is closed.
+            self.stats.alloc_fast.inc();
+            slot
+        } else {
+            // SAFETY: By this function's requirement.
+            unsafe { self.collect(napi, cpu) };
+            match napi.cache.take() {
+                Some(slot) => {
+                    self.stats.alloc_refill.inc();
+                    slot
+                }
+                None => {
+                    self.stats.alloc_empty.inc();
+                    // SAFETY: By this function's requirement.
+                    unsafe { self.grow(napi, REFILL) }?
+                }
+            }
+        };
+        if napi.need_sync {
+            // SAFETY: The slot is ours.
+            let dma = unsafe { slot.as_ref() }.dma();
+            // An address in the page, it cannot wrap.
+            self.dev
+                .sync_for_device(dma.wrapping_add(HEADROOM as u64), ROOM);
         }
-        // SAFETY: By this function's requirement.
-        unsafe { self.collect(napi, cpu) };
-        if let Some(slot) = napi.cache.pop() {
-            self.stats.alloc_refill.inc();
-            return Ok(slot);
-        }
-        self.stats.alloc_empty.inc();
-        // SAFETY: By this function's requirement.
-        unsafe { self.grow(napi, REFILL) }
+        Ok(slot)
     }
 
     /// How many more pages may be taken from the system.
@@ -221,14 +240,14 @@ impl Shared {
     unsafe fn collect(&self, napi: &mut NapiSide, cpu: usize) {
         let (before, from) = self.cpus.as_slice().split_at(cpu.min(self.cpus.len()));
         for other in Iterator::chain(from.iter(), before) {
-            while napi.cache.count() < REFILL {
-                // SAFETY: The NAPI side is the only consumer.
-                let Some(slot) = (unsafe { other.ring.consume() }) else {
-                    break;
-                };
-                // There is room: the cache holds more than `REFILL`.
-                let _ = napi.cache.push(slot);
-            }
+            let want = REFILL.saturating_sub(napi.cache.count());
+            let Some(spare) = napi.cache.spare().get_mut(..want) else {
+                break;
+            };
+            // SAFETY: The NAPI side is the only consumer.
+            let got = unsafe { other.ring.consume_batched(spare) };
+            // SAFETY: So many were just written.
+            unsafe { napi.cache.added(got) };
         }
         if napi.chain == END {
             napi.chain = self.list.take_all();
@@ -238,7 +257,8 @@ impl Shared {
                 break;
             };
             napi.chain = slot.next.load(Ordering::Relaxed);
-            let _ = napi.cache.push(slot.into());
+            // There is room: the cache holds more than `REFILL`.
+            let _ = napi.cache.put(slot.into());
         }
     }
 
@@ -274,7 +294,7 @@ impl Shared {
                     match first {
                         None => first = Some(slot),
                         // There is room: the cache was empty and holds more than `REFILL`.
-                        Some(_) => drop(napi.cache.push(slot)),
+                        Some(_) => drop(napi.cache.put(slot)),
                     }
                 }
                 Err(e) => {
@@ -286,7 +306,10 @@ impl Shared {
         }
         self.limit.give_back(granted.saturating_sub(filled));
         // The first bounce buffer makes all mappings of the device need syncs.
-        napi.need_sync = self.dev.need_sync();
+        if !napi.need_sync && self.dev.need_sync() {
+            napi.need_sync = true;
+            napi.cache.close();
+        }
 
         self.stats.mapped.add(u64::from(filled));
         TOTALS.mapped.add_shared(u64::from(filled));
@@ -348,9 +371,9 @@ impl Shared {
     #[cold]
     #[inline(never)]
     pub(crate) unsafe fn spill(&self, slot: NonNull<Slot>, cpu: usize) {
+        // SAFETY: The caller is the NAPI side, and does not hold a reference itself.
+        let napi = unsafe { &mut *self.napi.get() };
         if self.mode == Mode::AllocMap {
-            // SAFETY: The caller is the NAPI side, and does not hold a reference itself.
-            let napi = unsafe { &mut *self.napi.get() };
             // SAFETY: We own the slot.
             let page = unsafe { self.retire(slot.as_ref()) };
             let _ = napi.free.push_within_capacity(self.index(slot));
@@ -358,6 +381,11 @@ impl Shared {
             unsafe { pages::put(page) };
             return;
         }
+        // It may only be closed.
+        let Err(slot) = napi.cache.put(slot) else {
+            self.stats.recycle_cached.inc();
+            return;
+        };
         self.stats.recycle_cache_full.inc();
         // SAFETY: By this function's requirement.
         if let Some(page) = unsafe { self.put_back(slot, cpu) } {
@@ -429,38 +457,74 @@ impl Shared {
         self.limit.give_back(1);
     }
 
-    /// Takes back a page whose last reference was just dropped. `true`: it is ours again.
+    /// Takes back a page whose last reference was just dropped, if nothing is unusual about it: it goes
+    /// into this CPU's ring. `None`: nothing has happened yet, and it is for
+    /// [`take_back_unusual`](Self::take_back_unusual).
     ///
-    /// `false`: it is no page of this pool any more. Its mapping is gone, and the caller clears the
-    /// tag and frees it.
+    /// On the path of each page that went to the stack: there is one way out for all that is unusual, so
+    /// no register has to be saved.
     ///
     /// # Safety
     ///
     /// The page's count is 0 and the caller dropped it to 0. `cpu` is the current CPU with bottom
-    /// halves off, or `None` in hard interrupt context or with interrupts off.
+    /// halves off, or a number of no CPU in hard interrupt context or with interrupts off.
     #[inline]
     pub(crate) unsafe fn take_back(
         &self,
         page: *mut bindings::page,
         index: usize,
-        cpu: Option<usize>,
-    ) -> bool {
-        let Some(slot) = self.slots.get(index) else {
-            return false;
-        };
-        if slot.page() != page {
-            return false;
-        }
-        // Pairs with the store in `destroy()`, by way of a grace period: whoever is here without
-        // having seen the flag is done before the other side goes on.
-        if self.dying.load(Ordering::Acquire) {
-            return self.take_back_dying(slot);
-        }
-        if !slot.state.take_back() {
-            return self.unbalanced(slot, page);
+        cpu: usize,
+    ) -> Option<()> {
+        let slot = self.slots.get(index)?;
+        let local = self.cpus.get(cpu)?;
+        // SAFETY: This CPU is the only producer, and with bottom halves off there is only this code
+        // on it: interrupts use the list.
+        let room = unsafe { local.ring.reserve() }?;
+        // Loading `open` pairs with the store in `destroy()`, by way of a grace period: whoever is here
+        // without having seen it is done before the other side goes on.
+        // SAFETY: By this function's requirement the page is valid.
+        let usual = slot.page() == page
+            && self.open.load(Ordering::Acquire)
+            && unsafe { slots::is_clean(page, self.flags_mask) }
+            && slot.state.take_back();
+        if !usual {
+            return None;
         }
         // SAFETY: The count is 0, and we dropped it.
-        if self.mode == Mode::AllocMap || !unsafe { self.is_fit(page) } {
+        unsafe { slots::revive(page) };
+        room.fill(slot.into());
+        local.stats.recycle_ring.inc();
+        Some(())
+    }
+
+    /// Takes back a page whose last reference was just dropped. `true`: it is ours again.
+    ///
+    /// `false`: it is no page of this pool any more. It has no mapping and no tag, and the caller frees
+    /// it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`take_back`](Self::take_back).
+    pub(crate) unsafe fn take_back_unusual(
+        &self,
+        page: *mut bindings::page,
+        index: usize,
+        cpu: usize,
+    ) -> bool {
+        let Some(slot) = self.slots.get(index).filter(|slot| slot.page() == page) else {
+            return false;
+        };
+        // See `take_back()`.
+        if !self.open.load(Ordering::Acquire) {
+            // SAFETY: By this function's requirement.
+            return unsafe { self.take_back_closed(slot, page) };
+        }
+        if !slot.state.take_back() {
+            // SAFETY: By this function's requirement.
+            return unsafe { self.unbalanced(slot, page) };
+        }
+        // SAFETY: The page is valid.
+        if !unsafe { bindings::rpp_page_clean(page) } {
             self.shared_stats.released.inc_shared();
             // SAFETY: We own the slot since `take_back()`.
             unsafe { self.retire(slot) };
@@ -469,11 +533,12 @@ impl Shared {
 
         // SAFETY: The count is 0, and we dropped it.
         unsafe { slots::revive(page) };
-        let Some(cpu) = cpu else {
+        if cpu >= self.cpus.len() {
             self.shared_stats.returned_irq.inc_shared();
+            // CAST: There are at most `MAX_SLOTS` slots.
             self.list.push(index as u32, &slot.next);
             return true;
-        };
+        }
         // SAFETY: By this function's requirement, and we own the slot.
         if unsafe { self.put_back(slot.into(), cpu) }.is_some() {
             // The page left the pool; its count goes back to what the caller found.
@@ -484,23 +549,19 @@ impl Shared {
         true
     }
 
-    /// Whether a page may be used again. What its last user left in its flags is cleared.
+    /// As [`take_back_unusual`](Self::take_back_unusual), when the pool is being destroyed and both sides
+    /// want the slot, or does not recycle.
     ///
     /// # Safety
     ///
-    /// The page's count is 0 and the caller dropped it to 0.
-    #[inline]
-    unsafe fn is_fit(&self, page: *mut bindings::page) -> bool {
-        // SAFETY: By the safety requirement.
-        unsafe { slots::flags(page) & self.flags_mask == 0 || bindings::rpp_page_clear_flags(page) }
-    }
-
-    /// As [`take_back`](Self::take_back), when the pool is being destroyed: both sides want the slot.
-    #[cold]
-    fn take_back_dying(&self, slot: &Slot) -> bool {
+    /// As for [`take_back`](Self::take_back).
+    unsafe fn take_back_closed(&self, slot: &Slot, page: *mut bindings::page) -> bool {
         if slot.state.claim() {
             self.shared_stats.released.inc_shared();
             self.unmap(slot);
+        } else if slot.state.is_pool() {
+            // SAFETY: By this function's requirement.
+            return unsafe { self.unbalanced(slot, page) };
         }
         // The other side has interrupts off while it removes a mapping, so this ends.
         while slot.state.is_unmapping() {
@@ -512,8 +573,11 @@ impl Shared {
 
     /// The count of a page that is not with the stack reached 0: somebody dropped a reference that was
     /// the pool's.
-    #[cold]
-    fn unbalanced(&self, slot: &Slot, page: *mut bindings::page) -> bool {
+    ///
+    /// # Safety
+    ///
+    /// As for [`take_back`](Self::take_back).
+    unsafe fn unbalanced(&self, slot: &Slot, page: *mut bindings::page) -> bool {
         if !slot.state.is_pool() {
             // The slot's page is another one by now, or the audit took this one for lost.
             return false;
@@ -565,7 +629,7 @@ impl Shared {
     pub(crate) unsafe fn destroy(&self) {
         // SAFETY: The caller is the NAPI side.
         unsafe { self.audit() };
-        self.dying.store(true, Ordering::Release);
+        self.open.store(false, Ordering::Release);
         // From here on whoever returns a page sees the flag.
         // SAFETY: Process context.
         unsafe { bindings::rpp_synchronize_net() };

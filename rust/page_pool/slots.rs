@@ -15,6 +15,7 @@ use crate::{
     state::SlotState,
 };
 use core::{cell::UnsafeCell, ptr::null_mut};
+use kernel::ffi::c_ulong;
 use pp_bindings as bindings;
 
 /// One page of a pool.
@@ -136,6 +137,18 @@ impl Tag {
         (self.0 as u32 >> 2) as usize
     }
 
+    /// Reads the tag of a page that was seen to have one. If it has not, the result leads to no page, or
+    /// to another one.
+    ///
+    /// # Safety
+    ///
+    /// `page` is a valid page.
+    #[inline]
+    pub(crate) unsafe fn seen(page: *mut bindings::page) -> Self {
+        // SAFETY: The word is part of the page. Others may write it at any time.
+        Self(unsafe { word0(page).read_volatile() })
+    }
+
     /// Reads the tag of a page, if it has one.
     ///
     /// # Safety
@@ -176,16 +189,22 @@ fn word0(page: *mut bindings::page) -> *mut u64 {
     page.wrapping_byte_add(OFFSET).cast()
 }
 
-/// The flags of a page.
+/// Whether a page has none of `flags`, and nobody is charged for it.
 ///
 /// # Safety
 ///
 /// `page` is a valid page.
 #[inline]
-pub(crate) unsafe fn flags(page: *mut bindings::page) -> usize {
-    const OFFSET: usize = core::mem::offset_of!(bindings::page, flags);
+pub(crate) unsafe fn is_clean(page: *mut bindings::page, flags: c_ulong) -> bool {
+    const FLAGS: usize = core::mem::offset_of!(bindings::page, flags);
     // SAFETY: The word is part of the page. Others may write it at any time.
-    unsafe { page.byte_add(OFFSET).cast::<usize>().read_volatile() }
+    let has = unsafe { page.byte_add(FLAGS).cast::<c_ulong>().read_volatile() };
+    #[cfg(CONFIG_MEMCG)]
+    // SAFETY: As above.
+    let memcg = unsafe { (&raw const (*page).memcg_data).read_volatile() };
+    #[cfg(not(CONFIG_MEMCG))]
+    let memcg = 0;
+    has & flags == 0 && memcg == 0
 }
 
 /// Sets the reference count of a page.

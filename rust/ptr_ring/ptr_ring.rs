@@ -15,7 +15,7 @@
 //!
 //! # Memory ordering
 //!
-//! *Producer to consumer.* The `Release` store of a pointer in [`PtrRing::produce`] pairs with the
+//! *Producer to consumer.* The `Release` store of a pointer in [`Room::fill`] pairs with the
 //! `Acquire` load that takes it in [`PtrRing::consume`]: what was written before the pointer went in
 //! is visible after it came out.
 //!
@@ -147,33 +147,40 @@ impl<T> PtrRing<T> {
         self.shared.entries.len()
     }
 
-    /// Puts `ptr` in, or hands it back if the ring is full.
+    /// Looks whether there is room for a pointer, and keeps it for the caller to [fill](Room::fill).
     ///
     /// A ring may be full with fewer pointers in it than its capacity: entries that were taken become
     /// free in batches.
     ///
     /// # Safety
     ///
-    /// There must be only one producer at a time: a call must have returned, and its caller must have
-    /// synchronized with the next caller, before that one calls.
+    /// There must be only one producer at a time: the result of a call must have been filled or dropped,
+    /// and its caller must have synchronized with the next caller, before that one calls.
     #[inline]
-    pub unsafe fn produce(&self, ptr: NonNull<T>) -> Result<(), NonNull<T>> {
+    pub unsafe fn reserve(&self) -> Option<Room<'_, T>> {
         let entries = self.shared.entries.as_slice();
         let index = self.producer.index.load(Ordering::Relaxed);
         // SAFETY: By the type invariants `index` is in bounds.
         let entry = unsafe { entries.get_unchecked(index) };
 
-        if !entry.load(Ordering::Acquire).is_null() {
-            return Err(ptr);
-        }
-        entry.store(ptr.as_ptr(), Ordering::Release);
+        // INVARIANT: The entry at the producer's index is empty, and there is no other producer.
+        entry.load(Ordering::Acquire).is_null().then_some(Room {
+            ring: self,
+            entry,
+            index,
+        })
+    }
 
-        let mut next = index.wrapping_add(1);
-        if next >= entries.len() {
-            next = 0;
-        }
-        // INVARIANT: `next` is smaller than the length.
-        self.producer.index.store(next, Ordering::Relaxed);
+    /// Puts `ptr` in, or hands it back if the ring is full.
+    ///
+    /// # Safety
+    ///
+    /// As for [`reserve`](Self::reserve).
+    #[inline]
+    pub unsafe fn produce(&self, ptr: NonNull<T>) -> Result<(), NonNull<T>> {
+        // SAFETY: By this function's safety requirement.
+        let room = unsafe { self.reserve() }.ok_or(ptr)?;
+        room.fill(ptr);
         Ok(())
     }
 
@@ -293,5 +300,32 @@ impl<T> PtrRing<T> {
         while let Some(ptr) = unsafe { self.consume() } {
             f(ptr);
         }
+    }
+}
+
+/// Room for one pointer.
+///
+/// # Invariants
+///
+/// `entry` is the entry at `index` of `ring`, it is null, `index` is the producer's, and there is no other
+/// producer while this exists.
+pub struct Room<'a, T> {
+    ring: &'a PtrRing<T>,
+    entry: &'a AtomicPtr<T>,
+    index: usize,
+}
+
+impl<T> Room<'_, T> {
+    /// Puts `ptr` there.
+    #[inline]
+    pub fn fill(self, ptr: NonNull<T>) {
+        self.entry.store(ptr.as_ptr(), Ordering::Release);
+
+        let mut next = self.index.wrapping_add(1);
+        if next >= self.ring.shared.entries.len() {
+            next = 0;
+        }
+        // INVARIANT: `next` is smaller than the length.
+        self.ring.producer.index.store(next, Ordering::Relaxed);
     }
 }

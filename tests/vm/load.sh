@@ -18,7 +18,7 @@ selftest() {
 	check "routes that work" "$(grep -c '^ok ' "$DEBUGFS/selftest")" -ge 18
 	fails grep '^not ok ' "$DEBUGFS/selftest"
 	grep -x "ok put_page, hook off: freed" "$DEBUGFS/selftest"
-	check "sites that caught a page" "$(awk '$1 == "site" && $4 > 0' "$DEBUGFS/selftest" | wc -l)" -eq 4
+	check "sites that caught a page" "$(awk '$1 == "site" && $4 > 0' "$DEBUGFS/selftest" | wc -l)" -eq 5
 }
 
 # The self-test's own pool is gone, and its mappings; the negative control has none left either.
@@ -46,7 +46,7 @@ tracer() {
 	local i t=/sys/kernel/tracing
 	(while :; do head -c 3M /dev/zero >/tmp/churn; done) &
 	local churn=$!
-	echo free_frozen_pages free_unref_folios __free_pages free_pages >$t/set_ftrace_filter
+	echo __folio_put free_unref_folios page_frag_free __free_pages free_pages >$t/set_ftrace_filter
 	for ((i = 0; i < 3; i++)); do
 		load
 		echo function >$t/current_tracer

@@ -16,7 +16,7 @@ use std::{collections::BTreeSet, sync::atomic::Ordering, thread};
 
 #[test]
 fn cache_is_a_bounded_stack() {
-    let mut cache = Cache::new(SIZE);
+    let mut cache = Cache::new();
     let mut model = Vec::new();
     // Longer and longer runs of pushes and pops, far past both ends.
     for run in 0..2 * SIZE {
@@ -37,17 +37,45 @@ fn cache_is_a_bounded_stack() {
 }
 
 #[test]
-fn cache_without_capacity_is_empty_and_full() {
-    let mut cache = Cache::new(0);
-    assert_eq!(cache.push(1), Err(1));
+fn cache_closed_is_empty_and_full_for_the_fast_path_only() {
+    let mut cache = Cache::new();
+    for i in 0..5 {
+        cache.push(i).unwrap();
+    }
+    cache.close();
+    assert_eq!(cache.push(5), Err(5));
     assert_eq!(cache.pop(), None);
+    assert_eq!(cache.count(), 5);
+
+    for i in 5..SIZE {
+        cache.put(i).unwrap();
+    }
+    assert_eq!(cache.put(SIZE), Err(SIZE));
+    for i in (0..SIZE).rev() {
+        assert_eq!(cache.take(), Some(i));
+    }
+    assert_eq!(cache.take(), None);
+    assert_eq!(cache.count(), 0);
 }
 
 #[test]
-fn cache_never_exceeds_its_array() {
-    let mut cache = Cache::new(usize::MAX);
-    let pushed = (0..2 * SIZE).take_while(|&i| cache.push(i).is_ok()).count();
-    assert_eq!(pushed, SIZE);
+fn cache_is_filled_from_outside() {
+    for closed in [false, true] {
+        let mut cache = Cache::new();
+        if closed {
+            cache.close();
+        }
+        cache.put(0).unwrap();
+        for (i, entry) in cache.spare().iter_mut().take(3).enumerate() {
+            entry.write(i + 1);
+        }
+        // SAFETY: Three entries were written.
+        unsafe { cache.added(3) };
+        assert_eq!(cache.spare().len(), SIZE - 4);
+        assert_eq!(cache.count(), 4);
+        assert_eq!(cache.pop(), (!closed).then_some(3));
+        assert!(std::iter::from_fn(|| cache.take()).eq((0..4 - usize::from(!closed)).rev()));
+    }
 }
 
 #[test]
