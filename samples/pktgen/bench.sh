@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The guest's side of scripts/measure.sh: receives what pktgen sends and drops it in
-# XDP, with each driver in turn. Writes one line of key=value for each run to the
+# The guest's side of scripts/measure.sh and scripts/bench.sh: receives what pktgen
+# sends, with each driver in turn. Writes one line of key=value for each run to the
 # file in $RESULTS. There is no arithmetic on results here; see scripts/report.py.
 #
 # The sender is always the same: a C e1000e, with the kernel's own pktgen script.
@@ -11,11 +11,18 @@
 #	alloc		e1000_rust, a page allocated and mapped for each packet, native XDP
 #	c		e1000 as it is (it copies frames up to 256 bytes), generic XDP
 #	c-map		e1000 that maps a new buffer for each packet (copybreak=0), generic XDP
+#
+# What becomes of the frames, one of MODES:
+#	drop		dropped in XDP
+#	tx		sent back by XDP
+#	copy		up the stack, small enough to be copied
+#	page		up the stack, so large that the page goes with them
 
 set -euo pipefail
 cd /rpp
 
 VARIANTS=${VARIANTS:-pool alloc c c-map}
+MODES=${MODES:-drop}
 PACKETS=${PACKETS:-200000}
 WARMUP=${WARMUP:-20000}
 ROUNDS=${ROUNDS:-2}
@@ -69,11 +76,23 @@ unload() {
 	esac
 }
 
+# attach VARIANT MODE: sets $size as well.
 attach() {
-	case $1 in
-	pool | alloc) ip link set dev "$rx" xdpdrv obj samples/xdp/xdp_drop.o sec xdp ;;
-	*) ip link set dev "$rx" xdpgeneric obj samples/xdp/xdp_drop.o sec xdp ;;
+	local xdp=xdpgeneric prog
+	size=$SIZE
+	case $2 in
+	drop) prog=xdp_drop ;;
+	tx) prog=xdp_tx_nobody ;;
+	copy) return ;;
+	page) size=1514 && return ;;
+	*) echo "unknown mode $2" >&2 && return 1 ;;
 	esac
+	[[ $1 == pool || $1 == alloc ]] && xdp=xdpdrv
+	ip link set dev "$rx" "$xdp" obj "samples/xdp/$prog.o" sec xdp
+}
+detach() {
+	ip link set dev "$rx" xdpdrv off
+	ip link set dev "$rx" xdpgeneric off
 }
 
 # counters: the receiver's, and what else shows that a run was what it should be.
@@ -96,7 +115,7 @@ counters() {
 run() {
 	local mac=$1 count=$2 before after result
 	before=$(counters)
-	result=$(bash samples/pktgen/send.sh -i "$tx" -m "$mac" -n "$count" -s "$SIZE" -b "$BURST")
+	result=$(bash samples/pktgen/send.sh -i "$tx" -m "$mac" -n "$count" -s "$size" -b "$BURST")
 	after=$(counters)
 	echo "$result" "$(tr ' ' '\n' <<<"$before $after" |
 		awk -F= '$1 in b { printf "%s=%d ", $1, $2 - b[$1]; next } { b[$1] = $2 }')"
@@ -131,6 +150,28 @@ traced_run() {
 	echo '!hist:keys=order' >"$TRACE/events/kmem/mm_page_alloc/trigger"
 }
 
+# One variant in one mode.
+one_mode() {
+	local what="variant=$variant mode=$mode round=$round"
+	attach "$variant" "$mode"
+	ip link set dev "$rx" up
+	wait_for "the link of $variant" has_carrier "$rx"
+	wait_for "the sender's link" has_carrier "$tx"
+	# QEMU's e1000 takes no frame in the first second after its receiver was
+	# switched on, and then all that have queued up at once.
+	sleep 2
+	# Fills the caches, and the pool.
+	run "$RX_MAC" "$WARMUP" >/dev/null
+
+	echo "kind=sender $what $(run "$NO_MAC" "$PACKETS")" >>"$RESULTS"
+	echo "kind=both $what $(run "$RX_MAC" "$PACKETS")" >>"$RESULTS"
+	if ((round == ROUNDS && COUNT_PACKETS)); then
+		echo "kind=count $what $(traced_run)" >>"$RESULTS"
+	fi
+	ip link set dev "$rx" down
+	detach
+}
+
 # No frame but pktgen's: IPv6 would look for neighbours.
 if [[ -e /proc/sys/net/ipv6 ]]; then
 	sysctl -q net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
@@ -142,7 +183,7 @@ tx=$(nic_of 52:54:00:00:00:02)
 ip link set dev "$tx" up
 wait_for "the sender's link" has_carrier "$tx"
 
-total=$((ROUNDS * $(wc -w <<<"$VARIANTS"))) n=0
+total=$((ROUNDS * $(wc -w <<<"$VARIANTS") * $(wc -w <<<"$MODES"))) n=0
 # "DMA" is strict, "DMA-FQ" lazy; without an IOMMU there is no group.
 iommu=none
 group=/sys/class/net/$tx/device/iommu_group
@@ -150,27 +191,13 @@ group=/sys/class/net/$tx/device/iommu_group
 echo "kind=boot kernel=$(uname -r) iommu=$iommu size=$SIZE burst=$BURST" >"$RESULTS"
 for ((round = 1; round <= ROUNDS; round++)); do
 	for variant in $VARIANTS; do
-		n=$((n + 1))
-		echo "progress $n $total $variant"
 		load "$variant"
 		rx=$(nic_of "$RX_MAC")
-		attach "$variant"
-		ip link set dev "$rx" up
-		wait_for "the link of $variant" has_carrier "$rx"
-		wait_for "the sender's link" has_carrier "$tx"
-		# QEMU's e1000 takes no frame in the first second after its receiver was
-		# switched on, and then all that have queued up at once.
-		sleep 2
-		# Fills the caches, and the pool.
-		run "$RX_MAC" "$WARMUP" >/dev/null
-
-		echo "kind=sender variant=$variant round=$round $(run "$NO_MAC" "$PACKETS")" >>"$RESULTS"
-		echo "kind=both variant=$variant round=$round $(run "$RX_MAC" "$PACKETS")" >>"$RESULTS"
-		if ((round == ROUNDS)); then
-			echo "kind=count variant=$variant round=$round $(traced_run)" >>"$RESULTS"
-		fi
-
-		ip link set dev "$rx" down
+		for mode in $MODES; do
+			n=$((n + 1))
+			echo "progress $n $total $variant $mode"
+			one_mode
+		done
 		unload "$variant"
 	done
 done
