@@ -15,6 +15,7 @@ usage() {
 	  --add PATH        a file or directory to put into /rpp (may be repeated)
 	  --nic MODEL[@HUB] a NIC (e1000, e1000e, virtio-net-pci...) on a hub; NICs on
 	                    one hub (default 0) see each other's frames (repeatable)
+	  --device SPEC     any other device of QEMU's (repeatable)
 	  --smp N           CPUs (default 2)
 	  --mem MB          memory (default 1024)
 	  --thread WAY      single (default) or multi: one host thread for all the CPUs,
@@ -132,20 +133,21 @@ build_payload() {
 }
 
 smp=2 mem=1024 thread=single icount='' iommu='' timeout=600 run='' out='' quiet=''
-append=() nics=() add=() allow=()
+append=() nics=() devices=() add=() allow=()
 while (($#)); do
 	case $1 in
 	--icount) icount=1 ;;
 	--iommu) iommu=1 ;;
 	--quiet) quiet=1 ;;
 	--help | -h) usage; exit 0 ;;
-	--run | --out | --add | --nic | --smp | --mem | --thread | --append | --timeout | --allow)
+	--run | --out | --add | --nic | --device | --smp | --mem | --thread | --append | --timeout | --allow)
 		(($# > 1)) || die "$1 needs a value; see scripts/vm.sh --help"
 		case $1 in
 		--run) run=$2 ;;
 		--out) out=$2 ;;
 		--add) add+=("$2") ;;
 		--nic) nics+=("$2") ;;
+		--device) devices+=(-device "$2") ;;
 		--smp) smp=$2 ;;
 		--mem) mem=$2 ;;
 		--thread) thread=$2 ;;
@@ -220,6 +222,7 @@ for nic in "${nics[@]}"; do
 	args+=(-device "$model,netdev=n$n,mac=52:54:00:00:00:$(printf %02x $((n + 1)))")
 	n=$((n + 1))
 done
+args+=("${devices[@]}")
 # no_timer_check: on a busy host the check can miss its ten ticks, and panics.
 # A task that oopsed may hold locks, so nothing after an oops can be trusted.
 args+=(-append "console=ttyS0,115200 no_timer_check panic=-1 oops=panic loglevel=7 random.trust_cpu=on audit=0 ${append[*]}")

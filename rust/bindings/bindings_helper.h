@@ -15,4 +15,5 @@
 #include <linux/skbuff.h>
 #include <net/xdp.h>
 
+#include "../../samples/bench/bench.h"
 #include "../helpers/helpers.h"

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pool, the C page pool and the page allocator, side by side.
+//!
+//! Loading the module runs what needs no device; binding it to a PCI device (QEMU's `pci-testdev`, or
+//! any one by its `driver_override`) runs the cases with a DMA mapping. Each line in the kernel log is
+//! one run of one side:
+//!
+//! ```text
+//! page_pool_bench: case=direct side=ours map=none round=1 ops=100000 cycles=1400000 ns=1400000
+//! ```
+//!
+//! All loops run in softirq context. The sides alternate, so that what disturbs one disturbs the other.
+
+use core::{marker::PhantomData, ptr::null_mut};
+use kernel::{
+    device::{Bound, Core, Device},
+    dma::{Device as _, DmaMask},
+    error::to_result,
+    pci,
+    prelude::*,
+    str::{BStr, CStrExt},
+};
+use page_pool::{context::BhGuard, Mode, NapiPool, PagePool, Params};
+use pp_bindings as bindings;
+
+/// As many as the C pool's ring holds.
+const PAGES: u32 = 1024;
+
+type Sample = bindings::bench_sample;
+
+/// Keeps the compiler from merging what is before it with what is after it, as `barrier()` in C.
+#[inline(always)]
+fn barrier() {
+    // SAFETY: No instruction. That it may touch memory is what the compiler is told.
+    unsafe { core::arch::asm!("", options(nostack, preserves_flags)) };
+}
+
+fn start(sample: &mut Sample) {
+    // SAFETY: The sample is valid.
+    unsafe { bindings::bench_start(sample) };
+}
+
+fn stop(sample: &mut Sample, ops: u64) {
+    // SAFETY: The sample is valid.
+    unsafe { bindings::bench_stop(sample, ops) };
+}
+
+/// Runs `f` in softirq context.
+fn in_softirq<F: FnOnce() + Send>(f: F) {
+    unsafe extern "C" fn call<F: FnOnce()>(data: *mut c_void) {
+        // SAFETY: `data` is what was passed below, and the function is called once.
+        if let Some(f) = unsafe { &mut *data.cast::<Option<F>>() }.take() {
+            f();
+        }
+    }
+
+    let mut f = Some(f);
+    // SAFETY: `f` lives until the call, which waits for the function to return, does so.
+    unsafe { bindings::bench_in_softirq(Some(call::<F>), (&raw mut f).cast()) };
+}
+
+/// A loop over the NAPI side of a pool. `body` handles `step` pages, or gives up.
+#[inline(always)]
+fn napi_loop(
+    pool: &mut PagePool<'_>,
+    loops: u64,
+    step: u64,
+    sample: &mut Sample,
+    mut body: impl FnMut(&mut NapiPool<'_, '_>) -> Option<()>,
+) {
+    let bh = BhGuard::new();
+    pool.enter(&bh.token(), |mut napi| {
+        let mut done = 0u64;
+        start(sample);
+        while done < loops {
+            if body(&mut napi).is_none() {
+                return;
+            }
+            done = done.wrapping_add(step);
+        }
+        stop(sample, done);
+    });
+}
+
+/// What an XDP program drops, without a look at it.
+#[inline(never)]
+fn direct(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
+    napi_loop(pool, loops, 1, sample, |napi| {
+        let buf = napi.alloc().ok()?;
+        barrier();
+        napi.recycle_unused(buf);
+        Some(())
+    });
+}
+
+/// The same with a look at the packet's first 64 bytes in between.
+#[inline(never)]
+fn direct_sync(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
+    napi_loop(pool, loops, 1, sample, |napi| {
+        let buf = napi.alloc().ok()?;
+        let buf = napi.sync_for_cpu(buf, 64);
+        barrier();
+        napi.recycle(buf);
+        Some(())
+    });
+}
+
+/// `N` pages at a time: a poll's worth.
+#[inline(never)]
+fn bulk<const N: usize>(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
+    napi_loop(pool, loops, N as u64, sample, |napi| {
+        let mut bufs = [const { None }; N];
+        for buf in &mut bufs {
+            *buf = Some(napi.alloc().ok()?);
+        }
+        barrier();
+        for buf in bufs.iter_mut().filter_map(Option::take) {
+            napi.recycle_unused(buf);
+        }
+        Some(())
+    });
+}
+
+/// What goes to the stack and comes back by `put_page()`, outside of the pool's poll.
+#[inline(never)]
+fn ring(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
+    let bh = BhGuard::new();
+    start(sample);
+    for _ in 0..loops {
+        let page = pool.enter(&bh.token(), |mut napi| {
+            let buf = napi.alloc().ok()?;
+            let buf = napi.sync_for_cpu(buf, 64);
+            Some(napi.into_stack(buf).page)
+        });
+        let Some(page) = page else {
+            return;
+        };
+        // SAFETY: The page's reference is ours.
+        unsafe { bindings::rpp_put_page(page.as_ptr()) };
+    }
+    stop(sample, loops);
+}
+
+type Ours = fn(&mut PagePool<'_>, u64, &mut Sample);
+type Peer = unsafe extern "C" fn(*const bindings::bench_peer, u64, *mut Sample);
+
+/// Who runs a case.
+#[derive(Clone, Copy)]
+enum Side {
+    /// Our pool.
+    Ours(Ours),
+    /// Our code without recycling, so that each page is one that the pool has not got.
+    Miss(Ours),
+    /// A C twin, with its parameter.
+    Peer(Peer, u32),
+}
+use Side::{Miss, Ours as Pool, Peer as C};
+
+/// The case's name, the side's name, and what is run.
+type Case = (&'static CStr, &'static CStr, Side);
+
+/// What both have to do with. The sides of a case follow each other.
+const CASES: &[Case] = &[
+    (c"loop", c"c", C(bindings::bench_loop, 0)),
+    (c"direct", c"ours", Pool(direct)),
+    (c"direct", c"page_pool", C(bindings::bench_pool_direct, 0)),
+    (c"ring", c"ours", Pool(ring)),
+    (c"ring", c"page_pool", C(bindings::bench_pool_ring, 0)),
+    (c"miss", c"ours", Miss(direct)),
+    (c"miss", c"page_pool", C(bindings::bench_pool_release, 0)),
+    (c"bulk_8", c"ours", Pool(bulk::<8>)),
+    (c"bulk_8", c"page_pool", C(bindings::bench_pool_bulk, 8)),
+    (c"bulk_8", c"page_alloc", C(bindings::bench_alloc_bulk, 8)),
+    (c"bulk_16", c"ours", Pool(bulk::<16>)),
+    (c"bulk_16", c"page_pool", C(bindings::bench_pool_bulk, 16)),
+    (c"bulk_16", c"page_alloc", C(bindings::bench_alloc_bulk, 16)),
+    (c"bulk_32", c"ours", Pool(bulk::<32>)),
+    (c"bulk_32", c"page_pool", C(bindings::bench_pool_bulk, 32)),
+    (c"bulk_32", c"page_alloc", C(bindings::bench_alloc_bulk, 32)),
+    (c"bulk_64", c"ours", Pool(bulk::<64>)),
+    (c"bulk_64", c"page_pool", C(bindings::bench_pool_bulk, 64)),
+    (c"bulk_64", c"page_alloc", C(bindings::bench_alloc_bulk, 64)),
+];
+
+/// What has nothing to do with a device.
+const UNMAPPED: &[Case] = &[
+    (c"miss", c"page_alloc", C(bindings::bench_alloc, 0)),
+    (c"order_0", c"page_alloc", C(bindings::bench_alloc, 0)),
+    (c"order_1", c"page_alloc", C(bindings::bench_alloc, 1)),
+    (c"order_2", c"page_alloc", C(bindings::bench_alloc, 2)),
+    (c"order_3", c"page_alloc", C(bindings::bench_alloc, 3)),
+    (c"order_4", c"page_alloc", C(bindings::bench_alloc, 4)),
+    (c"order_5", c"page_alloc", C(bindings::bench_alloc, 5)),
+];
+
+/// What has to do with the mapping.
+const MAPPED: &[Case] = &[
+    (c"miss", c"page_alloc", C(bindings::bench_alloc_map, 0)),
+    (c"direct_sync", c"ours", Pool(direct_sync)),
+    (
+        c"direct_sync",
+        c"page_pool",
+        C(bindings::bench_pool_direct_sync, 0),
+    ),
+    (c"map", c"dma_map_page", C(bindings::bench_map, 0)),
+];
+
+/// What the loops work on: pools for one device, or for none.
+struct Bench<'dev> {
+    ours: PagePool<'dev>,
+    miss: PagePool<'dev>,
+    peer: CPool<'dev>,
+    map: &'static str,
+}
+
+impl<'dev> Bench<'dev> {
+    fn new(dev: Option<&'dev Device<Bound>>) -> Result<Self> {
+        let pool = |mode| {
+            let params = Params { pages: PAGES, mode };
+            match dev {
+                Some(dev) => PagePool::new(dev, c"bench", params),
+                None => PagePool::unmapped(c"bench", params),
+            }
+        };
+        Ok(Self {
+            ours: pool(Mode::Recycle)?,
+            miss: pool(Mode::AllocMap)?,
+            peer: CPool::new(dev)?,
+            map: if dev.is_some() { "dma" } else { "none" },
+        })
+    }
+
+    /// Runs the cases that were asked for. The first round only warms up.
+    fn run(&mut self, cases: [&[Case]; 2]) -> Result {
+        for round in 0..=*module_parameters::rounds.value_ref() {
+            for &(case, side, what) in cases.into_iter().flatten() {
+                // SAFETY: The name is a string.
+                if !unsafe { bindings::bench_wanted(case.as_char_ptr()) } {
+                    continue;
+                }
+                let sample = self.sample(what);
+                let (case, side) = (bstr(case), bstr(side));
+                if sample.ops == 0 {
+                    pr_err!("case {case}, {side}: no page, or no mapping\n");
+                    return Err(ENOMEM);
+                }
+                if round > 0 {
+                    pr_info!(
+                        "case={case} side={side} map={} round={round} ops={} cycles={} ns={}\n",
+                        self.map,
+                        sample.ops,
+                        sample.cycles,
+                        sample.ns
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn sample(&mut self, what: Side) -> Sample {
+        let loops = *module_parameters::loops.value_ref();
+        let mut sample = Sample {
+            ops: 0,
+            cycles: 0,
+            ns: 0,
+        };
+        in_softirq(|| match what {
+            Pool(f) => f(&mut self.ours, loops, &mut sample),
+            Miss(f) => f(&mut self.miss, loops, &mut sample),
+            // SAFETY: The peer is one of `bench_peer_init()`, the sample is valid, and we are in
+            // softirq context.
+            C(f, n) => unsafe { f(self.peer.with(n), loops, &mut sample) },
+        });
+        sample
+    }
+}
+
+/// What the C twins work on.
+///
+/// # Invariants
+///
+/// The pool is one of `bench_peer_init()`, and its device is bound.
+struct CPool<'dev>(bindings::bench_peer, PhantomData<&'dev Device<Bound>>);
+
+// SAFETY: Nothing in it is bound to a thread.
+unsafe impl Send for CPool<'_> {}
+
+impl<'dev> CPool<'dev> {
+    fn new(dev: Option<&'dev Device<Bound>>) -> Result<Self> {
+        let dev = dev.map_or(null_mut(), |dev| {
+            // CAST: `Device` is a transparent wrapper of `struct device`.
+            core::ptr::from_ref(dev).cast_mut().cast()
+        });
+        let mut peer = bindings::bench_peer {
+            pool: null_mut(),
+            dev,
+            n: 0,
+        };
+        // SAFETY: The device is valid, or null.
+        to_result(unsafe { bindings::bench_peer_init(&mut peer, dev) })?;
+        // INVARIANT: As just made.
+        Ok(Self(peer, PhantomData))
+    }
+
+    /// With another parameter.
+    fn with(&mut self, n: u32) -> *const bindings::bench_peer {
+        self.0.n = n;
+        &self.0
+    }
+}
+
+impl Drop for CPool<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant. The loops have given all pages back.
+        unsafe { bindings::bench_peer_exit(&mut self.0) };
+    }
+}
+
+fn bstr(s: &CStr) -> &BStr {
+    BStr::from_bytes(s.to_bytes())
+}
+
+struct Driver;
+
+kernel::pci_device_table!(
+    PCI_TABLE,
+    <Driver as pci::Driver>::IdInfo,
+    // QEMU's pci-testdev.
+    [(pci::DeviceId::from_id(pci::Vendor::REDHAT, 0x5), ())]
+);
+
+impl pci::Driver for Driver {
+    type IdInfo = ();
+    type Data<'bound> = Self;
+    const ID_TABLE: pci::IdTable<Self::IdInfo> = &PCI_TABLE;
+
+    fn probe<'bound>(
+        pdev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound ()>,
+    ) -> impl PinInit<Self, Error> + 'bound {
+        pin_init::pin_init_scope(move || {
+            pdev.enable_device_mem()?;
+            // As each driver does it; it also tells the kernel whether syncs are needed.
+            // SAFETY: Nothing is mapped for the device yet.
+            unsafe { pdev.dma_set_mask_and_coherent(DmaMask::new::<64>())? };
+            Bench::new(Some(pdev.as_ref()))?.run([CASES, MAPPED])?;
+            Ok(Ok::<_, Error>(Self))
+        })
+    }
+}
+
+#[pin_data]
+struct Module {
+    #[pin]
+    _driver: kernel::driver::Registration<pci::Adapter<Driver>>,
+}
+
+impl kernel::InPlaceModule for Module {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        pin_init::pin_init_scope(move || {
+            Bench::new(None)?.run([CASES, UNMAPPED])?;
+            Ok(try_pin_init!(Self {
+                _driver <- kernel::driver::Registration::new(
+                    <Self as kernel::ModuleMetadata>::NAME,
+                    module,
+                ),
+            }))
+        })
+    }
+}
+
+module! {
+    type: Module,
+    name: "page_pool_bench",
+    authors: ["Rust page pool developers"],
+    description: "The Rust page pool, the C page pool and the page allocator, side by side",
+    license: "GPL",
+    params: {
+        loops: u64 {
+            default: 100000,
+            description: "Pages in each round",
+        },
+        rounds: u32 {
+            default: 3,
+            description: "How often each case is run, after a round that only warms up",
+        },
+    },
+}
