@@ -41,5 +41,5 @@ checkpatch() {
 check rustfmt in_root rustfmt --check --edition 2021 --config-path "$K_SOURCE/.rustfmt.toml" "${rust[@]}"
 check clippy clippy
 check checkpatch checkpatch
-check shellcheck in_root shellcheck -x "${shell[@]}" scripts/lib.sh
+check shellcheck in_root shellcheck -x "${shell[@]}" scripts/lib.sh scripts/kernel-*.sh
 exit "$failed"
