@@ -6,6 +6,8 @@
 #
 #   stock    Debian's 7.3 kernel as it is; only its Rust metadata are built
 #   own      a small kernel from the same source and .config.fragment
+#   patched  own, with patches/
+#   uml      a User-Mode Linux kernel, with patches/
 #   running  the kernel that runs here, for "make && sudo insmod"
 #   KDIR=    a build directory of the user's; KSRC=: a source tree of the user's
 
@@ -178,26 +180,15 @@ select_kernel() {
 	if [[ $KDIR ]]; then
 		user_kernel
 	else
-		[[ $KSRC ]] && name=own
+		[[ $KSRC && $name != patched && $name != uml ]] && name=own
 		case $name in
 		stock | running) kernel_of "$name" ;;
-		own) own_selected ;;
-		*) die "KERNEL=$name: there are stock, own and running" ;;
+		own | patched | uml) own_selected "$name" ;;
+		*) die "KERNEL=$name: there are stock, running, own, patched and uml" ;;
 		esac
 		RPP_ENV=$(readlink -f "$RPP_CACHE/$name")/kernel.env
 	fi
 	load_kernel "$RPP_ENV"
-}
-
-# The small kernel takes half an hour, so it is never built by the way.
-own_selected() {
-	local make="make kernel${KSRC:+ KSRC=$KSRC}"
-	[[ -e $RPP_CACHE/own/kernel.env ]] || die "there is no kernel of our own yet: run '$make', about half an hour"
-	load_kernel "$RPP_CACHE/own/kernel.env"
-	[[ -z $KSRC || $K_SOURCE == "$(realpath "$KSRC")" ]] ||
-		die "the kernel of our own is from $K_SOURCE: run '$make'"
-	cmp -s "$RPP_CACHE/own/fragment" "$RPP_TOP/.config.fragment" ||
-		warn "the kernel of our own is not of today's .config.fragment: '$make' builds that one"
 }
 
 # The modules go to K_OUT; a copy for insmod is left in the checkout only when
@@ -221,7 +212,11 @@ env)
 	echo "$RPP_ENV"
 	;;
 prepare) select_kernel stock ;;
-own) lock_cache; own_kernel ;;
+own)
+	[[ ${KERNEL:=own} == @(own|patched|uml) ]] || die "KERNEL=$KERNEL: only own, patched and uml are built from source"
+	lock_cache
+	own_kernel "$KERNEL"
+	;;
 modules)
 	default=stock
 	if [[ ${2-} == auto && -z $KERNEL$KDIR$KSRC ]]; then
