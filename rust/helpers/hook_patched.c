@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The put_page() hook on a kernel with patches/ of this project. There the page
+ * allocator itself asks about each page of order 0 that is about to be freed, in
+ * the one function that all the ways to free a page lead through. So nothing here
+ * depends on an architecture or on what a compiler inlines.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/bottom_half.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/printk.h>
+#include <linux/smp.h>
+
+#include "hook.h"
+
+/* There local_bh_disable() sleeps, and put_page() is called where one may not. */
+#ifdef CONFIG_PREEMPT_RT
+#error "the put_page() hook does not support PREEMPT_RT"
+#endif
+
+/* Tagged pages only, so that other pages pay nothing. */
+static DEFINE_PER_CPU(unsigned long, hits);
+static bool active;
+
+const char *rpp_hook_site_name(unsigned int site)
+{
+	return site == 0 ? "__free_pages_prepare" : NULL;
+}
+
+u64 rpp_hook_site_hits(unsigned int site)
+{
+	return site == 0 ? rpp_hook_hits() : 0;
+}
+
+u64 rpp_hook_hits(void)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(hits, cpu));
+	return sum;
+}
+
+/* Tells the pool in which context it gets @page. */
+static noinline bool tagged_page_free(struct page *page)
+{
+	bool ret;
+
+	raw_cpu_inc(hits);
+
+	/* Neither may turn bottom halves on again, nor is one of them a softirq. */
+	if (unlikely((preempt_count() & (NMI_MASK | HARDIRQ_MASK)) || irqs_disabled()))
+		return rpp_page_release(page, -1);
+
+	/* A softirq, or a section with bottom halves off. */
+	if (in_softirq())
+		return rpp_page_release(page, smp_processor_id());
+
+	local_bh_disable();
+	ret = rpp_page_release(page, smp_processor_id());
+	local_bh_enable();
+	return ret;
+}
+
+static bool hook_page_free(struct page *page)
+{
+	/* movzwl + cmpl: a compare with a 16-bit immediate stalls the decoder. */
+	u32 tag = READ_ONCE(((const u16 *)&page->lru.next)[3]);
+
+	OPTIMIZER_HIDE_VAR(tag);
+	return unlikely(tag == RPP_TAG) && tagged_page_free(page);
+}
+
+const char *rpp_hook_mode(void)
+{
+	return "patched kernel";
+}
+
+bool rpp_hook_active(void)
+{
+	return active;
+}
+
+int rpp_hook_register(void)
+{
+	int err = page_free_hook_register(hook_page_free);
+
+	if (err)
+		pr_err("the kernel's hook cannot be registered, another module has it: %d\n",
+		       err);
+	else
+		active = true;
+	return err;
+}
+
+/* When it returns, nobody executes our code. */
+void rpp_hook_unregister(void)
+{
+	active = false;
+	page_free_hook_unregister();
+}
