@@ -34,12 +34,13 @@ clippy() {
 # CAMELCASE is about names of the kernel's own that it does not know. Without a git directory it
 # does not try to run the kernel's spdxcheck.py, which needs the kernel's own tree.
 checkpatch() {
-	in_root env GIT_DIR=/nonexistent perl "$K_SOURCE/scripts/checkpatch.pl" --root "$K_SOURCE" --terse --no-summary --quiet --strict -f \
-		--ignore CAMELCASE,FILE_PATH_CHANGES "${c[@]}"
+	in_root env GIT_DIR=/nonexistent perl "$K_SOURCE/scripts/checkpatch.pl" --root "$K_SOURCE" --terse --no-summary --quiet --strict \
+		--ignore CAMELCASE,FILE_PATH_CHANGES "$@"
 }
 
 check rustfmt in_root rustfmt --check --edition 2021 --config-path "$K_SOURCE/.rustfmt.toml" "${rust[@]}"
 check clippy clippy
-check checkpatch checkpatch
+check checkpatch checkpatch -f "${c[@]}"
+check patches checkpatch patches/*.patch
 check shellcheck in_root shellcheck -x "${shell[@]}" scripts/lib.sh scripts/kernel-*.sh
 exit "$failed"
