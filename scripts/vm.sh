@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Boots a kernel in QEMU and runs one command in it as root. "--help" tells how.
+# Boots a kernel, in QEMU or as User-Mode Linux, and runs one command in it as
+# root. "--help" tells how.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -30,6 +31,7 @@ usage() {
 	Always in /rpp: the modules (*.ko), tests/ (from tests/vm), samples/, pktgen/ (the
 	kernel's own samples/pktgen). Stock drivers and their like: "modprobe NAME". /dev/ttyS3
 	is QEMU's monitor, where NIC number i is n<i>: "set_link n0 off" pulls its cable.
+	KERNEL=uml boots User-Mode Linux: one CPU, no NICs, no IOMMU, native speed.
 	Exit code: the command's; 124 after a time-out, 125 when the VM broke down,
 	126 when the kernel log holds a warning.
 	END
@@ -132,8 +134,65 @@ build_payload() {
 	pack "$dir"
 }
 
+# What each serial port of the guest goes to; see vm-init.
+ports=(console.log output.log result.tar)
+# A task that oopsed may hold locks, so nothing after an oops can be trusted.
+append=("console=ttyS0,115200" panic=-1 oops=panic loglevel=7 audit=0)
+
+qemu_args() {
+	local nic hub model p n=0
+
+	args=(qemu-system-x86_64 -nodefaults -no-reboot -display none -cpu max -m "$mem" -smp "$smp")
+	args+=(-M "q35,kernel-irqchip=split")
+	args+=(-kernel "$K_IMAGE" -initrd "$tmp/initrd")
+	for p in "${ports[@]}"; do args+=(-serial "file:$out/$p"); done
+	# The fourth port is QEMU's monitor, for a test to pull a cable ("set_link n0 off").
+	args+=(-chardev "socket,id=monitor,path=monitor,server=on,wait=off" -mon "chardev=monitor,mode=readline")
+	args+=(-chardev "socket,id=ttyS3,path=monitor" -serial chardev:ttyS3)
+	if [[ $icount ]]; then
+		args+=(-accel tcg -icount "shift=0,sleep=off" -rtc clock=vm)
+	else
+		args+=(-accel "tcg,thread=$thread")
+	fi
+	if [[ $iommu ]]; then
+		args+=(-device intel-iommu)
+		append+=("intel_iommu=on iommu.strict=1")
+	fi
+	for nic in "${nics[@]}"; do
+		hub=0
+		[[ $nic == *@* ]] && hub=${nic#*@}
+		model=${nic%@*}
+		[[ $iommu && $model == virtio* ]] && model+=,iommu_platform=on,disable-legacy=on
+		model+=,romfile=
+		args+=(-netdev "hubport,hubid=$hub,id=n$n")
+		args+=(-device "$model,netdev=n$n,mac=52:54:00:00:00:$(printf %02x $((n + 1)))")
+		n=$((n + 1))
+	done
+	args+=("${devices[@]}")
+	# no_timer_check: on a busy host the check can miss its ten ticks, and panics.
+	args+=(-append "no_timer_check random.trust_cpu=on ${append[*]}")
+}
+
+# User-Mode Linux is a program. Its serial lines have to be pipes, because it polls
+# them, which files do not know.
+uml_args() {
+	local p n=0 fd
+
+	[[ ${nics[*]}${devices[*]}$icount$iommu ]] &&
+		die "User-Mode Linux has no --nic, no --device, no --iommu and no --icount"
+	# shellcheck disable=SC2206 # words
+	args=("$K_IMAGE" mem="${mem}M" initrd="$tmp/initrd" con=null ${append[*]})
+	for p in "${ports[@]}"; do
+		exec {fd}> >(exec cat >"$out/$p")
+		pipes+=("$fd") readers+=("$!")
+		args+=("ssl$n=null,fd:$fd")
+		n=$((n + 1))
+	done
+	args+=("ssl$n=null")
+}
+
 smp=2 mem=1024 thread=single icount='' iommu='' timeout=600 run='' out='' quiet=''
-append=() nics=() devices=() add=() allow=()
+nics=() devices=() add=() allow=()
 while (($#)); do
 	case $1 in
 	--icount) icount=1 ;;
@@ -192,48 +251,18 @@ trap 'exit 143' TERM
 build_payload "$tmp/payload"
 cat "$base.cpio" "$mods.cpio" "$tmp/payload.cpio" >"$tmp/initrd"
 
-args=(-nodefaults -no-reboot -display none -cpu max -m "$mem" -smp "$smp")
-args+=(-M "q35,kernel-irqchip=split")
-args+=(-kernel "$K_IMAGE" -initrd "$tmp/initrd")
-for p in console.log output.log result.tar; do
-	: >"$out/$p"
-	args+=(-serial "file:$out/$p")
-done
-# The fourth port is QEMU's monitor, for a test to pull a cable ("set_link n0 off").
-args+=(-chardev "socket,id=monitor,path=monitor,server=on,wait=off" -mon "chardev=monitor,mode=readline")
-args+=(-chardev "socket,id=ttyS3,path=monitor" -serial chardev:ttyS3)
-if [[ $icount ]]; then
-	args+=(-accel tcg -icount "shift=0,sleep=off" -rtc clock=vm)
-else
-	args+=(-accel "tcg,thread=$thread")
-fi
-if [[ $iommu ]]; then
-	args+=(-device intel-iommu)
-	append+=("intel_iommu=on iommu.strict=1")
-fi
-n=0
-for nic in "${nics[@]}"; do
-	hub=0
-	[[ $nic == *@* ]] && hub=${nic#*@}
-	model=${nic%@*}
-	[[ $iommu && $model == virtio* ]] && model+=,iommu_platform=on,disable-legacy=on
-	model+=,romfile=
-	args+=(-netdev "hubport,hubid=$hub,id=n$n")
-	args+=(-device "$model,netdev=n$n,mac=52:54:00:00:00:$(printf %02x $((n + 1)))")
-	n=$((n + 1))
-done
-args+=("${devices[@]}")
-# no_timer_check: on a busy host the check can miss its ten ticks, and panics.
-# A task that oopsed may hold locks, so nothing after an oops can be trusted.
-args+=(-append "console=ttyS0,115200 no_timer_check panic=-1 oops=panic loglevel=7 random.trust_cpu=on audit=0 ${append[*]}")
-
-timeout -k 5 "$timeout" env -C "$tmp" qemu-system-x86_64 "${args[@]}" >"$out/qemu.log" 2>&1 </dev/null &
+for p in "${ports[@]}"; do : >"$out/$p"; done
+pipes=() readers=()
+if [[ $K_NAME == uml ]]; then uml_args; else qemu_args; fi
+timeout -k 5 "$timeout" env -C "$tmp" "${args[@]}" >"$out/qemu.log" 2>&1 </dev/null &
 qemu=$!
+for p in "${pipes[@]}"; do exec {p}>&-; done
 if [[ ! $quiet ]]; then
 	tail -n +1 -s 0.2 --pid=$qemu -f "$out/output.log" &
 	tail=$!
 fi
 wait "$qemu" && status=0 || status=$?
+((${#readers[@]} == 0)) || wait "${readers[@]}"
 qemu=
 [[ $tail ]] && wait "$tail"
 tail=

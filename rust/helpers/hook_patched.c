@@ -53,18 +53,24 @@ static noinline bool tagged_page_free(struct page *page)
 
 	raw_cpu_inc(hits);
 
-	/* Neither may turn bottom halves on again, nor is one of them a softirq. */
-	if (unlikely((preempt_count() & (NMI_MASK | HARDIRQ_MASK)) || irqs_disabled()))
-		return rpp_page_release(page, -1);
-
 	/* A softirq, or a section with bottom halves off. */
-	if (in_softirq())
+	if (!in_nmi() && !in_hardirq() && in_softirq())
 		return rpp_page_release(page, smp_processor_id());
+
+	/* Nothing here may turn bottom halves on again. */
+	if (in_nmi() || in_hardirq() || irqs_disabled())
+		return rpp_page_release(page, -1);
 
 	local_bh_disable();
 	ret = rpp_page_release(page, smp_processor_id());
 	local_bh_enable();
 	return ret;
+}
+
+/* Nobody calls it here, where the kernel is about to free the page anyway. */
+void rpp_page_free(struct page *page)
+{
+	__folio_put(page_folio(page));
 }
 
 static bool hook_page_free(struct page *page)
