@@ -101,6 +101,18 @@ bool rpp_dma_dev_need_sync(struct device *dev)
 	return dma_dev_need_sync(dev);
 }
 
+void rpp_dma_sync_for_device(struct device *dev, dma_addr_t dma, size_t len,
+			     enum dma_data_direction dir)
+{
+	dma_sync_single_for_device(dev, dma, len, dir);
+}
+
+void rpp_dma_sync_for_cpu(struct device *dev, dma_addr_t dma, size_t len,
+			  enum dma_data_direction dir)
+{
+	dma_sync_single_for_cpu(dev, dma, len, dir);
+}
+
 unsigned long rpp_local_irq_save(void)
 {
 	unsigned long flags;

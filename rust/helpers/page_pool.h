@@ -3,6 +3,7 @@
 #ifndef _RPP_PAGE_POOL_H
 #define _RPP_PAGE_POOL_H
 
+#include <linux/dma-direction.h>
 #include <linux/types.h>
 
 struct device;
@@ -21,6 +22,10 @@ bool rpp_page_clean(struct page *page);
 void *rpp_page_address(const struct page *page);
 void rpp_put_page(struct page *page);
 bool rpp_dma_dev_need_sync(struct device *dev);
+void rpp_dma_sync_for_device(struct device *dev, dma_addr_t dma, size_t len,
+			     enum dma_data_direction dir);
+void rpp_dma_sync_for_cpu(struct device *dev, dma_addr_t dma, size_t len,
+			  enum dma_data_direction dir);
 unsigned long rpp_local_irq_save(void);
 void rpp_local_irq_restore(unsigned long flags);
 void rpp_cpu_relax(void);

@@ -121,7 +121,7 @@ impl DmaDevice {
         };
         // SAFETY: The device is valid. For an address that is not mapped this does no harm but to
         // the device's data.
-        unsafe { bindings::__dma_sync_single_for_device(dev, dma, len, DIRECTION) };
+        unsafe { bindings::rpp_dma_sync_for_device(dev, dma, len, DIRECTION) };
     }
 
     /// Gives `len` bytes at `dma` to the CPU. Any context.
@@ -133,6 +133,6 @@ impl DmaDevice {
         };
         // SAFETY: The device is valid. For an address that is not mapped this does no harm but to
         // the device's data.
-        unsafe { bindings::__dma_sync_single_for_cpu(dev, dma, len, DIRECTION) };
+        unsafe { bindings::rpp_dma_sync_for_cpu(dev, dma, len, DIRECTION) };
     }
 }
