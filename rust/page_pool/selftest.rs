@@ -10,7 +10,7 @@
 
 use bindings::page;
 use core::{
-    ffi::c_int,
+    ffi::{c_int, c_ulong},
     ptr::{null_mut, NonNull},
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -83,7 +83,7 @@ const ROUTES: [(&str, DropFn); 16] = [
 type Fault = &'static str;
 
 const NOT_BACK: Fault = "the pool did not get the page back";
-const NOT_FREED: Fault = "an ordinary page was not freed";
+const NOT_FREED: Fault = "a page that is not the pool's was not freed";
 const NO_MEMORY: Fault = "no memory to test it";
 
 /// The result of one test.
@@ -147,16 +147,15 @@ fn unhooked(pool: &mut impl TestPool) -> Result<(), Fault> {
         return Err("the hook is on");
     }
     let page = pool.take().map_err(|_| NO_MEMORY)?;
-    let tag = first_word(page);
-    // SAFETY: By the safety requirement of `TestPool` the reference is ours.
-    unsafe { bindings::rpp_route_put_page(page.as_ptr()) };
+    // SAFETY: By the safety requirement of `TestPool` the page is ours, and so is the reference.
+    unsafe {
+        mark_used(page);
+        bindings::rpp_route_put_page(page.as_ptr());
+    }
     if pool.is_back(page) {
         return Err("the page came back all the same");
     }
-    if first_word(page) == tag {
-        return Err("the page was not freed");
-    }
-    Ok(())
+    was_freed(page)
 }
 
 fn route(pool: &mut impl TestPool, drop: DropFn) -> Result<(), Fault> {
@@ -256,10 +255,25 @@ fn came_back(pool: &impl TestPool, page: NonNull<page>, tag: u64) -> Result<(), 
 /// Neither of the two lowest bits is set, they have a meaning.
 const NO_TAG: u64 = (bindings::RPP_TAG as u64 + 1) << 48;
 
-/// Whether the page allocator got the page: it links it into a list, with the first word. That may be
-/// long ago, so whoever has the page now may have written there, too.
+/// What `page->private` says until the page allocator clears it.
+const USED: c_ulong = c_ulong::MAX;
+
+/// Marks a page, for [`was_freed`] to tell.
+///
+/// # Safety
+///
+/// The page is the caller's, and nobody uses its `private`.
+unsafe fn mark_used(page: NonNull<page>) {
+    // SAFETY: By the safety requirement.
+    unsafe { private(page).write_volatile(USED) };
+}
+
+/// Whether the page allocator got the page. That may be long ago, so whoever has the page now may
+/// have written there, too. The first word would not do: the allocator writes it only to link the
+/// page into a list, and a page that merges with its buddy at once is in none.
 fn was_freed(page: NonNull<page>) -> Result<(), Fault> {
-    if first_word(page) == NO_TAG {
+    // SAFETY: `struct page` of a page that exists is always there to be read.
+    if unsafe { private(page).read_volatile() } == USED {
         return Err(NOT_FREED);
     }
     Ok(())
@@ -269,8 +283,11 @@ fn was_freed(page: NonNull<page>) -> Result<(), Fault> {
 fn ordinary_page() -> Option<NonNull<page>> {
     // SAFETY: Process context, may sleep.
     let page = NonNull::new(unsafe { bindings::rpp_selftest_alloc_page() })?;
-    // SAFETY: The page is ours, and for a page in use the word is its user's.
-    unsafe { word(page).write_volatile(NO_TAG) };
+    // SAFETY: The page is ours, and for a page in use both words are its user's.
+    unsafe {
+        word(page).write_volatile(NO_TAG);
+        mark_used(page);
+    }
     Some(page)
 }
 
@@ -282,6 +299,11 @@ fn word(page: NonNull<page>) -> *mut u64 {
 fn first_word(page: NonNull<page>) -> u64 {
     // SAFETY: `struct page` of a page that exists is always there to be read.
     unsafe { word(page).read_volatile() }
+}
+
+fn private(page: NonNull<page>) -> *mut c_ulong {
+    const OFFSET: usize = core::mem::offset_of!(page, __bindgen_anon_1.__bindgen_anon_1.private);
+    page.as_ptr().wrapping_byte_add(OFFSET).cast()
 }
 
 fn count(page: NonNull<page>) -> u32 {
