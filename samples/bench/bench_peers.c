@@ -238,12 +238,17 @@ void bench_alloc_bulk(const struct bench_peer *peer, u64 loops,
 {
 	u32 bulk = min(peer->n, MAX_BULK);
 	struct page *pages[MAX_BULK] = {};
+	u32 n, last;
 	u64 i;
-	u32 n;
 
 	bench_start(s);
 	for (i = 0; i < loops; i += bulk) {
-		n = alloc_pages_bulk(GFP_ATOMIC, bulk, pages);
+		/* It may bring one page only, and comes to the rest when called again. */
+		n = 0;
+		do {
+			last = n;
+			n = alloc_pages_bulk(GFP_ATOMIC, bulk, pages);
+		} while (n < bulk && n > last);
 		barrier();
 		release_pages(pages, n);
 		if (n < bulk)
