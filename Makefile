@@ -4,9 +4,10 @@
 # "make -C $KDIR M=$PWD" reads.
 
 export KERNEL KDIR KSRC RUSTC BINDGEN LLVM V RPP_CACHE
+unexport CASE
 
 .DEFAULT_GOAL := default
-.PHONY: default help setup modules kernel run test check clean distclean
+.PHONY: default help setup modules kernel run test bench bench-check check clean distclean
 
 default:
 	@scripts/kernel.sh modules auto
@@ -17,6 +18,8 @@ help:
 	@echo 'make modules    build the modules for the kernel of the VM'
 	@echo 'make run        the main job: boot the VM, drive traffic, print the table of results'
 	@echo 'make test       all tests: host, compile-fail, VM; ends with "N passed, N failed"'
+	@echo 'make bench      our pool, the C pool and the page allocator side by side: tables and plots'
+	@echo 'make bench-check  the same in instructions, against the figures in samples/bench/baseline.json'
 	@echo 'make check      formatting, clippy, checkpatch, shellcheck'
 	@echo 'make kernel     build a small kernel, for KERNEL=own, patched or uml (half an hour, uml less)'
 	@echo 'make clean      remove what was built from this checkout, keep kernels and downloads'
@@ -43,6 +46,12 @@ run: modules
 
 test: modules
 	@scripts/test.sh
+
+bench: modules
+	@scripts/bench.sh $(if $(CASE),--case $(CASE))
+
+bench-check: modules
+	@scripts/bench.sh --check
 
 check:
 	@scripts/check.sh

@@ -238,11 +238,17 @@ modules)
 		say "modules for $K_RELEASE: $K_OUT"
 	fi
 	;;
+upstream-bench)
+	# The kernel's own bench of its page_pool, unchanged.
+	select_kernel stock
+	mkdir -p "$K_OUT/upstream"
+	kmake M="$K_SOURCE/tools/testing/selftests/net/bench/page_pool" MO="$K_OUT/upstream" modules
+	;;
 clippy)
 	select_kernel stock
 	K_OUT+=-clippy
 	rm -rf "$K_OUT" # what is up to date would not be looked at
 	build_modules CLIPPY=1 modules
 	;;
-*) die "usage: scripts/kernel.sh env | prepare | own | modules [auto] | clippy" ;;
+*) die "usage: scripts/kernel.sh env | prepare | own | modules [auto] | upstream-bench | clippy" ;;
 esac

@@ -5,7 +5,7 @@
 # "N passed, N failed". Each part leaves its log in the cache.
 #
 #   scripts/test.sh              everything
-#   scripts/test.sh PART...      some of: host loom compile_fail, and the boots below
+#   scripts/test.sh PART...      some of: host loom compile_fail fast_path, and the boots below
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -75,6 +75,14 @@ part_loom() {
 	fi
 }
 
+part_fast_path() {
+	local module
+	for module in e1000_rust page_pool_bench; do
+		in_root objdump -drC --no-show-raw-insn "$K_OUT/$module.ko" >"$LOGS/$module.s"
+	done
+	in_root python3 scripts/fast-path.py "$LOGS"/{e1000_rust,page_pool_bench}.s
+}
+
 part_compile_fail() { "$RPP_TOP/scripts/compile-fail.sh"; }
 
 # run PART: shows its results as they come, and writes "passed failed skipped" to its .sum file.
@@ -115,6 +123,7 @@ sum() {
 }
 
 if [[ ${1-} == --run ]]; then
+	load_kernel "$RPP_KERNEL_ENV"
 	run "$2"
 	exit
 fi
@@ -124,7 +133,7 @@ export RPP_KERNEL_ENV
 mkdir -p "$LOGS"
 cd "$RPP_TOP"
 parts=("$@")
-((${#parts[@]})) || read -r -a parts <<<"host loom compile_fail $BOOTS"
+((${#parts[@]})) || read -r -a parts <<<"host loom compile_fail fast_path $BOOTS"
 rm -f "$LOGS"/*.sum
 failed="cannot build the programs for the VM" step test-programs 10 "programs for the tests" build_programs
 

@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Makes bench.json and tables from what scripts/bench.sh has measured, and checks them.
+
+usage: bench.py RESULTS_DIR all|check|update BASELINE_FILE
+
+all:    tables and bench.json; exit code 1 if a target of the instruction lane is missed
+check:  one of ours may not take more than 2 % more instructions than in BASELINE_FILE
+update: writes BASELINE_FILE
+
+bench.json is a list of objects. ours, peer: median over the rounds, in unit. ratio: ours / peer, for
+the time lane the median of the ratios of each round, in which both ran one after the other. spread:
+per cent; in the instruction lane of ours from the smallest to the largest round, in the time lane of
+the ratio between its quartiles, for the rings, whose sides have rounds of their own, of ours. null:
+that side has no such case.
+"""
+
+import json
+import re
+import statistics
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+GROWTH_MAX = 2  # per cent, see check
+
+# (lane, case, IOMMU, peer): what ours / peer may be at most.
+RATIO_MAX = {
+    ("instructions", "direct", "-", "page_pool"): 0.20,
+    ("instructions", "direct_mapped", "off", "page_pool"): 0.20,
+    ("instructions", "ring", "-", "page_pool"): 0.65,
+    ("instructions", "ring_mapped", "off", "page_pool"): 0.65,
+    ("instructions", "drop", "strict", "e1000_rust, alloc + map"): 0.35,
+    ("time", "direct", "-", "page_pool"): 0.50,
+    ("time", "ring", "-", "page_pool"): 0.80,
+    ("time", "return_cpus_2", "-", "page_pool"): 0.50,
+    ("time", "return_cpus_2", "-", "ours on 1 CPU"): 1.20,
+}
+# Instructions that the hook may add to a page that is not ours.
+ADDED_MAX = {"untagged_put_page": 5, "untagged_release_pages_1": 15, "untagged_release_pages_16": 15 * 16}
+
+DRIVERS = {
+    "alloc": "e1000_rust, alloc + map",
+    "c": "C e1000",
+    "c-map": "C e1000, copybreak=0",
+}
+UPSTREAM = {
+    "no-softirq-page_pool01": "direct",
+    "no-softirq-page_pool02": "ring",
+    "no-softirq-page_pool03": "miss",
+}
+
+
+def quartiles(values):
+    return statistics.quantiles(values, n=4) if len(values) > 1 else [values[0]] * 3
+
+
+def pairs(path):
+    """The lines of key=value, as dictionaries; numbers where they are numbers."""
+    if not path.exists():
+        return
+    for line in path.read_text().splitlines():
+        words = [word.split("=", 1) for word in line.split() if "=" in word]
+        if words:
+            yield {k: int(v) if v.isdigit() else v for k, v in words}
+
+
+def make_row(lane, case, unit, ours, peer, peer_name, iommu="-", ratio=None, spread=None, **more):
+    """ours, peer: the values of all rounds, or None."""
+    row = {
+        "case": case,
+        "lane": lane,
+        "unit": unit,
+        "ours": None if ours is None else round(statistics.median(ours), 2),
+        "peer": None if peer is None else round(statistics.median(peer), 2),
+        "ratio": ratio,
+        "spread": spread,
+        "peer_name": peer_name,
+        "iommu": iommu,
+        "rounds": len(ours if ours is not None else peer),
+    }
+    if ours is not None and ratio is None and row["peer"]:
+        row["ratio"] = round(row["ours"] / row["peer"], 3)
+    if spread is None:
+        values = ours if ours is not None else peer
+        row["spread"] = round(100 * (max(values) - min(values)) / (statistics.median(values) or 1), 2)
+    return {**row, **more}
+
+
+def sides(path, key):
+    """{(case, map): {side: {round: value per op}}} of one boot, in the order of the log."""
+    found = defaultdict(lambda: defaultdict(dict))
+    for line in pairs(path):
+        if "ops" in line:
+            found[line["case"], line["map"]][line["side"]][line["round"]] = line[key] / line["ops"]
+    return found
+
+
+def instruction_rows(out):
+    direct = {}
+    for iommu in ("off", "strict", "lazy"):
+        boot = sides(out / iommu / "output.log", "cycles")
+        for (case, mapped), by_side in boot.items():
+            if mapped == "dma":
+                case += "_mapped"
+            elif iommu != "off":
+                continue
+            name = iommu if mapped == "dma" else "-"
+            values = {side: list(rounds.values()) for side, rounds in by_side.items()}
+            if case.startswith("untagged_"):
+                yield make_row(
+                    "instructions", case, "instructions/call", values["on"], values["off"], "without the hook",
+                    added=round(statistics.median(values["on"]) - statistics.median(values["off"]), 2),
+                )
+                continue
+            ours = values.pop("ours", None)
+            if case in ("direct", "direct_mapped"):
+                direct[case, name] = ours
+            if case == "map_mapped":
+                # What it costs us that the pages are mapped.
+                once = statistics.median(direct["direct_mapped", name]) - statistics.median(direct["direct", "-"])
+                yield make_row("instructions", "map", "instructions/page", [once], values["dma_map_page"], "dma_map_page", name)
+                continue
+            for side, peer in values.items():
+                order = re.fullmatch(r"order_(\d)", case)
+                yield make_row("instructions", case, f"instructions/{'block' if order else 'page'}", ours, peer, side, name)
+                if order:
+                    each = [value / (1 << int(order[1])) for value in peer]
+                    yield make_row(
+                        "instructions", f"{case}_per_4k", "instructions/4 KiB", direct.get(("direct", "-")), each, side
+                    )
+            if iommu == "off" and mapped == "none":
+                yield from upstream_rows(out, case, ours)
+
+
+def upstream_rows(out, case, ours):
+    for line in (out / "off" / "output.log").read_text().splitlines():
+        found = re.match(r"upstream=(\S+) Per elem: \d+ cycles\(tsc\) ([\d.]+) ns", line)
+        if found and UPSTREAM.get(found[1]) == case:
+            yield make_row("instructions", case, "instructions/page", ours, [float(found[2])], "upstream's bench")
+
+
+def packet_rows(out):
+    for iommu in ("off", "strict"):
+        runs = list(pairs(out / f"packets-{iommu}" / "runs.txt"))
+        if not runs:
+            continue
+        if runs[-1]["kind"] != "end":
+            sys.exit(f"error: packets-{iommu}/runs.txt is incomplete")
+        alone, costs, lost = {}, defaultdict(list), defaultdict(int)
+        for run in runs:
+            if run["kind"] == "sender":
+                alone[run["variant"], run["mode"], run["round"]] = run["usec"] / run["sent"]
+            elif run["kind"] == "both":
+                what = run["mode"], run["variant"]
+                sender = alone[run["variant"], run["mode"], run["round"]] * run["sent"]
+                costs[what].append(1000 * (run["usec"] - sender) / run["rx"])
+                lost[what] += run["sent"] - run["rx"]
+        for (mode, variant), peer in costs.items():
+            if variant in DRIVERS:
+                yield make_row(
+                    "instructions", mode, "instructions/packet", costs[mode, "pool"], peer, DRIVERS[variant], iommu,
+                    lost=lost[mode, variant],
+                )
+
+
+def ring_rows(out):
+    rounds = defaultdict(list)
+    for line in pairs(out / "ring.txt"):
+        rounds[line["case"], line["cpus"], line["side"]].append(line["ns"] / line["ops"])
+    for case, cpus, side in list(rounds):
+        if side != "ours":
+            continue
+        ours, peer = rounds[case, cpus, "ours"], rounds[case, cpus, "page_pool"]
+        low, median, high = quartiles(ours)
+        spread = round(100 * (high - low) / median, 1)
+        yield make_row(
+            "time", f"{case}_{cpus}", "ns/page", ours, peer, "page_pool", spread=spread,
+            ours_min=round(min(ours), 2), peer_min=round(min(peer), 2), ratio_min=round(min(ours) / min(peer), 3),
+        )
+        if case == "return_cpus" and cpus > 1:
+            one = rounds[case, 1, "ours"]
+            yield make_row("time", f"{case}_{cpus}", "ns/page", ours, one, "ours on 1 CPU", spread=spread)
+
+
+def uml_rows(out):
+    for (case, _), by_side in sides(out / "uml" / "output.log", "ns").items():
+        ours = by_side.pop("ours", None)
+        for side, peer in by_side.items():
+            if ours is None:
+                yield make_row("time", case, "ns/op", None, list(peer.values()), side)
+                continue
+            low, ratio, high = quartiles([ours[n] / peer[n] for n in ours])
+            yield make_row(
+                "time", case, "ns/page", list(ours.values()), list(peer.values()), side,
+                ratio=round(ratio, 3), spread=round(100 * (high - low) / ratio, 1),
+                ours_min=round(min(ours.values()), 2), peer_min=round(min(peer.values()), 2),
+            )
+
+
+def judge(row):
+    """'ok', 'MISSED' or '', and what was asked for."""
+    if row["case"] in ADDED_MAX and "added" in row:
+        most = ADDED_MAX[row["case"]]
+        # A tenth for what interrupts add to one side more than to the other.
+        return ("ok" if row["added"] <= most + 0.1 * (most > 15) + 0.1 else "MISSED"), f"+{most}"
+    most = RATIO_MAX.get((row["lane"], row["case"], row["iommu"], row["peer_name"]))
+    if most is None or row["ratio"] is None:
+        return "", ""
+    return ("ok" if row["ratio"] <= most else "MISSED"), f"{most:.2f}"
+
+
+def tables(rows):
+    def number(value, form="{:.2f}"):
+        return "-" if value is None else form.format(value)
+
+    groups = defaultdict(list)
+    for row in rows:
+        groups[row["lane"], row["unit"]].append(row)
+    for (lane, unit), members in groups.items():
+        head = ["case", "IOMMU", "peer", "ours", "peer's", "ratio", "spread %", "at most", ""]
+        lines = [head]
+        for row in members:
+            verdict, most = judge(row)
+            ratio = f"+{row['added']:.2f}" if "added" in row else number(row["ratio"], "{:.3f}")
+            lines.append([
+                row["case"], row["iommu"], row["peer_name"], number(row["ours"]), number(row["peer"]),
+                ratio, number(row["spread"]), most, verdict,
+            ])
+        widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+        yield f"{lane}: {unit}"
+        for line in lines:
+            cells = (c.ljust(w) if i < 3 or i > 7 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths)))
+            yield "  " + "  ".join(cells).rstrip()
+        yield ""
+
+
+def key(row):
+    return f"{row['case']}, IOMMU {row['iommu']}, {row['unit']}"
+
+
+def figures(rows):
+    """Ours in the instruction lane, each once; and what the hook adds, which is ours too."""
+    result = {}
+    for row in rows:
+        if row["lane"] == "instructions" and "added" in row:
+            result[f"{row['case']}, added"] = row["added"]
+        elif row["lane"] == "instructions" and row["ours"] is not None and not row["case"].endswith("_per_4k"):
+            result[key(row)] = row["ours"]
+    return result
+
+
+def check(rows, about, path):
+    if not path.exists():
+        sys.exit(f"error: no {path}: make one with scripts/bench.sh --update")
+    baseline = json.loads(path.read_text())
+    for what in baseline["about"]:
+        if baseline["about"][what] != about.get(what):
+            sys.exit(
+                f"error: the baseline is for {what} {baseline['about'][what]}, this is {about.get(what)}: "
+                "instructions cannot be compared; make a new one with scripts/bench.sh --update, of a commit that is good"
+            )
+    grown = 0
+    now = figures(rows)
+    for name, new in now.items():
+        old = baseline["figures"].get(name)
+        if old is None:
+            print(f"new: {name}: {new}")
+        # One instruction is more than 2 % of the shortest; what interrupts add is less than a tenth.
+        elif new > old * (1 + GROWTH_MAX / 100) + 0.1:
+            grown += 1
+            print(f"FAILED: {name}: {old} -> {new} (+{100 * (new / old - 1):.1f} %)" if old else f"FAILED: {name}: {old} -> {new}")
+        elif new < old * (1 - GROWTH_MAX / 100) - 0.1:
+            print(f"better: {name}: {old} -> {new}")
+    for name in sorted(set(baseline["figures"]) - set(now)):
+        grown += 1
+        print(f"FAILED: {name}: not measured")
+    functions = about_functions()
+    if grown and functions:
+        for name, size in functions.items():
+            old = baseline["functions"].get(name)
+            if old != size:
+                print(f"  {name}: {old} -> {size} instructions of code")
+    print(f"{len(now)} figures, {grown} grew by more than {GROWTH_MAX} %")
+    sys.exit(1 if grown else 0)
+
+
+def about_functions():
+    """The size of each function of our modules, to say where a figure comes from."""
+    path = OUT / "functions"
+    return dict(sorted((n, int(c)) for c, n in (l.split(None, 1) for l in path.read_text().splitlines()))) if path.exists() else {}
+
+
+OUT = Path(sys.argv[1])
+
+
+def main():
+    mode, baseline = sys.argv[2], Path(sys.argv[3])
+    about = dict(line.split("=", 1) for line in (OUT / "about").read_text().splitlines())
+    rows = [*instruction_rows(OUT), *packet_rows(OUT), *ring_rows(OUT), *uml_rows(OUT)]
+    if not rows:
+        sys.exit("error: no such case: 'make bench' without CASE= shows all of them")
+    (OUT / "bench.json").write_text(json.dumps(rows, indent=1) + "\n")
+    text = "\n".join(tables(rows))
+    (OUT / "bench.txt").write_text(text + "\n")
+    del about["commit"]
+    if mode == "check":
+        check(rows, about, baseline)
+    print(text)
+    if mode == "update":
+        baseline.write_text(json.dumps({"about": about, "figures": figures(rows), "functions": about_functions()}, indent=1) + "\n")
+        print(f"written: {baseline}")
+    missed = [row for row in rows if judge(row)[0] == "MISSED"]
+    for row in missed:
+        print(f"MISSED: {row['lane']}, {key(row)}, against {row['peer_name']}: {row['ratio']}, at most {judge(row)[1]}")
+    sys.exit(1 if any(row["lane"] == "instructions" for row in missed) else 0)
+
+
+main()

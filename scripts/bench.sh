@@ -1,0 +1,134 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What "make bench" does after the modules are built: our pool, the C page_pool and
+# the page allocator side by side, in two lanes:
+#
+#   instructions  QEMU's -icount, one CPU, stock kernel: repeats to 0.1 %, and gates
+#   time          User-Mode Linux at native speed; the rings as pinned host threads
+#
+# Everything arrives in results/bench: bench.json, tables, plots. "--help": options.
+
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+usage() {
+	cat <<-END
+	usage: scripts/bench.sh [options]
+	  --case NAME   only this case, as the tables call it
+	  --check       instructions only, against samples/bench/baseline.json: fails when
+	                one of ours grew by more than 2 %
+	  --update      instructions only; writes that file
+	  --out DIR     in the checkout or the cache; default results/bench
+	END
+}
+
+case='' mode=all out=$RPP_TOP/results/bench
+while (($#)); do
+	case $1 in
+	--check | --update) mode=${1#--} ;;
+	--help | -h) usage; exit 0 ;;
+	--case | --out)
+		(($# > 1)) || die "$1 needs a value; see scripts/bench.sh --help"
+		printf -v "${1#--}" %s "$2"
+		shift ;;
+	*) die "unknown option $1; see scripts/bench.sh --help" ;;
+	esac
+	shift
+done
+
+# Zeroing pages and the mitigations make the page allocator and calls dearer.
+APPEND='init_on_alloc=0 mitigations=off'
+
+# instructions IOMMU: the bench modules in QEMU.
+instructions() {
+	local -A option=([off]='' [strict]=--iommu [lazy]='--iommu --append iommu.strict=0')
+	# shellcheck disable=SC2086 # words
+	"$RPP_TOP/scripts/vm.sh" --quiet --out "$out/$1" --icount --device pci-testdev ${option[$1]} \
+		--append "$APPEND" --add "$K_OUT/upstream/bench_page_pool.ko" \
+		--run "CASE=$case bash samples/bench/bench.sh"
+}
+
+# packets IOMMU: whole packets through the drivers.
+packets() {
+	local iommu=()
+	[[ $1 == strict ]] && iommu=(--iommu)
+	"$RPP_TOP/scripts/vm.sh" --quiet --out "$out/packets-$1" --nic e1000 --nic e1000e --icount "${iommu[@]}" \
+		--append "$APPEND" --timeout 1200 \
+		--run "PACKETS=50000 WARMUP=5000 ROUNDS=2 COUNT_PACKETS=0 MODES='${case:-drop tx copy page}' \
+			bash samples/pktgen/bench.sh"
+}
+
+# both COMMAND ARGUMENTS...: two at a time. Instructions do not depend on what else the machine does.
+both() {
+	local command=$1 arg status=0 pid
+	shift
+	pids=()
+	# ^C does not reach what runs in the background.
+	trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
+	for arg in "$@"; do
+		"$command" "$arg" &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
+	return "$status"
+}
+
+# Which cases are whose.
+wants() { [[ -z $case || $case == $1 ]]; }
+PACKETS='@(drop|tx|copy|page)' RINGS='return_*'
+
+RPP_KERNEL_ENV=$("$RPP_TOP/scripts/kernel.sh" env)
+export RPP_KERNEL_ENV
+load_kernel "$RPP_KERNEL_ENV"
+rm -rf "$out"
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+{
+	echo "kernel=$K_RELEASE"
+	echo "append=$APPEND"
+	echo "commit=$(git -C "$RPP_TOP" describe --always --dirty 2>/dev/null || echo unknown)"
+	sed 's/ /=/' "$RPP_ROOT/compilers"
+} >"$out/about"
+# How long each function is, to say where a figure comes from that has grown.
+for module in rust_page_pool page_pool_bench e1000_rust; do
+	in_root objdump -dC --no-show-raw-insn "$K_OUT/$module.ko"
+done | awk '/^[0-9a-f]+ <.*>:$/ { name = substr($0, 19, length($0) - 20); next }
+	/^ *[0-9a-f]+:\t/ && name !~ /^__pfx/ && !/\tnop/ { n[name]++ }
+	END { for (name in n) print n[name], name }' | sort -k2 >"$out/functions"
+
+if wants "$PACKETS"; then
+	step xdp-programs 5 "XDP programs" in_root make -C "$RPP_TOP/samples/xdp" CLANG=clang-19
+fi
+if wants "!($PACKETS|$RINGS)"; then
+	step upstream-bench 10 "the kernel's own bench" "$RPP_TOP/scripts/kernel.sh" upstream-bench
+	step bench-instructions 40 "instructions: pools, IOMMU off and strict" both instructions off strict
+	[[ $case == untagged* || $case == upstream* ]] ||
+		step bench-lazy 30 "instructions: pools, IOMMU lazy" instructions lazy
+fi
+if wants "$PACKETS"; then
+	step bench-packets 300 "instructions: packets, IOMMU off and strict" both packets off strict
+fi
+if [[ $mode == all ]]; then
+	# Nothing else runs meanwhile.
+	if wants "$RINGS"; then
+		step bench-ring 20 "time: rings" "$RPP_TOP/scripts/bench-ring.sh" --out "$out"
+	fi
+	if wants "!($PACKETS|$RINGS|untagged*)"; then
+		if [[ -e $RPP_CACHE/uml/kernel.env ]]; then
+			KERNEL=uml step uml-modules 20 "modules for User-Mode Linux" "$RPP_TOP/scripts/kernel.sh" modules
+			step bench-uml 20 "time: pools in User-Mode Linux" "$RPP_TOP/scripts/uml.sh" --quiet --out "$out/uml" \
+				--run "CASE=$case LOOPS=200000 ROUNDS=20 bash samples/bench/bench.sh"
+		else
+			say "  no time lane for the pools: run 'make kernel KERNEL=uml' first, about 10 minutes"
+		fi
+	fi
+fi
+
+status=0
+in_root python3 "$RPP_TOP/scripts/bench.py" "$out" "$mode" "$RPP_TOP/samples/bench/baseline.json" || status=$?
+if [[ $mode == all && -s $out/bench.json ]]; then
+	in_root python3 "$RPP_TOP/scripts/bench-plot.py" "$out"
+	say "  in $out: bench.json bench.txt bench.png bench.svg"
+fi
+exit "$status"
