@@ -19,13 +19,15 @@ usage() {
 	  --check       instructions only, against samples/bench/baseline.json: fails when
 	                one of ours grew by more than 2 %
 	  --update      instructions only; writes that file
+	  --document    all, and puts the page and the plot into Documentation/
 	  --out DIR     in the checkout or the cache; default results/bench
 	END
 }
 
-case='' mode=all out=$RPP_TOP/results/bench
+case='' mode=all document='' out=$RPP_TOP/results/bench
 while (($#)); do
 	case $1 in
+	--document) document=1 ;;
 	--check | --update) mode=${1#--} ;;
 	--help | -h) usage; exit 0 ;;
 	--case | --out)
@@ -46,7 +48,7 @@ instructions() {
 	# shellcheck disable=SC2086 # words
 	"$RPP_TOP/scripts/vm.sh" --quiet --out "$out/$1" --icount --device pci-testdev ${option[$1]} \
 		--append "$APPEND" --add "$K_OUT/upstream/bench_page_pool.ko" \
-		--run "CASE=$case bash samples/bench/bench.sh"
+		--run "CASE=$case LOOPS=30000 ROUNDS=5 bash samples/bench/bench.sh"
 }
 
 # packets IOMMU: whole packets through the drivers.
@@ -55,7 +57,7 @@ packets() {
 	[[ $1 == strict ]] && iommu=(--iommu)
 	"$RPP_TOP/scripts/vm.sh" --quiet --out "$out/packets-$1" --nic e1000 --nic e1000e --icount "${iommu[@]}" \
 		--append "$APPEND" --timeout 1200 \
-		--run "PACKETS=50000 WARMUP=5000 ROUNDS=2 COUNT_PACKETS=0 MODES='${case:-drop tx copy page}' \
+		--run "PACKETS=20000 WARMUP=5000 ROUNDS=2 COUNT_PACKETS=0 MODES='${case:-drop tx copy page}' \
 			bash samples/pktgen/bench.sh"
 }
 
@@ -102,12 +104,12 @@ if wants "$PACKETS"; then
 fi
 if wants "!($PACKETS|$RINGS)"; then
 	step upstream-bench 10 "the kernel's own bench" "$RPP_TOP/scripts/kernel.sh" upstream-bench
-	step bench-instructions 40 "instructions: pools, IOMMU off and strict" both instructions off strict
+	step bench-instructions 60 "instructions: pools, IOMMU off and strict" both instructions off strict
 	[[ $case == untagged* || $case == upstream* ]] ||
 		step bench-lazy 30 "instructions: pools, IOMMU lazy" instructions lazy
 fi
 if wants "$PACKETS"; then
-	step bench-packets 300 "instructions: packets, IOMMU off and strict" both packets off strict
+	step bench-packets 200 "instructions: packets, IOMMU off and strict" both packets off strict
 fi
 if [[ $mode == all ]]; then
 	# Nothing else runs meanwhile.
@@ -118,7 +120,7 @@ if [[ $mode == all ]]; then
 		if [[ -e $RPP_CACHE/uml/kernel.env ]]; then
 			KERNEL=uml step uml-modules 20 "modules for User-Mode Linux" "$RPP_TOP/scripts/kernel.sh" modules
 			step bench-uml 20 "time: pools in User-Mode Linux" "$RPP_TOP/scripts/uml.sh" --quiet --out "$out/uml" \
-				--run "CASE=$case LOOPS=200000 ROUNDS=20 bash samples/bench/bench.sh"
+				--run "CASE=$case LOOPS=100000 ROUNDS=30 bash samples/bench/bench.sh"
 		else
 			say "  no time lane for the pools: run 'make kernel KERNEL=uml' first, about 10 minutes"
 		fi
@@ -129,6 +131,10 @@ status=0
 in_root python3 "$RPP_TOP/scripts/bench.py" "$out" "$mode" "$RPP_TOP/samples/bench/baseline.json" || status=$?
 if [[ $mode == all && -s $out/bench.json ]]; then
 	in_root python3 "$RPP_TOP/scripts/bench-plot.py" "$out"
-	say "  in $out: bench.json bench.txt bench.png bench.svg"
+	say "  in $out: bench.json bench.txt bench.rst bench.png bench.svg"
+	if [[ $document ]]; then
+		cp "$out/bench.rst" "$RPP_TOP/Documentation/networking/rust_page_pool_bench.rst"
+		cp "$out/bench.svg" "$RPP_TOP/Documentation/networking/rust_page_pool_bench.svg"
+	fi
 fi
 exit "$status"

@@ -38,8 +38,8 @@ usage() {
 }
 
 # Modules of the kernel itself that the guest can modprobe, with what they need.
-MODULES="e1000 e1000e virtio_net pktgen veth tun dummy bridge cls_bpf cls_matchall
-	cls_u32 act_mirred act_gact act_bpf sch_ingress sch_fq sch_netem ifb"
+MODULES="e1000 e1000e virtio_net pktgen veth tun dummy cls_matchall act_mirred
+	sch_ingress sch_netem"
 
 # What the guest's commands are copied from; the libraries follow by ldd.
 PROGRAMS="bash dash mount umount dmesg taskset setsid grep sed mawk find xargs tar gzip

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The put_page() hook on a kernel with patches/ of this project. There the page
- * allocator itself asks about each page of order 0 that is about to be freed, in
- * the one function that all the ways to free a page lead through. So nothing here
- * depends on an architecture or on what a compiler inlines.
+ * The put_page() hook on a kernel with patches/ of this project. There the kernel
+ * itself asks about each page of order 0 whose last reference was dropped. So
+ * nothing here depends on an architecture or on what a compiler inlines.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -28,7 +27,7 @@ static bool active;
 
 const char *rpp_hook_site_name(unsigned int site)
 {
-	return site == 0 ? "__free_pages_prepare" : NULL;
+	return site == 0 ? "page_free_hook" : NULL;
 }
 
 u64 rpp_hook_site_hits(unsigned int site)
