@@ -156,7 +156,8 @@ qemu_args() {
 	fi
 	if [[ $iommu ]]; then
 		args+=(-device intel-iommu)
-		append+=("intel_iommu=on iommu.strict=1")
+		# First, so that --append iommu.strict=0 can make it lazy.
+		append=("intel_iommu=on iommu.strict=1" "${append[@]}")
 	fi
 	for nic in "${nics[@]}"; do
 		hub=0

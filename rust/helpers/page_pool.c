@@ -45,10 +45,13 @@ void rpp_synchronize_net(void)
 unsigned long rpp_alloc_pages_bulk(struct device *dev, unsigned long nr,
 				   struct page **pages)
 {
+	const gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN | __GFP_NOMEMALLOC;
 	int node = dev ? dev_to_node(dev) : NUMA_NO_NODE;
 
-	return alloc_pages_bulk_node(GFP_ATOMIC | __GFP_NOWARN | __GFP_NOMEMALLOC,
-				     node, nr, pages);
+	if (nr > 1)
+		return alloc_pages_bulk_node(gfp, node, nr, pages);
+	pages[0] = alloc_pages_node(node, gfp, 0);
+	return pages[0] ? 1 : 0;
 }
 
 bool rpp_page_is_pfmemalloc(const struct page *page)

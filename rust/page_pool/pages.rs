@@ -18,10 +18,8 @@ const MAPPING_ERROR: u64 = u64::MAX;
 const PAGE_SIZE: usize = kernel::page::PAGE_SIZE;
 
 /// Takes up to `pages.len()` pages from the system, and returns how many there were. They are the
-/// first ones in the array. Any context but NMI.
+/// first ones in the array, whose entries are null before. Any context but NMI.
 pub(crate) fn alloc(dev: &DmaDevice, pages: &mut [*mut bindings::page]) -> usize {
-    // The function fills the entries that are null.
-    pages.fill(null_mut());
     // SAFETY: The array has room for as many pointers as are asked for.
     unsafe {
         bindings::rpp_alloc_pages_bulk(

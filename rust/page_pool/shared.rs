@@ -22,7 +22,10 @@ use crate::{
     stats::{self, Counter, CpuStats, NapiStats, SharedStats, Snapshot},
     AllocError, HEADROOM, ROOM,
 };
-use core::{cell::UnsafeCell, ptr::NonNull};
+use core::{
+    cell::UnsafeCell,
+    ptr::{null_mut, NonNull},
+};
 use kernel::{ffi::c_ulong, prelude::*, str::CString};
 use pp_bindings as bindings;
 
@@ -175,7 +178,7 @@ impl Shared {
 
         let slot = if self.mode == Mode::AllocMap {
             // SAFETY: By this function's requirement.
-            unsafe { self.grow(napi, 1) }?
+            unsafe { self.grow(napi, &mut [null_mut()]) }?
         } else if let Some(slot) = napi.cache.take() {
             // The cache is closed.
             self.stats.alloc_fast.inc();
@@ -191,7 +194,7 @@ impl Shared {
                 None => {
                     self.stats.alloc_empty.inc();
                     // SAFETY: By this function's requirement.
-                    unsafe { self.grow(napi, REFILL) }?
+                    unsafe { self.grow(napi, &mut [null_mut(); REFILL]) }?
                 }
             }
         };
@@ -262,16 +265,19 @@ impl Shared {
         }
     }
 
-    /// Takes up to `want` pages from the system, maps them, and returns one of them. The others are
-    /// in the cache.
+    /// Takes as many pages from the system as `pages` has room for, maps them, and returns one of them.
+    /// The others are in the cache.
     ///
     /// # Safety
     ///
     /// The caller is the NAPI side.
-    unsafe fn grow(&self, napi: &mut NapiSide, want: usize) -> Result<NonNull<Slot>, AllocError> {
-        let mut array = [core::ptr::null_mut(); REFILL];
+    unsafe fn grow(
+        &self,
+        napi: &mut NapiSide,
+        pages: &mut [*mut bindings::page],
+    ) -> Result<NonNull<Slot>, AllocError> {
         // CAST: At most `REFILL`.
-        let granted = self.limit.take(want.min(REFILL) as u32);
+        let granted = self.limit.take(pages.len() as u32);
         if granted == 0 {
             // Lost pages may be what is missing. Not each time, for a look at all slots takes long.
             if self.stats.alloc_limit.get() % AUDIT_INTERVAL == 0 {
@@ -282,11 +288,11 @@ impl Shared {
             return Err(AllocError::Limit);
         }
 
-        let got = pages::alloc(&self.dev, &mut array[..granted as usize]);
+        let got = pages::alloc(&self.dev, &mut pages[..granted as usize]);
         let mut error = AllocError::NoMemory;
         let mut first = None;
         let mut filled = 0;
-        for &page in array.iter().take(got) {
+        for &page in pages.iter().take(got) {
             // SAFETY: We own the page.
             match unsafe { self.adopt(napi, page) } {
                 Ok(slot) => {

@@ -47,6 +47,7 @@ bench_fn bench_pool_direct;
 bench_fn bench_pool_direct_sync;
 bench_fn bench_pool_ring;
 bench_fn bench_pool_release;
+bench_fn bench_pool_grow;
 bench_fn bench_pool_bulk;
 bench_fn bench_alloc;
 bench_fn bench_alloc_bulk;

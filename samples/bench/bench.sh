@@ -14,7 +14,7 @@ LOOPS=${LOOPS:-100000} ROUNDS=${ROUNDS:-5} CASE=${CASE-} DEVICE=${DEVICE-}
 
 # report: what was written to the kernel log since the last time.
 report() {
-	dmesg -c | sed -n 's/.*\(case=.* side=.* ns=[0-9]*\)$/\1/p; s/.*time_bench: Type:/upstream=/p'
+	dmesg -c | sed -n 's/.*\(case=.* side=.* ns=[0-9]*\)$/\1/p; s/.*bench_page_pool: Type:/upstream=/p'
 }
 
 # Pages of no pool: without the hook and with it.

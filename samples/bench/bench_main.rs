@@ -142,6 +142,31 @@ fn ring(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
     stop(sample, loops);
 }
 
+/// A new pool that gets its pages.
+#[inline(never)]
+fn grow(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
+    let Ok(mut pages) = KVec::with_capacity(PAGES as usize, GFP_ATOMIC) else {
+        return;
+    };
+    let bh = BhGuard::new();
+    start(sample);
+    pool.enter(&bh.token(), |mut napi| {
+        for _ in 0..loops {
+            let Ok(buf) = napi.alloc() else {
+                break;
+            };
+            let buf = napi.sync_for_cpu(buf, 64);
+            // There is room: the loop is not longer than the pool is large.
+            let _ = pages.push_within_capacity(napi.into_stack(buf).page);
+        }
+    });
+    stop(sample, pages.len() as u64);
+    for page in pages {
+        // SAFETY: The page's reference is ours.
+        unsafe { bindings::rpp_put_page(page.as_ptr()) };
+    }
+}
+
 type Ours = fn(&mut PagePool<'_>, u64, &mut Sample);
 type Peer = unsafe extern "C" fn(*const bindings::bench_peer, u64, *mut Sample);
 
@@ -152,10 +177,14 @@ enum Side {
     Ours(Ours),
     /// Our code without recycling, so that each page is one that the pool has not got.
     Miss(Ours),
+    /// Our pool, just made.
+    New(Ours),
     /// A C twin, with its parameter.
     Peer(Peer, u32),
+    /// A C twin, on a pool that was just made.
+    NewPeer(Peer),
 }
-use Side::{Miss, Ours as Pool, Peer as C};
+use Side::{Miss, New, NewPeer, Ours as Pool, Peer as C};
 
 /// The case's name, the side's name, and what is run.
 type Case = (&'static CStr, &'static CStr, Side);
@@ -169,6 +198,8 @@ const CASES: &[Case] = &[
     (c"ring", c"page_pool", C(bindings::bench_pool_ring, 0)),
     (c"miss", c"ours", Miss(direct)),
     (c"miss", c"page_pool", C(bindings::bench_pool_release, 0)),
+    (c"grow", c"ours", New(grow)),
+    (c"grow", c"page_pool", NewPeer(bindings::bench_pool_grow)),
     (c"bulk_8", c"ours", Pool(bulk::<8>)),
     (c"bulk_8", c"page_pool", C(bindings::bench_pool_bulk, 8)),
     (c"bulk_8", c"page_alloc", C(bindings::bench_alloc_bulk, 8)),
@@ -211,35 +242,37 @@ struct Bench<'dev> {
     ours: PagePool<'dev>,
     miss: PagePool<'dev>,
     peer: CPool<'dev>,
-    map: &'static str,
+    dev: Option<&'dev Device<Bound>>,
+}
+
+fn pool<'dev>(dev: Option<&'dev Device<Bound>>, mode: Mode) -> Result<PagePool<'dev>> {
+    let params = Params { pages: PAGES, mode };
+    match dev {
+        Some(dev) => PagePool::new(dev, c"bench", params),
+        None => PagePool::unmapped(c"bench", params),
+    }
 }
 
 impl<'dev> Bench<'dev> {
     fn new(dev: Option<&'dev Device<Bound>>) -> Result<Self> {
-        let pool = |mode| {
-            let params = Params { pages: PAGES, mode };
-            match dev {
-                Some(dev) => PagePool::new(dev, c"bench", params),
-                None => PagePool::unmapped(c"bench", params),
-            }
-        };
         Ok(Self {
-            ours: pool(Mode::Recycle)?,
-            miss: pool(Mode::AllocMap)?,
+            dev,
+            ours: pool(dev, Mode::Recycle)?,
+            miss: pool(dev, Mode::AllocMap)?,
             peer: CPool::new(dev)?,
-            map: if dev.is_some() { "dma" } else { "none" },
         })
     }
 
     /// Runs the cases that were asked for. The first round only warms up.
     fn run(&mut self, cases: [&[Case]; 2]) -> Result {
+        let map = if self.dev.is_some() { "dma" } else { "none" };
         for round in 0..=*module_parameters::rounds.value_ref() {
             for &(case, side, what) in cases.into_iter().flatten() {
                 // SAFETY: The name is a string.
                 if !unsafe { bindings::bench_wanted(case.as_char_ptr()) } {
                     continue;
                 }
-                let sample = self.sample(what);
+                let sample = self.sample(what)?;
                 let (case, side) = (bstr(case), bstr(side));
                 if sample.ops == 0 {
                     pr_err!("case {case}, {side}: no page, or no mapping\n");
@@ -247,8 +280,7 @@ impl<'dev> Bench<'dev> {
                 }
                 if round > 0 {
                     pr_info!(
-                        "case={case} side={side} map={} round={round} ops={} cycles={} ns={}\n",
-                        self.map,
+                        "case={case} side={side} map={map} round={round} ops={} cycles={} ns={}\n",
                         sample.ops,
                         sample.cycles,
                         sample.ns
@@ -259,21 +291,25 @@ impl<'dev> Bench<'dev> {
         Ok(())
     }
 
-    fn sample(&mut self, what: Side) -> Sample {
+    fn sample(&mut self, what: Side) -> Result<Sample> {
         let loops = *module_parameters::loops.value_ref();
+        let few = loops.min(u64::from(PAGES));
         let mut sample = Sample {
             ops: 0,
             cycles: 0,
             ns: 0,
         };
-        in_softirq(|| match what {
-            Pool(f) => f(&mut self.ours, loops, &mut sample),
-            Miss(f) => f(&mut self.miss, loops, &mut sample),
-            // SAFETY: The peer is one of `bench_peer_init()`, the sample is valid, and we are in
-            // softirq context.
-            C(f, n) => unsafe { f(self.peer.with(n), loops, &mut sample) },
-        });
-        sample
+        match what {
+            Pool(f) => in_softirq(|| f(&mut self.ours, loops, &mut sample)),
+            Miss(f) => in_softirq(|| f(&mut self.miss, loops, &mut sample)),
+            New(f) => {
+                let mut new = pool(self.dev, Mode::Recycle)?;
+                in_softirq(|| f(&mut new, few, &mut sample));
+            }
+            C(f, n) => self.peer.run(f, n, loops, &mut sample),
+            NewPeer(f) => CPool::new(self.dev)?.run(f, 0, few, &mut sample),
+        }
+        Ok(sample)
     }
 }
 
@@ -284,8 +320,8 @@ impl<'dev> Bench<'dev> {
 /// The pool is one of `bench_peer_init()`, and its device is bound.
 struct CPool<'dev>(bindings::bench_peer, PhantomData<&'dev Device<Bound>>);
 
-// SAFETY: Nothing in it is bound to a thread.
-unsafe impl Send for CPool<'_> {}
+// SAFETY: The twins may run on any thread, one at a time: that they do takes a mutable reference.
+unsafe impl Sync for CPool<'_> {}
 
 impl<'dev> CPool<'dev> {
     fn new(dev: Option<&'dev Device<Bound>>) -> Result<Self> {
@@ -304,10 +340,11 @@ impl<'dev> CPool<'dev> {
         Ok(Self(peer, PhantomData))
     }
 
-    /// With another parameter.
-    fn with(&mut self, n: u32) -> *const bindings::bench_peer {
+    fn run(&mut self, f: Peer, n: u32, loops: u64, sample: &mut Sample) {
         self.0.n = n;
-        &self.0
+        let peer = &*self;
+        // SAFETY: By the type invariant; the sample is valid, and we are in softirq context.
+        in_softirq(|| unsafe { f(&peer.0, loops, sample) });
     }
 }
 

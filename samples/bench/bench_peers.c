@@ -9,6 +9,7 @@
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/timex.h>
 #include <linux/workqueue.h>
@@ -166,6 +167,29 @@ void bench_pool_release(const struct bench_peer *peer, u64 loops,
 		put_page(page);
 	}
 	bench_stop(s, i);
+}
+
+/* A new pool that gets its pages. */
+void bench_pool_grow(const struct bench_peer *peer, u64 loops,
+		     struct bench_sample *s)
+{
+	struct page_pool *pool = peer->pool;
+	struct page **pages;
+	u64 i;
+
+	pages = kcalloc(loops, sizeof(*pages), GFP_ATOMIC);
+	if (!pages)
+		return;
+	bench_start(s);
+	for (i = 0; i < loops; i++) {
+		pages[i] = page_pool_alloc_pages(pool, GFP_ATOMIC);
+		if (!pages[i])
+			break;
+	}
+	bench_stop(s, i);
+	while (i--)
+		page_pool_put_page(pool, pages[i], -1, false);
+	kfree(pages);
 }
 
 /* It takes no more than a bulk queue of XDP holds. */
