@@ -186,10 +186,9 @@ uml_args() {
 	for p in "${ports[@]}"; do
 		exec {fd}> >(exec cat >"$out/$p")
 		pipes+=("$fd") readers+=("$!")
-		args+=("ssl$n=null,fd:$fd")
+		args+=("ssl$n=fd:$fd")
 		n=$((n + 1))
 	done
-	args+=("ssl$n=null")
 }
 
 smp=2 mem=1024 thread=single icount='' iommu='' timeout=600 run='' out='' quiet=''
