@@ -181,8 +181,9 @@ uml_args() {
 
 	[[ ${nics[*]}${devices[*]}$icount$iommu ]] &&
 		die "User-Mode Linux has no --nic, no --device, no --iommu and no --icount"
+	# It makes a directory in HOME. Lines that nobody names would ask for pseudo-terminals.
 	# shellcheck disable=SC2206 # words
-	args=("$K_IMAGE" mem="${mem}M" initrd="$tmp/initrd" con=null ${append[*]})
+	args=(env HOME="$tmp" "$K_IMAGE" mem="${mem}M" initrd="$tmp/initrd" con=null ssl=null ${append[*]})
 	for p in "${ports[@]}"; do
 		exec {fd}> >(exec cat >"$out/$p")
 		pipes+=("$fd") readers+=("$!")
