@@ -24,7 +24,6 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/bottom_half.h>
 #include <linux/errno.h>
 #include <linux/folio_batch.h>
 #include <linux/ftrace.h>
@@ -39,11 +38,7 @@
 #include <linux/string.h>
 
 #include "hook.h"
-
-/* There local_bh_disable() sleeps, and put_page() is called where one may not. */
-#ifdef CONFIG_PREEMPT_RT
-#error "the put_page() hook does not support PREEMPT_RT"
-#endif
+#include "hook_context.h"
 
 static const char * const site_names[RPP_SITES] = {
 	[RPP_SITE___FOLIO_PUT]		= "__folio_put",
@@ -107,41 +102,6 @@ static __always_inline bool tagged(const struct page *page)
 
 	OPTIMIZER_HIDE_VAR(tag);
 	return unlikely(tag == RPP_TAG);
-}
-
-/*
- * The context in which the pool gets a page is the CPU with bottom halves off,
- * or -1.
- *
- * With bottom halves off it does not matter whether interrupts are off as well:
- * what matters is that no ring's producer was interrupted, and that needs a hard
- * interrupt.
- */
-static __always_inline bool bh_off(void)
-{
-	const unsigned int context = preempt_count() &
-				     (NMI_MASK | HARDIRQ_MASK | SOFTIRQ_MASK);
-
-	return likely(context && context <= SOFTIRQ_MASK);
-}
-
-/* The rest: neither a softirq runs nor are bottom halves off. */
-static noinline notrace bool release_bh_on(struct page *page)
-{
-	bool ret;
-
-	/* Nothing here may turn bottom halves on again. */
-	if (in_nmi() || in_hardirq() || irqs_disabled())
-		return rpp_page_release(page, -1);
-
-	/*
-	 * Softirqs that became pending meanwhile run in local_bh_enable(), and
-	 * may free further pages; nothing is held by then.
-	 */
-	local_bh_disable();
-	ret = rpp_page_release(page, smp_processor_id());
-	local_bh_enable();
-	return ret;
 }
 
 static noinline notrace void put_bh_on(struct page *page)

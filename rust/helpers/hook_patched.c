@@ -6,20 +6,13 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/bottom_half.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
-#include <linux/preempt.h>
 #include <linux/printk.h>
-#include <linux/smp.h>
 
 #include "hook.h"
-
-/* There local_bh_disable() sleeps, and put_page() is called where one may not. */
-#ifdef CONFIG_PREEMPT_RT
-#error "the put_page() hook does not support PREEMPT_RT"
-#endif
+#include "hook_context.h"
 
 /* Tagged pages only, so that other pages pay nothing. */
 static DEFINE_PER_CPU(unsigned long, hits);
@@ -45,25 +38,11 @@ u64 rpp_hook_hits(void)
 	return sum;
 }
 
-/* Tells the pool in which context it gets @page. */
 static noinline bool tagged_page_free(struct page *page)
 {
-	bool ret;
-
 	raw_cpu_inc(hits);
-
-	/* A softirq, or a section with bottom halves off. */
-	if (!in_nmi() && !in_hardirq() && in_softirq())
-		return rpp_page_release(page, smp_processor_id());
-
-	/* Nothing here may turn bottom halves on again. */
-	if (in_nmi() || in_hardirq() || irqs_disabled())
-		return rpp_page_release(page, -1);
-
-	local_bh_disable();
-	ret = rpp_page_release(page, smp_processor_id());
-	local_bh_enable();
-	return ret;
+	return bh_off() ? rpp_page_release(page, smp_processor_id()) :
+			  release_bh_on(page);
 }
 
 /* Nobody calls it here, where the kernel is about to free the page anyway. */
