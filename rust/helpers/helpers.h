@@ -15,4 +15,7 @@ static const unsigned long RPP_SKB_TAIL =
 /* Pages are mapped once; the caches are flushed for each use, not for that. */
 static const unsigned long RPP_DMA_ATTRS = DMA_ATTR_SKIP_CPU_SYNC;
 
+/* How fast jiffies count. */
+static const unsigned long RPP_HZ = HZ;
+
 #endif

@@ -88,6 +88,11 @@ bool rpp_page_clean(struct page *page)
 	return true;
 }
 
+bool rpp_page_mapped(const struct page *page)
+{
+	return folio_mapped(page_folio(page));
+}
+
 void *rpp_page_address(const struct page *page)
 {
 	return page_address(page);

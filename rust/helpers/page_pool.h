@@ -19,6 +19,7 @@ unsigned long rpp_alloc_pages_bulk(struct device *dev, unsigned long nr,
 bool rpp_page_is_pfmemalloc(const struct page *page);
 unsigned long rpp_page_flags_mask(void);
 bool rpp_page_clean(struct page *page);
+bool rpp_page_mapped(const struct page *page);
 void *rpp_page_address(const struct page *page);
 void rpp_put_page(struct page *page);
 bool rpp_dma_dev_need_sync(struct device *dev);

@@ -191,7 +191,7 @@ unsafe fn long_way(slot: NonNull<Slot>) {
     // SAFETY: By the safety requirement.
     let slot = unsafe { slot.as_ref() };
     let page = slot.page();
-    slot.state.hand_out();
+    slot.hand_out();
     // SAFETY: The page's reference was the owner's.
     unsafe { crate::pages::put(page) };
 }

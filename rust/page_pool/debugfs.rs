@@ -3,7 +3,7 @@
 //! What a person sees in `/sys/kernel/debug/rust_page_pool/`.
 
 use crate::{
-    hook,
+    hook, report,
     selftest::{self, Report},
     shared::{Shared, TOTALS},
     stats,
@@ -22,6 +22,8 @@ pub(crate) struct Files {
     #[pin]
     _pools: File<()>,
     #[pin]
+    _outstanding: File<()>,
+    #[pin]
     _totals: File<()>,
     #[pin]
     _selftest: File<Report>,
@@ -33,6 +35,7 @@ impl Files {
         let parent = dir.clone();
         try_pin_init!(Self {
             _pools <- parent.read_callback_file(c"pools", (), &|(), f| pools(f)),
+            _outstanding <- parent.read_callback_file(c"outstanding", (), &|(), f| outstanding(f)),
             _totals <- parent.read_callback_file(c"totals", (), &|(), f| totals(f)),
             _selftest <- parent.read_callback_file(c"selftest", report, &selftest),
             _dir: dir,
@@ -65,10 +68,26 @@ fn totals(f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 /// All pools, with their counters.
 fn pools(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    each(f, show)
+}
+
+/// Who has the pages that are with the stack.
+fn outstanding(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    each(f, report::show)
+}
+
+/// A heading and what `show` writes, for each pool.
+fn each(
+    f: &mut fmt::Formatter<'_>,
+    show: impl Fn(&Shared, &mut fmt::Formatter<'_>) -> fmt::Result,
+) -> fmt::Result {
     let mut result = Ok(());
     hook::for_each_pool(|pool| {
         if result.is_ok() {
-            result = show(pool, f);
+            let name = BStr::from_bytes(pool.name.to_bytes());
+            result = f
+                .write_fmt(fmt!("pool {} {name}\n", pool.id))
+                .and_then(|()| show(pool, f));
         }
     });
     result
@@ -76,8 +95,6 @@ fn pools(f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 fn show(pool: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let (owned, max) = pool.owned();
-    let name = BStr::from_bytes(pool.name.to_bytes());
-    f.write_fmt(fmt!("pool {} {name}\n", pool.id))?;
     writeln!(f, "  mode {:?}", pool.mode)?;
     let (out, lost) = pool.outstanding();
     writeln!(

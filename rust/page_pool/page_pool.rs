@@ -31,6 +31,7 @@ pub mod limit;
 pub mod list;
 mod pages;
 mod pool;
+mod report;
 mod selftest;
 mod shared;
 mod slots;

@@ -228,7 +228,7 @@ impl<'id> NapiPool<'id, '_> {
         let page = unsafe { slot.as_ref() }.page();
         if self.shared.mode == Mode::Recycle {
             // SAFETY: As above.
-            unsafe { slot.as_ref() }.state.hand_out();
+            unsafe { slot.as_ref() }.hand_out();
         } else {
             // SAFETY: We are the NAPI side, and the slot was the buffer's.
             unsafe { self.shared.release_to_stack(slot) };
@@ -257,7 +257,7 @@ impl<'id> NapiPool<'id, '_> {
             let addr = dma.wrapping_add(offset as u64);
             self.shared.dev.sync_for_device(addr, len);
         }
-        this.state.hand_out();
+        this.hand_out();
         // INVARIANT: The page's reference was the buffer's.
         Detached {
             slot,

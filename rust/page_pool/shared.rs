@@ -674,8 +674,12 @@ impl Shared {
     /// The pages that are with the stack, and how many of them look as if they were lost. The second
     /// number may include pages that are just coming back.
     pub(crate) fn outstanding(&self) -> (usize, usize) {
-        let out = self.slots.iter().filter(|s| s.state.is_out()).count();
-        (out, self.lost().count())
+        (self.out().count(), self.lost().count())
+    }
+
+    /// The slots whose pages are with the stack, or were a moment ago.
+    pub(crate) fn out(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(|slot| slot.state.is_out())
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

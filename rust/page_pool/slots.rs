@@ -32,7 +32,8 @@ pub(crate) struct Slot {
     va: UnsafeCell<*mut u8>,
     /// Who the page belongs to.
     pub(crate) state: SlotState,
-    /// The next slot in the list of pages returned from interrupt context, by index.
+    /// The next slot in the list of pages returned from interrupt context, by index. While the page is
+    /// out: since when.
     pub(crate) next: AtomicU32,
 }
 
@@ -91,6 +92,28 @@ impl Slot {
         // SAFETY: As in `dma()`.
         unsafe { *self.va.get() }
     }
+}
+
+impl Slot {
+    /// The owner gives the page away. The last `put_page()` brings it back.
+    #[inline]
+    pub(crate) fn hand_out(&self) {
+        self.next.store(now(), Ordering::Relaxed);
+        self.state.hand_out();
+    }
+
+    /// When the page was given away, by the clock of [`now`]. For a page that is out.
+    pub(crate) fn left(&self) -> u32 {
+        self.next.load(Ordering::Relaxed)
+    }
+}
+
+/// The lower half of the kernel's clock, which counts [`RPP_HZ`](bindings::RPP_HZ) a second.
+#[inline]
+pub(crate) fn now() -> u32 {
+    // SAFETY: Always there to be read, by a single access.
+    // CAST: Ages are what is wanted, and those are short.
+    unsafe { (&raw const bindings::jiffies).read_volatile() as u32 }
 }
 
 // SAFETY: The cells are written in state `Free` by one side and published by the state; what is read
@@ -217,6 +240,16 @@ pub(crate) unsafe fn is_clean(page: *mut bindings::page, flags: c_ulong) -> bool
 pub(crate) unsafe fn revive(page: *mut bindings::page) {
     // SAFETY: The field is part of the page, and always used as an atomic.
     unsafe { &*refcount(page) }.store(1, Ordering::Release);
+}
+
+/// The reference count of a page, as it was a moment ago.
+///
+/// # Safety
+///
+/// `page` is a valid page.
+pub(crate) unsafe fn count(page: *mut bindings::page) -> u32 {
+    // SAFETY: The field is part of the page, and always used as an atomic.
+    unsafe { &*refcount(page) }.load(Ordering::Relaxed)
 }
 
 /// Drops the reference that [`revive`] made, and returns whether it was the last. It is not when

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who has the pages that are outstanding, for the person who looks for a leak.
+//!
+//! Nothing is recorded for this but the time at which a page left. The rest is in the page: how many
+//! references there are, whether user space has it mapped, and the packet that it came with, whose
+//! addresses and ports name the socket. A page may come back, or be written to, while it is looked at;
+//! then the report is off by one.
+
+use crate::{shared::Shared, slots, slots::Slot, HEADROOM};
+use kernel::fmt;
+use pp_bindings as bindings;
+
+/// How many different flows are told apart; the others are summed up.
+const FLOWS: usize = 16;
+
+/// Seconds; a page that left longer ago is in the last line.
+const AGES: [usize; 5] = [1, 10, 60, 600, 3600];
+
+/// Where a packet was from and to, as far as it is a usual one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    V4 {
+        protocol: u8,
+        from: [u8; 4],
+        to: [u8; 4],
+        ports: [u16; 2],
+        /// A part of an IP packet, which waits for the others; only the first has ports.
+        fragment: bool,
+    },
+    Other {
+        ethertype: u16,
+    },
+}
+
+impl Flow {
+    /// Of the packet that begins at the usual place of a page.
+    fn of(slot: &Slot) -> Self {
+        let at = |i: usize| {
+            let place = slot.va().wrapping_add(HEADROOM + i);
+            // SAFETY: The headers end long before the page does. It is in the direct map, and whoever
+            // has it may write to it: the bytes are printed, and nothing depends on them.
+            unsafe { place.read_volatile() }
+        };
+        let word = |i: usize| u16::from_be_bytes([at(i), at(i + 1)]);
+        let ethertype = word(12);
+        if ethertype != 0x0800 {
+            return Self::Other { ethertype };
+        }
+        let ports = 14 + usize::from(at(14) & 0xf) * 4;
+        let fragment = word(20) & 0x3fff != 0;
+        Self::V4 {
+            protocol: at(23),
+            from: [at(26), at(27), at(28), at(29)],
+            to: [at(30), at(31), at(32), at(33)],
+            ports: match at(23) {
+                6 | 17 if !fragment => [word(ports), word(ports + 2)],
+                _ => [0, 0],
+            },
+            fragment,
+        }
+    }
+
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::V4 {
+                protocol,
+                from: [a, b, c, d],
+                to: [e, g, h, i],
+                ports: [source, dest],
+                fragment,
+            } => write!(
+                f,
+                "protocol {protocol}, {a}.{b}.{c}.{d}:{source} > {e}.{g}.{h}.{i}:{dest}{}",
+                if fragment { ", fragment" } else { "" }
+            ),
+            Self::Other { ethertype } => write!(f, "ethertype {ethertype:#06x}"),
+        }
+    }
+}
+
+/// What the pages of a pool have in common.
+struct Report {
+    total: u32,
+    mapped: u32,
+    ages: [u32; AGES.len() + 1],
+    /// With 0 (on its way back), 1, 2, 3 and more references.
+    references: [u32; 4],
+    flows: [Option<(Flow, u32)>; FLOWS],
+    other_flows: u32,
+}
+
+impl Report {
+    fn add(&mut self, slot: &Slot, now: u32) {
+        let page = slot.page();
+        // The difference is right also when the clock has wrapped.
+        let age = now.wrapping_sub(slot.left()) as usize / bindings::RPP_HZ;
+        self.total += 1;
+        self.ages[AGES.iter().take_while(|&&limit| age >= limit).count()] += 1;
+        // SAFETY: `struct page` stays valid whoever has the page.
+        let (count, mapped) = unsafe { (slots::count(page), bindings::rpp_page_mapped(page)) };
+        self.references[(count as usize).min(self.references.len() - 1)] += 1;
+        self.mapped += u32::from(mapped);
+
+        let flow = Flow::of(slot);
+        for entry in &mut self.flows {
+            match entry {
+                Some((known, n)) if *known == flow => {
+                    *n += 1;
+                    return;
+                }
+                Some(_) => {}
+                None => {
+                    *entry = Some((flow, 1));
+                    return;
+                }
+            }
+        }
+        self.other_flows += 1;
+    }
+}
+
+/// Writes the report of one pool. Process context.
+pub(crate) fn show(pool: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let now = slots::now();
+    let mut report = Report {
+        total: 0,
+        mapped: 0,
+        ages: [0; AGES.len() + 1],
+        references: [0; 4],
+        flows: [None; FLOWS],
+        other_flows: 0,
+    };
+    for slot in pool.out() {
+        report.add(slot, now);
+    }
+
+    writeln!(f, "  outstanding {}", report.total)?;
+    if report.total == 0 {
+        return Ok(());
+    }
+    for (limit, n) in AGES.iter().zip(report.ages) {
+        if n > 0 {
+            writeln!(f, "  left less than {limit} s ago: {n}")?;
+        }
+    }
+    if let Some(&n @ 1..) = report.ages.last() {
+        writeln!(f, "  left longer ago: {n}")?;
+    }
+    for (count, n) in report.references.iter().enumerate() {
+        if *n > 0 {
+            writeln!(f, "  with {count} references: {n}")?;
+        }
+    }
+    writeln!(f, "  mapped by user space: {}", report.mapped)?;
+    for (flow, n) in report.flows.iter().flatten() {
+        f.write_str("  came with ")?;
+        flow.show(f)?;
+        writeln!(f, ": {n}")?;
+    }
+    if report.other_flows > 0 {
+        writeln!(f, "  came with others: {}", report.other_flows)?;
+    }
+    Ok(())
+}
