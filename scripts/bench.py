@@ -3,10 +3,12 @@
 """Makes bench.json and tables from what scripts/bench.sh has measured, and checks them.
 
 usage: bench.py RESULTS_DIR all|check|update BASELINE_FILE
+       samples/bench/bench.sh | bench.py -
 
 all:    tables and bench.json; exit code 1 if a target of the instruction lane is missed
 check:  one of ours may not take more than 2 % more instructions than in BASELINE_FILE
 update: writes BASELINE_FILE
+-:      a table of what samples/bench/bench.sh prints, on any machine
 
 bench.json is a list of objects. ours, peer: median over the rounds, in unit. ratio: ours / peer, for
 the time lane the median of the ratios of each round, in which both ran one after the other. spread:
@@ -371,10 +373,26 @@ def about_functions():
     return dict(sorted((n, int(c)) for c, n in (l.split(None, 1) for l in path.read_text().splitlines()))) if path.exists() else {}
 
 
+def raw(lines):
+    """Cycles and ns of each side, as they come from one machine."""
+    found = defaultdict(list)
+    for line in lines:
+        words = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        if "ops" in words:
+            ops = int(words["ops"])
+            found[words["case"], words["map"], words["side"]].append((int(words["cycles"]) / ops, int(words["ns"]) / ops))
+    print(f"{'case':26} {'pages':9} {'side':14} {'cycles':>10} {'ns':>10}   (median of {max(map(len, found.values()), default=0)} rounds)")
+    for (case, mapped, side), values in found.items():
+        cycles, ns = (statistics.median(column) for column in zip(*values))
+        print(f"{case:26} {'mapped' if mapped == 'dma' else 'unmapped':9} {side:14} {cycles:10.2f} {ns:10.2f}")
+
+
 OUT = Path(sys.argv[1])
 
 
 def main():
+    if sys.argv[1] == "-":
+        return raw(sys.stdin)
     mode, baseline = sys.argv[2], Path(sys.argv[3])
     about = dict(line.split("=", 1) for line in (OUT / "about").read_text().splitlines())
     rows = [*instruction_rows(OUT), *packet_rows(OUT), *ring_rows(OUT), *uml_rows(OUT)]
@@ -384,7 +402,8 @@ def main():
     text = "\n".join(tables(rows))
     (OUT / "bench.txt").write_text(text + "\n")
     (OUT / "bench.rst").write_text(document(rows, about))
-    del about["commit"]
+    # Of these the figures depend.
+    about = {name: about[name] for name in about if name not in ("commit", "configuration")}
     if mode == "check":
         check(rows, about, baseline)
     print(text)
