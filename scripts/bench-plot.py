@@ -19,6 +19,11 @@ import matplotlib.pyplot as plt  # noqa: E402 (the backend comes first)
 OURS, POOL, ALLOCATOR = "#1f4e79", "#7fb3d5", "#b0b0b0"
 
 
+def short(value):
+    """Three digits, and no exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 class Rows:
     def __init__(self, rows):
         self.rows = rows
@@ -57,7 +62,7 @@ def pools(ax, get, lane, title):
             [x + (i - 0.5) * 0.4 for x in range(len(cases))],
             [get(lane, c, side, "page_pool") for c in cases], width=0.38, color=colour, label=label,
         )
-        ax.bar_label(bars, fmt="{:.3g}", fontsize=8, padding=2)
+        ax.bar_label(bars, fmt=short, fontsize=8, padding=2)
     ax.set_yscale("log")
     ax.margins(y=0.15)
     ax.set_xticks(range(len(cases)), cases)
@@ -73,7 +78,7 @@ def scaling(ax, get):
         values = [get("time", f"return_cpus_{n}", side, "page_pool") for n in cpus]
         ax.plot(cpus, values, "o-", color=colour, label=label)
         for x, y in zip(cpus, values):
-            ax.annotate(f"{y:.3g}", (x, y), textcoords="offset points", xytext=(0, 6), fontsize=8, ha="center")
+            ax.annotate(short(y), (x, y), textcoords="offset points", xytext=(0, 6), fontsize=8, ha="center")
     ax.set_yscale("log")
     ax.margins(x=0.15, y=0.2)
     ax.set_xticks(cpus)

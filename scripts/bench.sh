@@ -57,7 +57,7 @@ packets() {
 	[[ $1 == strict ]] && iommu=(--iommu)
 	"$RPP_TOP/scripts/vm.sh" --quiet --out "$out/packets-$1" --nic e1000 --nic e1000e --icount "${iommu[@]}" \
 		--append "$APPEND" --timeout 1200 \
-		--run "PACKETS=20000 WARMUP=5000 ROUNDS=2 COUNT_PACKETS=0 MODES='${case:-drop tx copy page}' \
+		--run "PACKETS=30000 WARMUP=10000 ROUNDS=2 COUNT_PACKETS=0 MODES='${case:-drop tx copy page}' \
 			bash samples/pktgen/bench.sh"
 }
 
@@ -76,7 +76,8 @@ both() {
 	return "$status"
 }
 
-# Which cases are whose.
+# The names of the cases that packets() and the rings have.
+# shellcheck disable=SC2053 # patterns
 wants() { [[ -z $case || $case == $1 ]]; }
 PACKETS='@(drop|tx|copy|page)' RINGS='return_*'
 

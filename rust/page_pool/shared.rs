@@ -486,12 +486,13 @@ impl Shared {
         // SAFETY: This CPU is the only producer, and with bottom halves off there is only this code
         // on it: interrupts use the list.
         let room = unsafe { local.ring.reserve() }?;
+        // SAFETY: By this function's requirement the page is valid.
+        let clean = || unsafe { slots::is_clean(page, self.flags_mask) };
         // Loading `open` pairs with the store in `destroy()`, by way of a grace period: whoever is here
         // without having seen it is done before the other side goes on.
-        // SAFETY: By this function's requirement the page is valid.
         let usual = slot.page() == page
             && self.open.load(Ordering::Acquire)
-            && unsafe { slots::is_clean(page, self.flags_mask) }
+            && clean()
             && slot.state.take_back();
         if !usual {
             return None;

@@ -3,10 +3,12 @@
 #
 # The bench on the machine that runs this: loads the modules, prints what they
 # measure, a line of key=value for each run of each side, and unloads them. As root,
-# where the modules are. CASE: one case; LOOPS, ROUNDS: how much of it.
+# where the modules are. CASE: one case; LOOPS, ROUNDS: how much of it. For a table:
 #
-# With a PCI device that nobody needs (DEVICE=0000:00:04.0; QEMU's pci-testdev is
-# found without) the pools also map their pages. It is given back afterwards.
+#	sudo samples/bench/bench.sh | scripts/bench.py -
+#
+# With a PCI device that no driver has (DEVICE=0000:00:04.0; QEMU's pci-testdev is
+# found without) the pools also map their pages, for that device.
 
 set -euo pipefail
 cd "${RPP:-.}"

@@ -48,8 +48,11 @@ fn stop(sample: &mut Sample, ops: u64) {
 
 /// Runs `f` in softirq context.
 fn in_softirq<F: FnOnce() + Send>(f: F) {
+    /// # Safety
+    ///
+    /// `data` is an `Option<F>` that nobody else uses.
     unsafe extern "C" fn call<F: FnOnce()>(data: *mut c_void) {
-        // SAFETY: `data` is what was passed below, and the function is called once.
+        // SAFETY: By this function's requirement.
         if let Some(f) = unsafe { &mut *data.cast::<Option<F>>() }.take() {
             f();
         }
