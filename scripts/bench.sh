@@ -92,6 +92,7 @@ out=$(cd "$out" && pwd)
 	echo "append=$APPEND"
 	echo "commit=$(git -C "$RPP_TOP" describe --always --dirty 2>/dev/null || echo unknown)"
 	sed 's/ /=/' "$RPP_ROOT/compilers"
+	echo "configuration=$(grep -hE '^CONFIG_(PREEMPT_LAZY|HZ|CC_OPTIMIZE_FOR_[A-Z]*|MEMCG|INIT_ON_ALLOC_DEFAULT_ON|RUST_OVERFLOW_CHECKS|SMP|JUMP_LABEL)=' "$K_DIR/.config" | sed 's/CONFIG_//' | xargs)"
 } >"$out/about"
 # How long each function is, to say where a figure comes from that has grown.
 for module in rust_page_pool page_pool_bench e1000_rust; do
