@@ -13,6 +13,7 @@ use kernel::{
     fmt,
     prelude::*,
     str::BStr,
+    uaccess::UserSliceReader,
 };
 
 /// The files, as long as they exist.
@@ -23,6 +24,8 @@ pub(crate) struct Files {
     _pools: File<()>,
     #[pin]
     _outstanding: File<()>,
+    #[pin]
+    _limits: File<()>,
     #[pin]
     _totals: File<()>,
     #[pin]
@@ -36,6 +39,12 @@ impl Files {
         try_pin_init!(Self {
             _pools <- parent.read_callback_file(c"pools", (), &|(), f| pools(f)),
             _outstanding <- parent.read_callback_file(c"outstanding", (), &|(), f| outstanding(f)),
+            _limits <- parent.read_write_callback_file(
+                c"limits",
+                (),
+                &|(), f| each(f, show_limit),
+                &|(), reader| set_limit(reader),
+            ),
             _totals <- parent.read_callback_file(c"totals", (), &|(), f| totals(f)),
             _selftest <- parent.read_callback_file(c"selftest", report, &selftest),
             _dir: dir,
@@ -88,6 +97,32 @@ fn each(
             result = f
                 .write_fmt(fmt!("pool {} {name}\n", pool.id))
                 .and_then(|()| show(pool, f));
+        }
+    });
+    result
+}
+
+fn show_limit(pool: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "  limit {}", pool.owned().1)
+}
+
+/// "POOL LIMIT" puts another limit in force, for no more pages than the pool was made for.
+fn set_limit(reader: &mut UserSliceReader) -> Result {
+    let mut text = [0u8; 32];
+    let text = text.get_mut(..reader.len()).ok_or(EINVAL)?;
+    reader.read_slice(text)?;
+    let mut numbers = core::str::from_utf8(text)
+        .map_err(|_| EINVAL)?
+        .split_whitespace()
+        .map(|word| word.parse::<u32>().map_err(|_| EINVAL));
+    let (Some(id), Some(limit), None) = (numbers.next(), numbers.next(), numbers.next()) else {
+        return Err(EINVAL);
+    };
+    let (id, limit) = (id?, limit?);
+    let mut result = Err(ENOENT);
+    hook::for_each_pool(|pool| {
+        if u32::from(pool.id) == id {
+            result = pool.set_limit(limit);
         }
     });
     result

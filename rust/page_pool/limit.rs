@@ -5,7 +5,8 @@
 //! A page counts from the moment it is taken until it goes back to the system, wherever it is: in a
 //! cache, in a ring, posted to the device, or in a socket that nobody reads. The NAPI side is the
 //! only one that takes, so checking and counting need not be one step there; pages may leave on any
-//! CPU. Nothing here is on the fast path.
+//! CPU. The limit may change at any time; when it is lowered below what the pool has, nothing is
+//! taken until enough has gone back. Nothing here is on the fast path.
 //!
 //! Compiles in the kernel and on the host.
 
@@ -52,6 +53,17 @@ impl Limit {
     /// How many pages the pool has.
     pub fn owned(&self) -> u32 {
         self.owned.load(Ordering::Relaxed)
+    }
+
+    /// Puts another limit in force. Any context.
+    pub fn set(&self, max: u32) {
+        // INVARIANT: The next `take()` sees it; what was taken before was within the old one.
+        self.max.store(max, Ordering::Relaxed);
+    }
+
+    /// How many pages the pool has above the limit, since that was lowered.
+    pub fn excess(&self) -> u32 {
+        self.owned().saturating_sub(self.max())
     }
 
     /// The limit in force.

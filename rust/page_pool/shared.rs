@@ -263,6 +263,37 @@ impl Shared {
             // There is room: the cache holds more than `REFILL`.
             let _ = napi.cache.put(slot.into());
         }
+        for _ in 0..self.limit.excess() {
+            let Some(slot) = napi.cache.take() else {
+                break;
+            };
+            // SAFETY: The NAPI side owns what was in the cache.
+            unsafe { self.discard(napi, slot) };
+        }
+    }
+
+    /// Gives a page back to the system.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the NAPI side, and owns `slot`.
+    unsafe fn discard(&self, napi: &mut NapiSide, slot: NonNull<Slot>) {
+        // SAFETY: We own the slot.
+        let page = unsafe { self.retire(slot.as_ref()) };
+        // There is room: the index came from there.
+        let _ = napi.free.push_within_capacity(self.index(slot));
+        // SAFETY: The pool's reference, which nobody else knows of any more.
+        unsafe { pages::put(page) };
+    }
+
+    /// Puts another limit in force, for at most as many pages as the pool was made for. Pages above it
+    /// go back to the system as they return. Any context.
+    pub(crate) fn set_limit(&self, max: u32) -> Result {
+        if max as usize > self.slots.len() {
+            return Err(ERANGE);
+        }
+        self.limit.set(max);
+        Ok(())
     }
 
     /// Takes as many pages from the system as `pages` has room for, maps them, and returns one of them.
@@ -380,11 +411,8 @@ impl Shared {
         // SAFETY: The caller is the NAPI side, and does not hold a reference itself.
         let napi = unsafe { &mut *self.napi.get() };
         if self.mode == Mode::AllocMap {
-            // SAFETY: We own the slot.
-            let page = unsafe { self.retire(slot.as_ref()) };
-            let _ = napi.free.push_within_capacity(self.index(slot));
-            // SAFETY: The pool's reference, which nobody else knows of any more.
-            unsafe { pages::put(page) };
+            // SAFETY: By this function's requirement.
+            unsafe { self.discard(napi, slot) };
             return;
         }
         // It may only be closed.

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.." || exit
 . tests/net.sh
 MB=${MB:-256}
 
-plan 18
+plan 19
 
 probe() {
 	load_driver
@@ -192,6 +192,33 @@ limit() {
 	pool_clean
 }
 
+# The limit is lowered while a socket has more pages than that: they go when they come back.
+lower_limit() {
+	local pool max
+	has_pool || skip "no pool"
+	pool=$(awk '$1 == "pool" { print $2 }' "$DEBUGFS/pools")
+	max=$(max_owned)
+	hold 7000
+	flood_start 7000
+	sleep 2
+	traffic_stop
+	eventually 90 quiet
+	check "pages owned" "$(owned)" -gt $((max * 3 / 4))
+	fails bash -c "echo $pool $((max + 1)) >$DEBUGFS/limits"
+	fails bash -c "echo nonsense >$DEBUGFS/limits"
+	echo "$pool $((max / 2))" >"$DEBUGFS/limits"
+	grep -x "  limit $((max / 2))" "$DEBUGFS/limits"
+	let_go
+	traffic_start
+	eventually 30 owns_at_most $((max / 2))
+	traffic_stop
+	echo "$pool $max" >"$DEBUGFS/limits"
+	settle
+	ping_peer 20
+	pool_clean
+}
+owns_at_most() { (($(owned) <= $1)); }
+
 # in_flight: a socket has pages, the driver goes, and then the socket.
 in_flight() {
 	local dev start kb
@@ -331,6 +358,7 @@ try "MTU, under traffic" mtu
 try "link down and up" link
 try "ip link set up and down, 100 times under traffic" updown
 try "a socket hoards all pages it can get, and the NIC goes on" limit
+try "limit lowered while a socket has more pages" lower_limit
 try "driver removed while a socket has its pages" in_flight
 try "all modules removed while a socket has their pages" in_flight_unload
 try "driver removed and loaded, under traffic" reload

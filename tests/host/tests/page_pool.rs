@@ -91,6 +91,21 @@ fn limit_grants_what_is_left() {
 }
 
 #[test]
+fn limit_may_change() {
+    let limit = Limit::new(10);
+    assert_eq!(limit.take(8), 8);
+    limit.set(5);
+    assert_eq!(limit.excess(), 3);
+    assert_eq!(limit.take(1), 0);
+    limit.give_back(4);
+    assert_eq!(limit.excess(), 0);
+    assert_eq!(limit.take(8), 1);
+    limit.set(7);
+    assert_eq!(limit.take(8), 2);
+    assert_eq!(limit.owned(), 7);
+}
+
+#[test]
 fn limit_holds_while_others_give_back() {
     const MAX: u32 = 50;
     let limit = Limit::new(MAX);
