@@ -4,6 +4,7 @@
 # Small kernels of our own, from Debian's source or KSRC=. Sourced by kernel.sh.
 #
 #   own      as in Debian's kernel, the hook is ftrace's
+#   debug    the same with what finds bugs: KASAN, lockdep, DMA_API_DEBUG...
 #   patched  the same with patches/, which have a hook for page pools
 #   uml      with patches/, for User-Mode Linux, which has no dynamic ftrace
 
@@ -11,10 +12,14 @@
 own_inputs() {
 	case $1 in
 	own) printf '%s\n' "$RPP_TOP/.config.fragment" ;;
+	debug) printf '%s\n' "$RPP_TOP/.config.fragment" "$RPP_TOP/.config.$1" ;;
 	patched) printf '%s\n' "$RPP_TOP/.config.fragment" "$RPP_TOP"/patches/* ;;
 	uml) printf '%s\n' "$RPP_TOP/.config.uml" "$RPP_TOP"/patches/* ;;
 	esac
 }
+
+# is_patched NAME
+is_patched() { [[ $1 == patched || $1 == uml ]]; }
 
 # own_make NAME: how make is called for it.
 own_make() {
@@ -70,7 +75,7 @@ own_kernel() {
 	if [[ $KSRC ]]; then
 		[[ -e $KSRC/Kbuild && -d $KSRC/rust/kernel ]] || die "KSRC=$KSRC is not a kernel source tree"
 		K_SOURCE=$(realpath "$KSRC")
-		[[ $1 == own ]] || grep -q PAGE_FREE_HOOK "$K_SOURCE/mm/Kconfig" ||
+		! is_patched "$1" || grep -q PAGE_FREE_HOOK "$K_SOURCE/mm/Kconfig" ||
 			die "KERNEL=$1 needs a patched source tree: apply patches/*.patch in $KSRC"
 		version=$(make -s -C "$K_SOURCE" kernelversion)
 	else
@@ -79,7 +84,7 @@ own_kernel() {
 		# shellcheck disable=SC1091
 		. "$RPP_CACHE/stock/kernel.env"
 		version=$K_VERSION
-		if [[ $1 != own ]]; then
+		if is_patched "$1"; then
 			K_SOURCE+=-patched-$(key "$(cat "$RPP_TOP"/patches/*.patch)")
 			[[ -d $K_SOURCE ]] || failed="patches/ do not apply to $version: see the log above" \
 				step patch-source 5 "patching the kernel source" patch_source "${K_SOURCE%-patched-*}" "$K_SOURCE"

@@ -6,6 +6,7 @@
 #
 #   stock    Debian's 7.3 kernel as it is; only its Rust metadata are built
 #   own      a small kernel from the same source and .config.fragment
+#   debug    own, with .config.debug: what finds bugs
 #   patched  own, with patches/
 #   uml      a User-Mode Linux kernel, with patches/
 #   running  the kernel that runs here, for "make && sudo insmod"
@@ -180,11 +181,11 @@ select_kernel() {
 	if [[ $KDIR ]]; then
 		user_kernel
 	else
-		[[ $KSRC && $name != patched && $name != uml ]] && name=own
+		[[ $KSRC && $name == @(stock|running) ]] && name=own
 		case $name in
 		stock | running) kernel_of "$name" ;;
-		own | patched | uml) own_selected "$name" ;;
-		*) die "KERNEL=$name: there are stock, running, own, patched and uml" ;;
+		own | debug | patched | uml) own_selected "$name" ;;
+		*) die "KERNEL=$name: there are stock, running, own, debug, patched and uml" ;;
 		esac
 		RPP_ENV=$(readlink -f "$RPP_CACHE/$name")/kernel.env
 	fi
@@ -213,7 +214,7 @@ env)
 	;;
 prepare) select_kernel stock ;;
 own)
-	[[ ${KERNEL:=own} == @(own|patched|uml) ]] || die "KERNEL=$KERNEL: only own, patched and uml are built from source"
+	[[ ${KERNEL:=own} == @(own|debug|patched|uml) ]] || die "KERNEL=$KERNEL: only own, debug, patched and uml are built from source"
 	lock_cache
 	own_kernel "$KERNEL"
 	;;
