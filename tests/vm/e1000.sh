@@ -323,8 +323,7 @@ leak() {
 		unload
 		((i == 5)) && before=$(free_kb)
 	done
-	echo "free before: $before kB, after eight more: $(free_kb) kB"
-	check "kB lost" $((before - $(free_kb))) -lt 4000
+	lost "$before" 4000
 	load_driver
 	up
 }

@@ -10,9 +10,15 @@ LOG=/tmp/test.log
 DEBUGFS=/sys/kernel/debug/rust_page_pool
 ran=0 failures=0 planned=0
 
+# How many times longer everything may take, on a slow kernel.
+RPP_SLOW=${RPP_SLOW:-1}
+# The debug kernel: what its checkers found is one more test at the end of each script.
+CHECKERS=''
+[[ -e /sys/kernel/debug/kmemleak ]] && CHECKERS=1
+
 # plan COUNT: begins a test script.
 plan() {
-	planned=$1
+	planned=$(($1 + ${CHECKERS:-0}))
 	echo "KTAP version 1"
 	echo "# $(basename "$0" .sh), driver $DRIVER"
 	echo "1..$planned"
@@ -24,6 +30,7 @@ finish() {
 	jobs=$(jobs -p)
 	# shellcheck disable=SC2086 # a list of numbers
 	[[ $jobs ]] && kill -9 $jobs 2>/dev/null
+	[[ $CHECKERS ]] && try "checkers: still on, no leak, no DMA error" checkers
 	((ran == planned)) || echo "# planned $planned tests, ran $ran"
 	((ran == planned && failures == 0)) || exit 1
 }
@@ -80,12 +87,42 @@ fails() {
 
 # eventually SECONDS COMMAND...: waits until COMMAND succeeds.
 eventually() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * RPP_SLOW))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		((SECONDS < end)) || { echo "never: $*"; return 1; }
 		sleep 0.2
 	done
+}
+
+# lost KB LIMIT: how much less free_kb says than KB, which was before. KASAN keeps what is freed, so
+# there it is kmemleak that tells; see leaks.
+lost() {
+	local now
+	now=$(free_kb)
+	echo "free before: $1 kB, now: $now kB"
+	[[ $CHECKERS ]] || check "kB lost" $(($1 - now)) -lt "$2"
+}
+
+# leaks: what kmemleak finds. It passes over what is younger than five seconds, and reports what
+# stays the same over two scans.
+leaks() {
+	sleep 6
+	for _ in 1 2 3; do
+		echo scan >/sys/kernel/debug/kmemleak
+	done
+	cat /sys/kernel/debug/kmemleak
+}
+
+# checkers: those that do not report by the kernel log, and those that switch themselves off.
+checkers() {
+	local dma=/sys/kernel/debug/dma-api
+	grep "debug_locks: *1\$" /proc/lockdep_stats
+	check "errors of DMA_API_DEBUG" "$(<$dma/error_count)" -eq 0
+	[[ $(<$dma/disabled) == N ]]
+	leaks >/tmp/leaks
+	cat /tmp/leaks
+	fails grep -q "unreferenced object" /tmp/leaks
 }
 
 has_pool() { [[ $DRIVER == e1000_rust ]]; }

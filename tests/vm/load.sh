@@ -37,8 +37,7 @@ cycles() {
 		unload
 		((i == 4)) && before=$(free_kb)
 	done
-	echo "free before: $before kB, after 15 cycles: $(free_kb) kB"
-	check "kB lost" $((before - $(free_kb))) -lt 2000
+	lost "$before" 2000
 }
 
 # Pages are freed all the time while the sites are patched.

@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* wrong_rust.rs */
+void wrong_rust_use_after_free(void);
+void wrong_rust_assertion(void);
