@@ -7,7 +7,7 @@ export KERNEL KDIR KSRC RUSTC BINDGEN LLVM V RPP_CACHE
 unexport CASE
 
 .DEFAULT_GOAL := default
-.PHONY: default help setup modules kernel run test bench bench-check check clean distclean
+.PHONY: default help setup modules kernel run test test-debug bench bench-check check clean distclean
 
 default:
 	@scripts/kernel.sh modules auto
@@ -18,6 +18,7 @@ help:
 	@echo 'make modules    build the modules for the kernel of the VM'
 	@echo 'make run        the main job: boot the VM, drive traffic, print the table of results'
 	@echo 'make test       all tests: host, compile-fail, VM; ends with "N passed, N failed"'
+	@echo 'make test-debug  all tests in the VM on the debug kernel, and tests of its checkers; half an hour'
 	@echo 'make bench      our pool, the C pool and the page allocator side by side: tables and plots'
 	@echo 'make bench-check  the same in instructions, against the figures in samples/bench/baseline.json'
 	@echo 'make check      formatting, clippy, checkpatch, shellcheck'
@@ -47,6 +48,11 @@ run: modules
 
 test: modules
 	@scripts/test.sh
+
+# "make kernel KERNEL=debug" comes before it.
+test-debug: KERNEL = debug
+test-debug: modules
+	@scripts/test.sh e1000 xdp hook load checkers control
 
 bench: modules
 	@scripts/bench.sh $(if $(CASE),--case $(CASE))

@@ -6,14 +6,24 @@
 #
 #   scripts/test.sh              everything
 #   scripts/test.sh PART...      some of: host loom compile_fail fast_path, and the boots below
+#
+# RPP_SLOW=N multiplies the time-outs of boots and tests; 4 for KERNEL=debug.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-LOGS=$RPP_CACHE/test
-
 # Parts that boot the VM, longest first. Two run at a time.
 BOOTS="e1000 xdp hook load control"
+# And one for the debug kernel only.
+DEBUG_BOOTS="checkers"
+
+# settings: what depends on the kernel.
+settings() {
+	load_kernel "$RPP_KERNEL_ENV"
+	LOGS=$RPP_CACHE/test
+	[[ $K_NAME != debug ]] || LOGS+=-debug RPP_SLOW=${RPP_SLOW:-4}
+	RPP_SLOW=${RPP_SLOW:-1}
+}
 
 # boot PART: its VM.
 boot() {
@@ -25,6 +35,8 @@ boot() {
 	# is a complaint that fails the boot.
 	hook) vm hook "${nics[@]}" --iommu ;;
 	xdp) vm xdp "${nics[@]}" --iommu ;;
+	# Here the kernel has to complain, and the tests see that it does.
+	checkers) vm checkers --allow . ;;
 	# The test of the tests: a complaint in the kernel log fails a boot.
 	control)
 		vm control --run 'echo "WARNING: a complaint" >/dev/kmsg' 2>/dev/null && status=0 || status=$?
@@ -40,7 +52,7 @@ vm() {
 	local name=$1
 	shift
 	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" --add "$LOGS/hold" --timeout 900 \
-		--run "bash tests/$name.sh" "$@"
+		--run "RPP_SLOW=$RPP_SLOW MB=$((256 / RPP_SLOW)) bash tests/$name.sh" "$@"
 }
 
 # What the VM's tests need besides the modules.
@@ -89,7 +101,7 @@ part_compile_fail() { "$RPP_TOP/scripts/compile-fail.sh"; }
 run() {
 	local part=$1 log=$LOGS/$1.log status=0 start=$SECONDS
 	rm -f "$LOGS/$part.sum"
-	if [[ " $BOOTS " == *" $part "* ]]; then
+	if [[ " $BOOTS $DEBUG_BOOTS " == *" $part "* ]]; then
 		boot "$part"
 	else
 		"part_$part"
@@ -123,13 +135,14 @@ sum() {
 }
 
 if [[ ${1-} == --run ]]; then
-	load_kernel "$RPP_KERNEL_ENV"
+	settings
 	run "$2"
 	exit
 fi
 
 RPP_KERNEL_ENV=${RPP_KERNEL_ENV:-$("$RPP_TOP/scripts/kernel.sh" env)}
-export RPP_KERNEL_ENV
+settings
+export RPP_KERNEL_ENV RPP_SLOW
 mkdir -p "$LOGS"
 cd "$RPP_TOP"
 parts=("$@")

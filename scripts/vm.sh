@@ -18,14 +18,14 @@ usage() {
 	                    one hub (default 0) see each other's frames (repeatable)
 	  --device SPEC     any other device of QEMU's (repeatable)
 	  --smp N           CPUs (default 2)
-	  --mem MB          memory (default 1024)
+	  --mem MB          memory (default 1024, for KERNEL=debug 2048)
 	  --thread WAY      single (default) or multi: one host thread for all the CPUs,
 	                    or one each. QEMU 7.2 with multi crashes guests that
 	                    patch ftrace sites under load
 	  --icount          guest time counts instructions; one CPU
 	  --iommu           an Intel IOMMU, in strict mode
 	  --append ARGS     more kernel arguments (repeatable)
-	  --timeout S       kill the VM after S seconds (default 600)
+	  --timeout S       kill the VM after S seconds (default 600), times \$RPP_SLOW
 	  --allow REGEX     kernel complaints that are expected (repeatable)
 	  --quiet           do not copy the command's output to stdout
 	Always in /rpp: the modules (*.ko), tests/ (from tests/vm), samples/, pktgen/ (the
@@ -47,11 +47,14 @@ PROGRAMS="bash dash mount umount dmesg taskset setsid grep sed mawk find xargs t
 	uptime vmstat watch ping socat tcpdump busybox"
 
 # In the kernel log, each of these fails the run.
-COMPLAINTS='WARNING: |BUG: |Oops|Kernel panic|Bad page|Call Trace:|unregister_netdevice: waiting'
-COMPLAINTS+='|rcu: INFO: rcu.*(stall|kthread)|detected stall|DMA-API: |DMAR: .*[Ff]ault|general protection fault'
+# (DMA_API_DEBUG and kmemleak say at boot that they are there, which is no complaint.)
+COMPLAINTS='WARNING: |BUG: |BUG [^ ]+ \(|Oops|Kernel panic|Bad page|Call Trace:|unregister_netdevice: waiting'
+COMPLAINTS+='|rcu: INFO: rcu.*(stall|kthread)|detected stall|DMAR: .*[Ff]ault|general protection fault'
+COMPLAINTS+='|DMA-API: .*(driver|memory|ENOMEM|EEXIST|segment)'
 COMPLAINTS+='|blocked for more than|soft lockup|hard LOCKUP|scheduling while atomic|list_(add|del) corruption'
-COMPLAINTS+='|refcount_t: |unreferenced object|NETDEV WATCHDOG|KASAN: |UBSAN: |memory leak|page allocation failure'
-COMPLAINTS+='|nobody cared|Out of memory|oom-kill|kernel BUG at|rust_kernel: panicked'
+COMPLAINTS+='|refcount_t: |unreferenced object|NETDEV WATCHDOG|KASAN: |UBSAN: |page allocation failure'
+COMPLAINTS+='|nobody cared|Out of memory|oom-kill|kernel BUG at|rust_kernel: panicked|ODEBUG: |pagealloc: |ref_tracker: '
+COMPLAINTS+='|page dumped because|[Dd]isabling lock debugging|kmemleak: .*(suspected|disabled|empty|[Uu]nknown|Cannot)'
 
 # build_base DIR: the part of the initramfs that no kernel or checkout changes.
 build_base() {
@@ -131,6 +134,7 @@ build_payload() {
 		cp -rL "$p" "$dir/rpp/" || die "--add $p: no such file"
 	done
 	printf '%s\n' "$run" >"$dir/rpp/.run"
+	printf '%s\n' "$COMPLAINTS" >"$dir/rpp/complaints"
 	pack "$dir"
 }
 
@@ -192,7 +196,7 @@ uml_args() {
 	done
 }
 
-smp=2 mem=1024 thread=single icount='' iommu='' timeout=600 run='' out='' quiet=''
+smp=2 mem='' thread=single icount='' iommu='' timeout=600 run='' out='' quiet=''
 nics=() devices=() add=() allow=()
 while (($#)); do
 	case $1 in
@@ -225,6 +229,9 @@ done
 
 # The kernel that is booted: made by kernel.sh.
 load_kernel "${RPP_KERNEL_ENV:-$("$RPP_TOP/scripts/kernel.sh" env)}"
+# KASAN's shadow and quarantine, page_owner, and what else the checkers remember.
+[[ $K_NAME == debug ]] && mem=${mem:-2048}
+mem=${mem:-1024} timeout=$((timeout * ${RPP_SLOW:-1}))
 [[ -s $K_IMAGE ]] || die "there is no kernel image $K_IMAGE to boot"
 
 mkdir -p "$out" "$RPP_CACHE/vm"
