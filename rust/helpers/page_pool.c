@@ -104,6 +104,12 @@ void rpp_put_page(struct page *page)
 }
 EXPORT_SYMBOL_GPL(rpp_put_page);
 
+/* To be asked of each mapping: DMA_API_DEBUG notes that it was. */
+bool rpp_dma_mapping_error(struct device *dev, dma_addr_t dma)
+{
+	return dma_mapping_error(dev, dma);
+}
+
 bool rpp_dma_dev_need_sync(struct device *dev)
 {
 	return dma_dev_need_sync(dev);

@@ -22,6 +22,7 @@ bool rpp_page_clean(struct page *page);
 bool rpp_page_mapped(const struct page *page);
 void *rpp_page_address(const struct page *page);
 void rpp_put_page(struct page *page);
+bool rpp_dma_mapping_error(struct device *dev, dma_addr_t dma);
 bool rpp_dma_dev_need_sync(struct device *dev);
 void rpp_dma_sync_for_device(struct device *dev, dma_addr_t dma, size_t len,
 			     enum dma_data_direction dir);

@@ -13,8 +13,6 @@ use pp_bindings as bindings;
 
 /// Pages are mapped for both directions, so that `XDP_TX` can send what was received.
 const DIRECTION: bindings::dma_data_direction = bindings::dma_data_direction_DMA_BIDIRECTIONAL;
-/// `DMA_MAPPING_ERROR`, which has a cast that bindgen does not see through.
-const MAPPING_ERROR: u64 = u64::MAX;
 const PAGE_SIZE: usize = kernel::page::PAGE_SIZE;
 
 /// Takes up to `pages.len()` pages from the system, and returns how many there were. They are the
@@ -83,7 +81,8 @@ impl DmaDevice {
                 bindings::RPP_DMA_ATTRS,
             )
         };
-        (dma != MAPPING_ERROR).then_some(dma)
+        // SAFETY: The device is valid, and `dma` comes from the call above.
+        (!unsafe { bindings::rpp_dma_mapping_error(dev, dma) }).then_some(dma)
     }
 
     /// Removes a mapping. Any context.
