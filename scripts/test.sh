@@ -52,7 +52,7 @@ vm() {
 	local name=$1
 	shift
 	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" --add "$LOGS/hold" --timeout 900 \
-		--run "RPP_SLOW=$RPP_SLOW MB=$((256 / RPP_SLOW)) bash tests/$name.sh" "$@"
+		--run "RPP_SLOW=$RPP_SLOW MB=$((RPP_SLOW > 1 ? 32 : 256)) bash tests/$name.sh" "$@"
 }
 
 # What the VM's tests need besides the modules.
