@@ -7,7 +7,7 @@
 use crate::{napi::Napi, netdev::Operations};
 use core::ptr::NonNull;
 use kernel::prelude::*;
-use page_pool::{CpuBuf, NapiPool};
+use page_pool::{CpuBuf, NapiPool, Pressure};
 use pp_bindings as bindings;
 
 /// Why a packet was not delivered; what `perf trace` and drop monitors show.
@@ -87,8 +87,8 @@ impl SkBuff {
     ///
     /// A small packet is copied and `buf` goes back into the pool at once. Of a larger one the page
     /// itself becomes the head of the skb, and comes back to the pool when the last user of it,
-    /// whoever that is, drops the page. When the pool is short of pages every packet is copied: who
-    /// hoards packets then takes no more pages from the device. `None`: no memory for an skb; the page
+    /// whoever that is, drops the page. As the pool nears its limit every packet is copied: who
+    /// hoards packets then takes no more pages from the device, and nobody else loses a packet. `None`: no memory for an skb; the page
     /// is given back.
     ///
     /// `meta` is the number of bytes of XDP metadata in front of the packet; no more than there are in
@@ -100,7 +100,7 @@ impl SkBuff {
         buf: CpuBuf<'id>,
         meta: u32,
     ) -> Option<Self> {
-        if (buf.len() <= COPYBREAK && meta == 0) || pool.is_low() {
+        if (buf.len() <= COPYBREAK && meta == 0) || pool.pressure() != Pressure::None {
             let data = buf.data();
             // CAST: Less than a page.
             let len = data.len() as u32;

@@ -6,7 +6,7 @@
 
 use crate::{napi::Napi, netdev::Operations};
 use core::{cell::Cell, ptr::NonNull};
-use page_pool::{CpuBuf, NapiPool};
+use page_pool::{CpuBuf, NapiPool, Pressure};
 use pp_bindings as bindings;
 
 const ETH_HLEN: usize = bindings::ETH_HLEN as usize;
@@ -23,6 +23,9 @@ pub enum Verdict<'id> {
     Redirect,
     /// Nothing: the program or the redirection failed, and it is back in the pool.
     Aborted,
+    /// Nothing: it was to be redirected, but whoever gets those packets keeps too many of the pool's
+    /// pages. It is back in the pool.
+    Refused,
 }
 
 /// The XDP program of a device during one NAPI poll.
@@ -117,6 +120,12 @@ impl<'a> Program<'a> {
         buf: CpuBuf<'id>,
         xdp: &mut bindings::xdp_buff,
     ) -> Verdict<'id> {
+        // The frame is the page: it cannot be copied instead, as a packet for the stack is.
+        if pool.pressure() == Pressure::High {
+            self.exception(bindings::xdp_action_XDP_REDIRECT);
+            pool.recycle(buf);
+            return Verdict::Refused;
+        }
         let page = pool.into_stack(buf);
         // SAFETY: In a poll, and the page belongs to the callee if it succeeds.
         if unsafe { bindings::xdp_do_redirect(self.dev, xdp, self.prog.as_ptr()) } != 0 {

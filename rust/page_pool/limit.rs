@@ -8,9 +8,29 @@
 //! CPU. The limit may change at any time; when it is lowered below what the pool has, nothing is
 //! taken until enough has gone back. Nothing here is on the fast path.
 //!
+//! Long before it is reached the [`Pressure`] tells the driver to hand out fewer pages. That is the
+//! feedback of J. Brouer's talk: a device is protected from those who keep its pages by what it still
+//! gives them.
+//!
 //! Compiles in the kernel and on the host.
 
 use crate::platform::{AtomicU32, Ordering};
+
+/// How close a pool is to its limit.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Pressure {
+    /// There are pages enough.
+    None,
+    /// Three quarters of the pages that the pool may have are with the device, the stack or user space.
+    /// What can be copied should be, for whoever gets a page may keep it.
+    Some,
+    /// Nine tenths are. No page should be given away any more.
+    High,
+}
+
+/// With fewer pages than this there is [`Pressure::Some`] however few a pool may have: the device would
+/// be left without. More than a driver lets its ring lack before it refills it.
+const LOW: u32 = crate::cache::REFILL as u32;
 
 /// Pages taken, against the limit.
 ///
@@ -48,6 +68,20 @@ impl Limit {
     /// How many more may be taken.
     pub fn room(&self) -> u32 {
         self.max().saturating_sub(self.owned())
+    }
+
+    /// How close the limit is, when `idle` of the pages taken are used by nobody.
+    #[inline]
+    pub fn pressure(&self, idle: u32) -> Pressure {
+        let max = self.max();
+        let spare = max.saturating_sub(self.owned().saturating_sub(idle));
+        if spare > max / 4 && spare >= LOW {
+            Pressure::None
+        } else if spare > max / 10 {
+            Pressure::Some
+        } else {
+            Pressure::High
+        }
     }
 
     /// How many pages the pool has.

@@ -39,6 +39,7 @@ pub mod state;
 pub mod stats;
 
 pub use buf::{CpuBuf, Detached, DeviceBuf, StackPage};
+pub use limit::Pressure;
 pub use pool::{Mode, NapiPool, PagePool, Params, Posted, Stats};
 
 /// Bytes before the packet, for XDP programs and for the stack to push headers.

@@ -7,9 +7,10 @@ use crate::{
     buf::{Brand, CpuBuf, Detached, DeviceBuf, StackPage},
     context::BhDisabled,
     hook::Registered,
+    limit::Pressure,
     pages::DmaDevice,
     platform::Array,
-    shared::{NapiSide, Shared, LOW},
+    shared::{NapiSide, Shared},
     slots::{Slot, MAX_SLOTS},
     stats::{self, Snapshot},
     AllocError, HEADROOM, ROOM,
@@ -208,14 +209,16 @@ impl<'id> NapiPool<'id, '_> {
         }
     }
 
-    /// Whether a packet should rather be copied than given to the stack with its page: there are so
-    /// few pages left that the device may run out of them, and the stack may keep what it gets for as
-    /// long as it likes.
+    /// How close the pool is to its limit. To be asked before a page is given away: see [`Pressure`].
     #[inline]
-    pub fn is_low(&mut self) -> bool {
-        let spare = self.napi().cache.count().saturating_add(self.shared.room());
-        // SAFETY: We are the NAPI side, by the type invariant.
-        spare < LOW && unsafe { self.shared.is_low(self.bh.cpu()) }
+    pub fn pressure(&mut self) -> Pressure {
+        // CAST: At most the cache's size.
+        let idle = self.napi().cache.count() as u32;
+        match self.shared.limit.pressure(idle) {
+            Pressure::None => Pressure::None,
+            // SAFETY: We are the NAPI side, by the type invariant.
+            _ => unsafe { self.shared.pressure(self.bh.cpu()) },
+        }
     }
 
     /// Lets a page go to the stack; for `rust/net`. It comes back when its last reference is dropped.

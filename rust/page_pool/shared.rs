@@ -12,7 +12,7 @@
 
 use crate::{
     cache::{Cache, REFILL},
-    limit::Limit,
+    limit::{Limit, Pressure},
     list::{List, END},
     pages::{self, DmaDevice},
     platform::{Array, AtomicBool, Ordering},
@@ -32,10 +32,6 @@ use pp_bindings as bindings;
 /// The rings need not hold all pages of a large pool: what does not fit is too much for one CPU's
 /// caches anyway, and goes back to the system.
 const MAX_RING: usize = 1024;
-
-/// With fewer pages than this, none should be given to the stack: it may keep them, and the device
-/// would be left without. More than a driver lets its ring lack before it refills it.
-pub(crate) const LOW: usize = REFILL;
 
 /// Every so many refusals for the limit, the slots are audited.
 const AUDIT_INTERVAL: u64 = 4096;
@@ -62,6 +58,8 @@ pub(crate) struct NapiSide {
     free: KVVec<u32>,
     /// The rest of what was taken from the list of interrupts' returns.
     chain: u32,
+    /// How many pages came out of the rings so far.
+    collected: u64,
 }
 
 /// One CPU's side.
@@ -86,7 +84,7 @@ pub(crate) struct Shared {
     slots: Array<Slot>,
     cpus: Array<PerCpu>,
     list: List,
-    limit: Limit,
+    pub(crate) limit: Limit,
     /// Whether pages are taken back. Not when the pool does not recycle, and not any more when it is
     /// being destroyed.
     open: AtomicBool,
@@ -129,6 +127,7 @@ impl Shared {
                 need_sync,
                 free,
                 chain: END,
+                collected: 0,
             }),
             stats: NapiStats::default(),
             dev,
@@ -208,31 +207,36 @@ impl Shared {
         Ok(slot)
     }
 
-    /// How many more pages may be taken from the system.
-    #[inline]
-    pub(crate) fn room(&self) -> usize {
-        // CAST: u32 fits.
-        self.limit.room() as usize
-    }
-
-    /// Whether the pages at hand, and those that may still be taken from the system, are fewer than
-    /// [`LOW`], even with those that were returned meanwhile.
+    /// How close the limit is, when it looks close without the pages that have come back: those are
+    /// idle too.
     ///
     /// # Safety
     ///
     /// The caller is the NAPI side, with bottom halves off, on CPU `cpu`.
     #[cold]
     #[inline(never)]
-    pub(crate) unsafe fn is_low(&self, cpu: usize) -> bool {
+    pub(crate) unsafe fn pressure(&self, cpu: usize) -> Pressure {
         // SAFETY: The caller is the NAPI side, and does not hold a reference itself.
         let napi = unsafe { &mut *self.napi.get() };
         // SAFETY: By this function's requirement.
         unsafe { self.collect(napi, cpu) };
-        let low = napi.cache.count().saturating_add(self.room()) < LOW;
-        if low {
-            self.stats.low.inc();
+        let returned = self
+            .cpus
+            .iter()
+            .fold(0u64, |n, cpu| n.wrapping_add(cpu.stats.recycle_ring.get()));
+        // A page is counted after it is in the ring, and may have been taken out before.
+        let in_rings = returned.saturating_sub(napi.collected);
+        // CAST: Both are at most the number of slots.
+        let pressure = self
+            .limit
+            .pressure((napi.cache.count() as u32).saturating_add(in_rings as u32));
+        if pressure != Pressure::None {
+            self.stats.pressure.inc();
         }
-        low
+        if pressure == Pressure::High {
+            self.stats.pressure_high.inc();
+        }
+        pressure
     }
 
     /// Moves returned pages into the cache: from this CPU's ring, then the other CPUs', then the list.
@@ -251,6 +255,7 @@ impl Shared {
             let got = unsafe { other.ring.consume_batched(spare) };
             // SAFETY: So many were just written.
             unsafe { napi.cache.added(got) };
+            napi.collected = napi.collected.wrapping_add(got as u64);
         }
         if napi.chain == END {
             napi.chain = self.list.take_all();

@@ -79,8 +79,10 @@ counters! {
         alloc_refill,
         /// Allocations refused because of the limit.
         alloc_limit,
-        /// The driver asked whether pages are scarce, and they were.
-        low,
+        /// The driver asked for the pressure, and was told that there is some.
+        pressure,
+        /// As above, and it was high.
+        pressure_high,
         /// Pages put directly into the cache.
         recycle_cached,
         /// The cache was full, so a page was put into a ring.
@@ -121,7 +123,7 @@ counters! {
 pub type Snapshot = [u64; NAMES.len()];
 
 /// Names for `ethtool -S`: first upstream's (`pp_stats_mq` in `net/core/page_pool.c`), then ours.
-pub const NAMES: [&str; 20] = [
+pub const NAMES: [&str; 21] = [
     "rx_pp_alloc_fast",
     "rx_pp_alloc_slow",
     "rx_pp_alloc_slow_ho",
@@ -134,7 +136,8 @@ pub const NAMES: [&str; 20] = [
     "rx_pp_recycle_ring_full",
     "rx_pp_recycle_released_ref",
     "rx_pp_alloc_limit",
-    "rx_pp_low",
+    "rx_pp_pressure",
+    "rx_pp_pressure_high",
     "rx_pp_mapped",
     "rx_pp_unmapped",
     "rx_pp_returned_irq",
@@ -171,7 +174,8 @@ pub fn snapshot<'a>(
         // A page comes back when its last reference is dropped: there never is another one.
         0,
         napi.alloc_limit.get(),
-        napi.low.get(),
+        napi.pressure.get(),
+        napi.pressure_high.get(),
         napi.mapped.get(),
         shared.unmapped.get(),
         shared.returned_irq.get(),

@@ -134,9 +134,6 @@ ethtool_info() {
 	fi
 }
 
-# ring DIRECTION: its size now.
-ring() { ethtool -g "$(iface)" | awk -v d="$1:" '/Current/ { now = 1 } now && $1 == d { print $2 }'; }
-
 ethtool_rings() {
 	local dev size
 	dev=$(iface)
@@ -177,11 +174,11 @@ limit() {
 	for ((i = 0; i < 600; i++)); do
 		now=$(owned)
 		((now > top)) && top=$now
-		(($(count rx_pp_low) > 1000)) && break
+		(($(count rx_pp_pressure) > 1000)) && break
 		sleep 0.1
 	done
 	echo "at most $top pages owned of $(max_owned), $(outstanding) outstanding"
-	check "packets copied for want of pages" "$(count rx_pp_low)" -gt 1000
+	check "packets copied for want of pages" "$(count rx_pp_pressure)" -gt 1000
 	check "pages owned" "$top" -le "$(max_owned)"
 	eventually 30 pings
 	traffic_stop

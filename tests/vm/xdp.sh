@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit
 # Less than the RX ring holds: what QEMU has queued for a device comes all at once.
 N=200
 
-plan 13
+plan 14
 
 if has_pool; then xdp=xdpdrv; else xdp=xdpgeneric; fi
 
@@ -194,6 +194,37 @@ redirect_veth() {
 	pool_clean
 }
 
+# Into a tap that nobody reads: it gets no more than nine tenths of the pages, and packets for the
+# stack are copied meanwhile.
+redirect_hoarder() {
+	local refused
+	has_pool || skip "no pool"
+	modprobe tun
+	socat -u TUN,tun-name=sink,tun-type=tap,iff-no-pi OPEN:/dev/null &
+	local hoarder=$!
+	eventually 10 test -e /sys/class/net/sink
+	kill -STOP "$hoarder"
+	ip link set sink txqueuelen 8000 up
+	attach redirect
+	to_port "$(</sys/class/net/sink/ifindex)"
+	flood_start 7
+	eventually 60 refuses
+	traffic_stop
+	eventually 90 quiet
+	refused=$(count rx_drop_limit)
+	echo "$(outstanding) outstanding, $(owned) owned of $(max_owned), $refused refused"
+	check "pages in use" $(($(outstanding) + $(ring RX))) -ge $(($(max_owned) * 85 / 100))
+	check "pages in use" $(($(outstanding) + $(ring RX))) -le $(($(max_owned) * 92 / 100))
+	check "allocations at the limit" "$(count rx_pp_alloc_limit)" -eq 0
+	detach
+	ping_peer 20
+	check "packets refused that were for the stack" "$(count rx_drop_limit)" -eq "$refused"
+	kill -KILL "$hoarder"
+	wait "$hoarder" || true
+	pool_clean
+}
+refuses() { (($(count rx_drop_limit) > 1000)); }
+
 adjust() {
 	attach adjust
 	capture "$(iface)" "ether proto 0x88b5"
@@ -278,6 +309,7 @@ try "TX: all come back to the sender" tx
 try "ABORTED: none arrives, each is reported" aborted
 try "REDIRECT to the device itself: all are sent" redirect_same
 try "REDIRECT to a veth: all arrive there" redirect_veth
+try "REDIRECT to a tap that keeps them: refused at nine tenths" redirect_hoarder
 try "PASS with a header put in front" adjust
 try "programs attached and detached, under traffic" under_traffic
 try "program kept over down, up, and other rings" reopen

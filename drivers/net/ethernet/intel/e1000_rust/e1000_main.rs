@@ -54,6 +54,9 @@ const XDP_NAMES: [&str; 5] = [
     "rx_xdp_aborted",
 ];
 
+/// Names of the counters of packets that the driver dropped, in the order of `rx::DROP_LIMIT` and so on.
+const DROP_NAMES: [&str; 3] = ["rx_drop_limit", "rx_drop_no_page", "rx_drop_no_skb"];
+
 /// A device.
 struct E1000<'bound> {
     dev: &'bound Device<Bound>,
@@ -61,6 +64,7 @@ struct E1000<'bound> {
     mac: [u8; 6],
     /// Written by NAPI poll.
     xdp: [Counter; XDP_NAMES.len()],
+    dropped: [Counter; DROP_NAMES.len()],
     polls: Counter,
     /// The device's counter of lost packets is cleared by reading; this is the sum.
     missed: Atomic<u64>,
@@ -162,11 +166,8 @@ impl<'bound> Operations for E1000<'bound> {
         if counts.xdp[rx::XDP_TX] != 0 {
             napi.with_tx(|_, tx, _| tx.tell(bar));
         }
-        for (counter, n) in self.xdp.iter().zip(counts.xdp) {
-            if n != 0 {
-                counter.add(n);
-            }
-        }
+        add(&self.xdp, counts.xdp);
+        add(&self.dropped, counts.dropped);
         self.polls.inc();
         done
     }
@@ -241,10 +242,23 @@ impl<'bound> Operations for E1000<'bound> {
         for (name, counter) in XDP_NAMES.iter().zip(&self.xdp) {
             visitor.counter(name, counter.get());
         }
+        for (name, counter) in DROP_NAMES.iter().zip(&self.dropped) {
+            visitor.counter(name, counter.get());
+        }
         let pool = self.pool.lock();
         let values = pool.as_ref().map(Stats::snapshot).unwrap_or_default();
         for (name, value) in Stats::NAMES.iter().zip(values) {
             visitor.counter(name, value);
+        }
+    }
+}
+
+/// Adds what happened in one poll.
+#[inline]
+fn add<const N: usize>(counters: &[Counter; N], counts: [u64; N]) {
+    for (counter, n) in counters.iter().zip(counts) {
+        if n != 0 {
+            counter.add(n);
         }
     }
 }
@@ -282,6 +296,7 @@ impl net::pci::Driver for Driver {
             bar,
             mac,
             xdp: Default::default(),
+            dropped: Default::default(),
             polls: Counter::new(),
             missed: Atomic::new(0),
             pool: KBox::pin_init(new_mutex!(None), GFP_KERNEL)?,

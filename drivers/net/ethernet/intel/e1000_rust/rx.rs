@@ -15,7 +15,9 @@ use net::{
     skb::{Checksum, SkBuff},
     xdp::{Program, Verdict},
 };
-use page_pool::{context::BhGuard, CpuBuf, Mode, NapiPool, PagePool, Params, Posted, Stats};
+use page_pool::{
+    context::BhGuard, AllocError, CpuBuf, Mode, NapiPool, PagePool, Params, Posted, Stats,
+};
 
 /// Bytes that the device writes into one buffer: RCTL.BSIZE = 0. A pool's buffer has room for more,
 /// but the next size, 4096, is more than a page with headroom has.
@@ -83,10 +85,23 @@ impl Received {
 pub(crate) struct Counts {
     pub(crate) packets: u64,
     bytes: u64,
-    dropped: u64,
     errors: u64,
+    pub(crate) dropped: [u64; 3],
     pub(crate) xdp: [u64; 5],
 }
+
+impl Counts {
+    #[inline]
+    fn drop(&mut self, reason: usize) {
+        self.dropped[reason] = self.dropped[reason].wrapping_add(1);
+    }
+}
+
+/// Places in [`Counts::dropped`]: why a good packet went no further. The pool has as many pages as it
+/// may have, or nearly; the system has none for it; there was no memory for an skb.
+pub(crate) const DROP_LIMIT: usize = 0;
+pub(crate) const DROP_NO_PAGE: usize = 1;
+pub(crate) const DROP_NO_SKB: usize = 2;
 
 /// Places in [`Counts::xdp`].
 pub(crate) const XDP_PASS: usize = 0;
@@ -114,6 +129,8 @@ struct Descs {
     missing: usize,
     /// What the device was told last.
     told: usize,
+    /// Why: the place in [`Counts::dropped`] for what is dropped because of that.
+    scarcity: usize,
     /// We are inside of a frame that is too long for one buffer.
     skipping: bool,
 }
@@ -142,6 +159,7 @@ impl<'bound> RxRing<'bound> {
             fill: 0,
             missing: entries.saturating_sub(1),
             told: 0,
+            scarcity: DROP_NO_PAGE,
             skipping: false,
         };
         // A batch at a time, for bottom halves are off meanwhile.
@@ -218,7 +236,7 @@ impl<'bound> RxRing<'bound> {
                     continue;
                 };
                 if descs.missing > SHORT {
-                    counts.dropped = counts.dropped.wrapping_add(1);
+                    counts.drop(descs.scarcity);
                     pool.recycle(buf);
                     continue;
                 }
@@ -239,7 +257,9 @@ impl<'bound> RxRing<'bound> {
         let stats = napi.stats();
         stats.packets.add(counts.packets);
         stats.bytes.add(counts.bytes);
-        stats.dropped.add(counts.dropped);
+        stats
+            .dropped
+            .add(counts.dropped.iter().fold(0, |sum, n| n.wrapping_add(sum)));
         stats.errors.add(counts.errors);
         (done, counts)
     }
@@ -250,8 +270,16 @@ impl Descs {
     #[inline]
     fn refill<'id>(&mut self, pool: &mut NapiPool<'id, '_>, max: usize) {
         for _ in 0..self.missing.min(max) {
-            let Ok(buf) = pool.alloc() else {
-                break;
+            let buf = match pool.alloc() {
+                Ok(buf) => buf,
+                Err(AllocError::Limit) => {
+                    self.scarcity = DROP_LIMIT;
+                    break;
+                }
+                Err(_) => {
+                    self.scarcity = DROP_NO_PAGE;
+                    break;
+                }
             };
             self.ring.store(self.fill, 0, buf.dma_addr());
             self.ring.store(self.fill, Received::WORD, 0);
@@ -308,7 +336,7 @@ fn deliver<'id, D: Operations>(
 ) {
     match SkBuff::from_buf(napi, pool, buf, meta) {
         Some(skb) => napi.receive(skb, checksum),
-        None => counts.dropped = counts.dropped.wrapping_add(1),
+        None => counts.drop(DROP_NO_SKB),
     }
 }
 
@@ -343,6 +371,7 @@ fn run<'id, D: Operations>(
         },
         Verdict::Redirect => XDP_REDIRECT,
         Verdict::Aborted => XDP_ABORTED,
+        Verdict::Refused => return counts.drop(DROP_LIMIT),
     };
     counts.xdp[verdict] = counts.xdp[verdict].wrapping_add(1);
 }
