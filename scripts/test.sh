@@ -13,9 +13,9 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Parts that boot the VM, longest first. Two run at a time.
-BOOTS="e1000 xdp hook load control"
-# And one for the debug kernel only.
-DEBUG_BOOTS="checkers"
+BOOTS="e1000 xdp hook liar load control"
+# And those for the debug kernel only.
+DEBUG_BOOTS="faults checkers"
 
 # settings: what depends on the kernel.
 settings() {
@@ -30,11 +30,14 @@ boot() {
 	local nics=(--nic e1000 --nic e1000e)
 	case $1 in
 	load) vm load ;;
+	# Alone, and without an IOMMU: the device is the test's.
+	liar) vm liar --nic e1000 ;;
 	e1000) vm e1000 "${nics[@]}" --timeout 1500 ;;
 	# In strict mode the IOMMU faults on each access to a page that is no longer mapped, and a fault
 	# is a complaint that fails the boot.
 	hook) vm hook "${nics[@]}" --iommu ;;
 	xdp) vm xdp "${nics[@]}" --iommu ;;
+	faults) vm faults "${nics[@]}" --iommu --timeout 1500 ;;
 	# Here the kernel has to complain, and the tests see that it does.
 	checkers) vm checkers --allow . ;;
 	# The test of the tests: a complaint in the kernel log fails a boot.
@@ -49,16 +52,21 @@ boot() {
 
 # vm NAME OPTION...: runs tests/vm/NAME.sh there.
 vm() {
-	local name=$1
+	local name=$1 less=''
 	shift
-	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" --add "$LOGS/hold" --timeout 900 \
-		--run "RPP_SLOW=$RPP_SLOW MB=$((RPP_SLOW > 1 ? 32 : 256)) bash tests/$name.sh" "$@"
+	# A slow kernel gets less to do.
+	((RPP_SLOW == 1)) || less="MB=32 COUNT=500000"
+	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" --add "$LOGS/hold" --add "$LOGS/failnth" --timeout 900 \
+		--run "RPP_SLOW=$RPP_SLOW $less bash tests/$name.sh" "$@"
 }
 
 # What the VM's tests need besides the modules.
 build_programs() {
 	in_root make -s -C samples/xdp
-	in_root gcc -static -O2 -Wall -Werror -o "$LOGS/hold" tests/vm/hold.c
+	local name
+	for name in hold failnth; do
+		in_root gcc -static -O2 -Wall -Werror -o "$LOGS/$name" "tests/vm/$name.c"
+	done
 }
 
 # in_cargo COMMAND...: in the host tests' crate, with this machine's way to the network.

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A device that lies: writes descriptors of the e1000's rings as only the device
+ * should, and raises its interrupts, while the driver under test runs. No real
+ * traffic meanwhile: the device itself stays honest, and idle.
+ *
+ * Nothing but loading it happens, and that returns when all is done. "exact" lies
+ * one descriptor after the other, as a device would, and predicts what the driver
+ * has to count (parameters packets, errors). Otherwise it writes anywhere at any time,
+ * also to the transmit ring.
+ *
+ * It finds the rings by the device's registers, so there must be no IOMMU.
+ */
+
+#include <linux/delay.h>
+#include <linux/io.h>
+#include <linux/iommu.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/prandom.h>
+#include <linux/sched/signal.h>
+
+#define ICS 0xc8
+#define RDBAL 0x2800
+#define TDBAL 0x3800
+/* From a ring's base register: */
+#define BAH 0x4
+#define LEN 0x8
+#define HEAD 0x10
+#define TAIL 0x18
+
+/* The second word of a receive descriptor. */
+#define DD BIT_ULL(32)
+#define EOP BIT_ULL(33)
+#define BROKEN (0x97ULL << 40)
+#define LENGTH 0xffffULL
+#define TX_DD BIT_ULL(32)
+
+/* What the driver has told the device, and what an Ethernet frame has at least. */
+#define BUFFER 2048
+#define ETH_LEAST 14
+
+static unsigned long count = 1000000;
+module_param(count, ulong, 0444);
+MODULE_PARM_DESC(count, "write-backs");
+static ulong seed = 1;
+module_param(seed, ulong, 0444);
+MODULE_PARM_DESC(seed, "of the lies; the same ones for the same seed");
+static bool exact = true;
+module_param(exact, bool, 0444);
+MODULE_PARM_DESC(exact, "in the order in which a device would");
+
+static unsigned long packets, errors, done;
+module_param(packets, ulong, 0444);
+module_param(errors, ulong, 0444);
+module_param(done, ulong, 0444);
+
+struct ring {
+	void __iomem *regs;
+	/* Two words each. */
+	__le64 *descs;
+	u32 entries;
+};
+
+static struct rnd_state rnd;
+
+static u32 any(u32 below)
+{
+	return prandom_u32_state(&rnd) % below;
+}
+
+static u64 any_word(void)
+{
+	return (u64)prandom_u32_state(&rnd) << 32 | prandom_u32_state(&rnd);
+}
+
+/* What a device might write. */
+static u64 lie(void)
+{
+	switch (any(8)) {
+	case 0: /* A device that is gone. */
+		return ~0ULL;
+	case 1: /* Longer than the buffer. */
+		return DD | EOP | (BUFFER - 1 + any(4));
+	case 2: /* Nothing, or less than a header. */
+		return DD | EOP | any(ETH_LEAST + 2);
+	case 3: /* A frame without an end. */
+		return (any_word() | DD) & ~EOP;
+	case 4:
+	case 5: /* Anything, done. */
+		return any_word() | DD;
+	default: /* The truth, as far as anybody can see. */
+		return DD | EOP | (any(1514 - 60) + 60);
+	}
+}
+
+/* What the driver has to make of it. */
+static void predict(u64 word)
+{
+	static bool skipping;
+	u32 len = word & LENGTH;
+
+	if (!(word & EOP)) {
+		skipping = true;
+		return;
+	}
+	if (skipping || word & BROKEN || len < ETH_LEAST || len > BUFFER)
+		errors++;
+	else
+		packets++;
+	skipping = false;
+}
+
+static int find(struct ring *ring, void __iomem *regs)
+{
+	phys_addr_t addr = (u64)readl(regs + BAH) << 32 | readl(regs);
+
+	ring->regs = regs;
+	ring->entries = readl(regs + LEN) / 16;
+	if (!addr || !pfn_valid(PHYS_PFN(addr)) || !ring->entries)
+		return -ENODEV;
+	ring->descs = phys_to_virt(addr);
+	return 0;
+}
+
+static void write_back(struct ring *ring, u32 at, u64 word)
+{
+	WRITE_ONCE(ring->descs[2 * at + 1], cpu_to_le64(word));
+}
+
+/* Waits until the driver has done something, but not forever. */
+static int wait(unsigned long since)
+{
+	cond_resched();
+	cpu_relax();
+	if (signal_pending(current))
+		return -EINTR;
+	return time_after(jiffies, since + 60 * HZ) ? -ETIMEDOUT : 0;
+}
+
+/* Tells the driver: mostly that packets have arrived, but also anything else. */
+static void interrupt(void __iomem *regs)
+{
+	writel(any(16) ? BIT(7) : prandom_u32_state(&rnd), regs + ICS);
+}
+
+static int lie_in_order(struct ring *rx, void __iomem *regs)
+{
+	u32 head = readl(rx->regs + HEAD), tail = head, burst;
+	unsigned long since = jiffies;
+	int err;
+
+	for (burst = 0; done < count; done++) {
+		while (head == tail) {
+			tail = readl(rx->regs + TAIL);
+			if (head != tail)
+				break;
+			interrupt(regs);
+			err = wait(since);
+			if (err)
+				return err;
+		}
+		since = jiffies;
+		u64 word = lie();
+
+		predict(word);
+		write_back(rx, head, word);
+		head = (head + 1) % rx->entries;
+		if (!burst--) {
+			interrupt(regs);
+			burst = any(64);
+		}
+	}
+	/* The driver has seen everything when it has a buffer everywhere. */
+	while ((head + rx->entries - readl(rx->regs + TAIL)) % rx->entries != 1) {
+		interrupt(regs);
+		err = wait(since);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int lie_anywhere(struct ring *rx, struct ring *tx, void __iomem *regs)
+{
+	for (; done < count; done++) {
+		write_back(rx, any(rx->entries), lie());
+		if (!any(8))
+			write_back(tx, any(tx->entries), any_word() | TX_DD);
+		if (!any(32)) {
+			interrupt(regs);
+			if (wait(jiffies))
+				return -EINTR;
+		}
+	}
+	return 0;
+}
+
+static int __init liar_init(void)
+{
+	struct pci_dev *pdev = pci_get_device(PCI_VENDOR_ID_INTEL, 0x100e, NULL);
+	struct ring rx, tx;
+	void __iomem *regs;
+	int err;
+
+	if (!pdev)
+		return -ENODEV;
+	prandom_seed_state(&rnd, seed);
+	regs = pci_ioremap_bar(pdev, 0);
+	err = regs ? 0 : -ENOMEM;
+	if (!err && device_iommu_mapped(&pdev->dev))
+		err = -EOPNOTSUPP;
+	if (!err)
+		err = find(&rx, regs + RDBAL) ?: find(&tx, regs + TDBAL);
+	if (!err)
+		err = exact ? lie_in_order(&rx, regs) : lie_anywhere(&rx, &tx, regs);
+	if (regs)
+		iounmap(regs);
+	pci_dev_put(pdev);
+	return err;
+}
+
+static void __exit liar_exit(void)
+{
+}
+
+module_init(liar_init);
+module_exit(liar_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("A lying e1000, for tests");

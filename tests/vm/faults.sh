@@ -1,0 +1,176 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Allocations that fail, on a kernel with fault injection: each single one of those
+# that a system call makes, and at random below the modules while packets arrive.
+# PACKETS is for each rate of failures.
+
+cd "$(dirname "$0")/.." || exit
+# shellcheck source=lib.sh
+. tests/lib.sh
+# shellcheck source=net.sh
+. tests/net.sh
+PACKETS=${PACKETS:-340000}
+FAIL=/sys/kernel/debug
+PCI=/sys/bus/pci/drivers/$DRIVER
+
+plan 8
+
+# all ATTRIBUTE VALUE: of both kinds of allocation that can fail.
+all() {
+	local f
+	for f in $FAIL/failslab/$1 $FAIL/fail_page_alloc/$1; do echo "$2" >"$f"; done
+}
+
+# Also those that may sleep and reclaim, and without a word in the log.
+prepare() {
+	all verbose 0
+	all times -1
+	all task-filter N
+	all ignore-gfp-wait N
+	echo 0 >$FAIL/fail_page_alloc/min-order
+	load_driver
+	up
+	settle
+}
+
+bound() { [[ -e $PCI/$DUT ]]; }
+
+# sweep UNDO ARGUMENT...: has failnth(1) do it, with the first allocation failing, with the
+# second, and so on, until none is left to fail. A call that failed has left nothing behind.
+sweep() {
+	local undo=$1 nth result failed=0 survived=0
+	shift
+	for ((nth = 1; nth < 5000; nth++)); do
+		result=$(./failnth "$nth" "$@")
+		case $result in
+		"complete ok") break ;;
+		"fault ok") survived=$((survived + 1)) ;;
+		"fault "*) failed=$((failed + 1)) ;;
+		*) echo "allocation $nth: $result"; return 1 ;;
+		esac
+		"$undo" "$result" || { echo "after allocation $nth: $result"; return 1; }
+	done
+	"$undo" "$result"
+	echo "# $((nth - 1)) allocations: without one the call failed $failed times and succeeded $survived times"
+	check "calls that failed" "$failed" -gt 0
+}
+
+undo_probe() {
+	if [[ $1 == *ok ]]; then
+		bound && has_iface || return
+		echo "$DUT" >"$PCI/unbind"
+	fi
+	! bound && no_iface && all_unmapped
+}
+
+probe() {
+	local result
+	ip link set "$(iface)" down
+	echo "$DUT" >"$PCI/unbind"
+	sweep undo_probe write "$PCI/bind" "$DUT"
+	echo "$DUT" >"$PCI/bind"
+	eventually 10 has_iface
+}
+
+undo_open() {
+	if [[ $1 == *ok ]]; then ip link set "$(iface)" down; fi
+	[[ $(<"/sys/class/net/$(iface)/operstate") == down ]] && all_unmapped
+}
+
+open() {
+	ip link set "$(iface)" down
+	sweep undo_open up "$(iface)"
+	up
+	ping_peer
+}
+
+# The interface stays up whatever fails, with one size or the other.
+undo_rings() {
+	local size=512
+	if [[ $1 != *ok ]]; then size=256; fi
+	[[ $(ring RX) == "$size" ]] || { echo "RX ring $(ring RX), should be $size"; return 1; }
+	ethtool -G "$(iface)" rx 256 tx 256
+	eventually 30 carrier
+}
+
+rings() {
+	sweep undo_rings rings "$(iface)" 512
+	ping_peer
+}
+
+# Where the code of our modules lies: from here, to here.
+text() {
+	local m size from to low=0 high=0
+	for m in rust_page_pool rust_net e1000_rust; do
+		from=$(<"/sys/module/$m/sections/.text")
+		size=$(awk -v m=$m '$1 == m { print $2 }' /proc/modules)
+		to=$((from + size))
+		# As signed numbers they are all negative, and in order.
+		((low && low < from)) || low=$((from))
+		((high && high > to)) || high=$to
+	done
+	printf '0x%x 0x%x\n' "$low" "$high"
+}
+
+# below PROBABILITY INTERVAL: of the allocations made below our modules, so many percent of each
+# so-manieth fail.
+below() {
+	local from to
+	read -r from to < <(text)
+	all require-start "$from"
+	all require-end "$to"
+	all interval "$2"
+	all probability "$1"
+}
+
+off() {
+	all probability 0
+	all require-start 0
+	all require-end 0
+}
+
+# under_faults PROBABILITY INTERVAL: packets arrive while rings are resized. Each is accounted for.
+under_faults() {
+	local dev before now names=(rx_drop_limit rx_drop_no_page rx_drop_no_skb) sizes=0 sender
+	dev=$(iface)
+	before=$(stat_of rx_packets)
+	below "$1" "$2"
+	ip netns exec peer bash samples/pktgen/send.sh -i "$PEER" -m "$MAC" -n "$PACKETS" -s 1000 -b 1 >/tmp/sent &
+	sender=$!
+	while kill -0 $sender; do
+		# Refused for want of memory, now and then; then it stays as it was.
+		if ethtool -G "$dev" rx $((80 + RANDOM % 50 * 8)); then sizes=$((sizes + 1)); fi
+		sleep 2
+	done 2>/dev/null
+	wait $sender
+	off
+	cat /tmp/sent
+	# A reset that found no memory for its rings leaves the interface down.
+	up
+	settle
+	now=$(stat_of rx_packets)
+	echo "# 1/$((100 / $1 * $2)): $((now - before)) packets received, dropped for want of" \
+		"$(for n in "${names[@]}"; do echo -n "${n#rx_drop_} $(count "$n"), "; done)rings resized $sizes times"
+	check "packets received" $((now - before)) -gt $((PACKETS / 20))
+	check "packets dropped" "$(stat_of rx_dropped)" -gt 0
+	ethtool -G "$dev" rx 256
+	ping_peer
+	pool_clean
+}
+
+clean() {
+	unload_driver
+	all_unmapped
+}
+
+peer_up
+modprobe pktgen
+try "interface" prepare
+try "probe, without each of its allocations" probe
+try "ip link set up, without each of its allocations" open
+try "ring sizes, without each of their allocations" rings
+try "packets, while one allocation in 2 fails" under_faults 50 1
+try "packets, while one allocation in 10 fails" under_faults 10 1
+try "packets, while one allocation in 511 fails" under_faults 100 511
+try "no mapping is left" clean

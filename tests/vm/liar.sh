@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A device that lies: descriptors are written by tests/liar, COUNT of them in all.
+# The driver may lose packets, and nothing else.
+
+cd "$(dirname "$0")/.." || exit
+# shellcheck source=lib.sh
+. tests/lib.sh
+# shellcheck source=net.sh
+. tests/net.sh
+COUNT=${COUNT:-10000000}
+SEED=${SEED:-$RANDOM}
+
+plan 7
+echo "# SEED=$SEED"
+
+prepare() {
+	load_driver
+	up
+}
+
+xdp() { ip -force link set dev "$(iface)" xdpdrv obj "samples/xdp/xdp_$1.o" sec xdp; }
+liar() { cat "/sys/module/liar/parameters/$1"; }
+
+# fresh: the interface with rings from the start, where the liar expects them to be.
+fresh() {
+	[[ ! -e /sys/module/liar ]] || rmmod liar
+	ip link set "$(iface)" down
+	up
+	sleep 0.5
+}
+
+# in_order PERCENT: so many of COUNT, one after the other. Each counts, once.
+in_order() {
+	local packets errors
+	fresh
+	packets=$(stat_of rx_packets) errors=$(stat_of rx_errors)
+	insmod liar.ko count=$((COUNT * $1 / 100)) seed="$SEED"
+	echo "packets: $(liar packets), $(($(stat_of rx_packets) - packets)) counted;" \
+		"errors: $(liar errors), $(($(stat_of rx_errors) - errors)) counted"
+	check "packets counted" $(($(stat_of rx_packets) - packets)) -eq "$(liar packets)"
+	check "errors counted" $(($(stat_of rx_errors) - errors)) -eq "$(liar errors)"
+	rmmod liar
+	if has_pool; then check "pages owned" "$(owned)" -le "$(max_owned)"; fi
+}
+
+in_order_xdp() {
+	xdp "$1"
+	in_order "$2"
+	ip link set dev "$(iface)" xdpdrv off
+}
+
+# Anywhere at any time, while packets are sent as well.
+anywhere() {
+	local sender
+	fresh
+	ping -f -q -s 1000 "$PEER_ADDR" &
+	sender=$!
+	insmod liar.ko exact=0 count=$((COUNT * 3 / 10)) seed="$SEED"
+	rmmod liar
+	kill "$sender"
+	wait "$sender" || true
+	if has_pool; then check "pages owned" "$(owned)" -le "$(max_owned)"; fi
+	fresh
+	ping -q -c 1 -W 1 "$ADDR"
+}
+
+# What is left of it when it is over.
+clean() {
+	fresh
+	pool_clean
+	ip link set "$(iface)" down
+	all_unmapped
+	unload_driver
+}
+
+try "interface" prepare
+try "in order, packets to the stack" in_order 20
+try "in order, XDP_DROP" in_order_xdp drop 40
+try "in order, XDP_TX" in_order_xdp tx 10
+try "anywhere, at any time" anywhere
+try "the interface works again" in_order 1
+try "all pages are back, no mapping is left" clean
