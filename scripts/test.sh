@@ -21,7 +21,8 @@ DEBUG_BOOTS="faults checkers"
 settings() {
 	load_kernel "$RPP_KERNEL_ENV"
 	LOGS=$RPP_CACHE/test
-	[[ $K_NAME != debug ]] || LOGS+=-debug RPP_SLOW=${RPP_SLOW:-4}
+	[[ $K_NAME == stock ]] || LOGS+=-$K_NAME
+	[[ $K_NAME != debug ]] || RPP_SLOW=${RPP_SLOW:-4}
 	RPP_SLOW=${RPP_SLOW:-1}
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Files {
     #[pin]
     _limits: File<()>,
     #[pin]
-    _totals: File<()>,
+    _totals: File<u64>,
     #[pin]
     _selftest: File<Report>,
 }
@@ -45,7 +45,8 @@ impl Files {
                 &|(), f| each(f, show_limit),
                 &|(), reader| set_limit(reader),
             ),
-            _totals <- parent.read_callback_file(c"totals", (), &|(), f| totals(f)),
+            // The self-test has one page escape, on purpose.
+            _totals <- parent.read_callback_file(c"totals", TOTALS.escaped.get(), &totals),
             _selftest <- parent.read_callback_file(c"selftest", report, &selftest),
             _dir: dir,
         })
@@ -69,10 +70,13 @@ fn selftest(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-/// What all pools together have mapped and unmapped, since the module was loaded.
-fn totals(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// What all pools together have mapped and unmapped, and what went wrong with their pages, since the
+/// module was loaded.
+fn totals(before: &u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "mapped {}", TOTALS.mapped.get())?;
-    writeln!(f, "unmapped {}", TOTALS.unmapped.get())
+    writeln!(f, "unmapped {}", TOTALS.unmapped.get())?;
+    writeln!(f, "escaped {}", TOTALS.escaped.get().wrapping_sub(*before))?;
+    writeln!(f, "unbalanced {}", TOTALS.unbalanced.get())
 }
 
 /// All pools, with their counters.

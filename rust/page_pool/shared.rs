@@ -36,17 +36,21 @@ const MAX_RING: usize = 1024;
 /// Every so many refusals for the limit, the slots are audited.
 const AUDIT_INTERVAL: u64 = 4096;
 
-/// Over all pools, those that are gone included: when there is no pool the two are equal, or a
-/// mapping has leaked.
+/// Over all pools, those that are gone included. When there is no pool as many pages were unmapped as
+/// mapped, or a mapping has leaked; each pool ends with an audit, so what escaped is known by then.
 pub(crate) static TOTALS: Totals = Totals {
     mapped: Counter::new(),
     unmapped: Counter::new(),
+    escaped: Counter::new(),
+    unbalanced: Counter::new(),
 };
 
 /// See [`TOTALS`].
 pub(crate) struct Totals {
     pub(crate) mapped: Counter,
     pub(crate) unmapped: Counter,
+    pub(crate) escaped: Counter,
+    pub(crate) unbalanced: Counter,
 }
 
 /// What only the NAPI side touches.
@@ -623,6 +627,7 @@ impl Shared {
             return false;
         }
         self.shared_stats.unbalanced.inc_shared();
+        TOTALS.unbalanced.inc_shared();
         // The pool still uses the page, so it has to stay.
         // SAFETY: The count is 0, and the caller dropped it.
         unsafe { slots::revive(page) };
@@ -641,6 +646,7 @@ impl Shared {
             // another page into the slot: if this is still `Out`, it is the page that was looked at.
             if slot.state.claim() {
                 self.shared_stats.escaped.inc_shared();
+                TOTALS.escaped.inc_shared();
                 self.unmap(slot);
             }
         }

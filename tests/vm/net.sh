@@ -137,9 +137,11 @@ pool_clean() {
 	check unbalanced "$(count rx_pp_unbalanced)" -eq 0
 }
 
-# all_unmapped: to be asked when there is no pool.
+# all_unmapped: to be asked when there is no pool. Each was audited at its end.
 all_unmapped() {
 	has_pool || return 0
+	check "pages freed past the hook" "$(total escaped)" -eq 0
+	check "references dropped that were a pool's" "$(total unbalanced)" -eq 0
 	check "mappings made and removed" "$(total mapped)" -eq "$(total unmapped)"
 	check "mappings made" "$(total mapped)" -gt 0
 }

@@ -197,7 +197,8 @@ redirect_veth() {
 # Into a tap that nobody reads: it gets no more than nine tenths of the pages, and packets for the
 # stack are copied meanwhile.
 redirect_hoarder() {
-	local refused
+	local refused dev
+	dev=$(iface)
 	has_pool || skip "no pool"
 	modprobe tun
 	socat -u TUN,tun-name=sink,tun-type=tap,iff-no-pi OPEN:/dev/null &
@@ -208,7 +209,7 @@ redirect_hoarder() {
 	attach redirect
 	to_port "$(</sys/class/net/sink/ifindex)"
 	flood_start 7
-	eventually 60 refuses
+	eventually 60 refuses || { cat "$DEBUGFS/pools"; ethtool -S "$dev"; ip -s link show sink; return 1; }
 	traffic_stop
 	eventually 90 quiet
 	refused=$(count rx_drop_limit)
