@@ -3,11 +3,11 @@
 # What a user types. The modules are described in Kbuild, which is what
 # "make -C $KDIR M=$PWD" reads.
 
-export KERNEL KDIR KSRC RUSTC BINDGEN LLVM V RPP_CACHE
+export KERNEL KDIR KSRC RUSTC BINDGEN LLVM V RPP_CACHE MINUTES SEED
 unexport CASE
 
 .DEFAULT_GOAL := default
-.PHONY: default help setup modules kernel run test test-debug bench bench-check check clean distclean
+.PHONY: default help setup modules kernel run test test-debug soak bench bench-check check clean distclean
 
 default:
 	@scripts/kernel.sh modules auto
@@ -19,6 +19,7 @@ help:
 	@echo 'make run        the main job: boot the VM, drive traffic, print the table of results'
 	@echo 'make test       all tests: host, compile-fail, VM; ends with "N passed, N failed"'
 	@echo 'make test-debug  all tests in the VM on the debug kernel, and tests of its checkers; half an hour'
+	@echo 'make soak       everything at once, for MINUTES=2; SEED= of an earlier run does the same again'
 	@echo 'make bench      our pool, the C pool and the page allocator side by side: tables and plots'
 	@echo 'make bench-check  the same in instructions, against the figures in samples/bench/baseline.json'
 	@echo 'make check      formatting, clippy, checkpatch, shellcheck'
@@ -53,6 +54,10 @@ test: modules
 test-debug: KERNEL = debug
 test-debug: modules
 	@scripts/test.sh e1000 xdp hook liar load faults checkers control
+
+# On KERNEL=debug as well.
+soak: modules
+	@scripts/test.sh soak
 
 bench: modules
 	@scripts/bench.sh $(if $(CASE),--case $(CASE))

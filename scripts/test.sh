@@ -6,6 +6,7 @@
 #
 #   scripts/test.sh              everything
 #   scripts/test.sh PART...      some of: host loom compile_fail fast_path, and the boots below
+#   MINUTES=N [SEED=N] scripts/test.sh soak
 #
 # RPP_SLOW=N multiplies the time-outs of boots and tests; 4 for KERNEL=debug.
 
@@ -14,8 +15,8 @@ set -euo pipefail
 
 # Parts that boot the VM, longest first. Two run at a time.
 BOOTS="e1000 xdp hook liar load control"
-# And those for the debug kernel only.
-DEBUG_BOOTS="faults checkers"
+# Those for the debug kernel only, and one that is asked for by name.
+OTHER_BOOTS="faults checkers soak"
 
 # settings: what depends on the kernel.
 settings() {
@@ -23,7 +24,7 @@ settings() {
 	LOGS=$RPP_CACHE/test
 	[[ $K_NAME == stock ]] || LOGS+=-$K_NAME
 	[[ $K_NAME != debug ]] || RPP_SLOW=${RPP_SLOW:-4}
-	RPP_SLOW=${RPP_SLOW:-1}
+	RPP_SLOW=${RPP_SLOW:-1} MINUTES=${MINUTES:-2}
 }
 
 # boot PART: its VM.
@@ -38,6 +39,7 @@ boot() {
 	# is a complaint that fails the boot.
 	hook) vm hook "${nics[@]}" --iommu ;;
 	xdp) vm xdp "${nics[@]}" --iommu ;;
+	soak) vm soak "${nics[@]}" --timeout $((MINUTES * 60 + 600)) ;;
 	faults) vm faults "${nics[@]}" --iommu --timeout 1500 ;;
 	# Here the kernel has to complain, and the tests see that it does.
 	checkers) vm checkers --allow . ;;
@@ -57,6 +59,7 @@ vm() {
 	shift
 	# A slow kernel gets less to do.
 	((RPP_SLOW == 1)) || less="MB=32 COUNT=500000"
+	[[ $name != soak ]] || less="MINUTES=$MINUTES${SEED:+ SEED=$SEED}"
 	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" --add "$LOGS/hold" --add "$LOGS/failnth" --timeout 900 \
 		--run "RPP_SLOW=$RPP_SLOW $less bash tests/$name.sh" "$@"
 }
@@ -110,7 +113,7 @@ part_compile_fail() { "$RPP_TOP/scripts/compile-fail.sh"; }
 run() {
 	local part=$1 log=$LOGS/$1.log status=0 start=$SECONDS
 	rm -f "$LOGS/$part.sum"
-	if [[ " $BOOTS $DEBUG_BOOTS " == *" $part "* ]]; then
+	if [[ " $BOOTS $OTHER_BOOTS " == *" $part "* ]]; then
 		boot "$part"
 	else
 		"part_$part"

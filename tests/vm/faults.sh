@@ -10,25 +10,15 @@ cd "$(dirname "$0")/.." || exit
 . tests/lib.sh
 # shellcheck source=net.sh
 . tests/net.sh
+# shellcheck source=inject.sh
+. tests/inject.sh
 PACKETS=${PACKETS:-340000}
-FAIL=/sys/kernel/debug
 PCI=/sys/bus/pci/drivers/$DRIVER
 
 plan 8
 
-# all ATTRIBUTE VALUE: of both kinds of allocation that can fail.
-all() {
-	local f
-	for f in $FAIL/failslab/$1 $FAIL/fail_page_alloc/$1; do echo "$2" >"$f"; done
-}
-
-# Also those that may sleep and reclaim, and without a word in the log.
 prepare() {
-	all verbose 0
-	all times -1
-	all task-filter N
-	all ignore-gfp-wait N
-	echo 0 >$FAIL/fail_page_alloc/min-order
+	quietly
 	load_driver
 	up
 	settle
@@ -99,37 +89,6 @@ rings() {
 	ping_peer
 }
 
-# Where the code of our modules lies: from here, to here.
-text() {
-	local m size from to low=0 high=0
-	for m in rust_page_pool rust_net e1000_rust; do
-		from=$(<"/sys/module/$m/sections/.text")
-		size=$(awk -v m=$m '$1 == m { print $2 }' /proc/modules)
-		to=$((from + size))
-		# As signed numbers they are all negative, and in order.
-		((low && low < from)) || low=$((from))
-		((high && high > to)) || high=$to
-	done
-	printf '0x%x 0x%x\n' "$low" "$high"
-}
-
-# below PROBABILITY INTERVAL: of the allocations made below our modules, so many percent of each
-# so-manieth fail.
-below() {
-	local from to
-	read -r from to < <(text)
-	all require-start "$from"
-	all require-end "$to"
-	all interval "$2"
-	all probability "$1"
-}
-
-off() {
-	all probability 0
-	all require-start 0
-	all require-end 0
-}
-
 # under_faults PROBABILITY INTERVAL: packets arrive while rings are resized. Each is accounted for.
 under_faults() {
 	local dev before now names=(rx_drop_limit rx_drop_no_page rx_drop_no_skb) sizes=0 sender
@@ -150,7 +109,7 @@ under_faults() {
 	up
 	settle
 	now=$(stat_of rx_packets)
-	echo "# 1/$((100 / $1 * $2)): $((now - before)) packets received, dropped for want of" \
+	echo "# 1/$((100 * $2 / $1)): $((now - before)) packets received, dropped for want of" \
 		"$(for n in "${names[@]}"; do echo -n "${n#rx_drop_} $(count "$n"), "; done)rings resized $sizes times"
 	check "packets received" $((now - before)) -gt $((PACKETS / 20))
 	check "packets dropped" "$(stat_of rx_dropped)" -gt 0

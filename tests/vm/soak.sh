@@ -1,0 +1,251 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Everything at once, for MINUTES: packets of all kinds, and one thing after the
+# other done to the interface, its driver, and those who keep its pages. With the same SEED it
+# does the same things again. At each removal, and at the end, every packet and every page is
+# accounted for.
+
+cd "$(dirname "$0")/.." || exit
+# shellcheck source=lib.sh
+. tests/lib.sh
+# shellcheck source=net.sh
+. tests/net.sh
+# shellcheck source=inject.sh
+. tests/inject.sh
+MINUTES=${MINUTES:-2}
+SEED=${SEED:-$RANDOM}
+BUS=/sys/bus/pci/drivers/$DRIVER
+
+plan 4
+echo "# soak for $MINUTES minutes, SEED=$SEED"
+
+# What is done, as often as it is named here.
+DEEDS=(updown updown rings rings mtu xdp xdp xdp xdp hoard hoard hoard release splice splice
+	limit cpu cpu tracer faults faults unbind reload)
+
+# fate NAME N: what became of packets, summed up over all devices.
+declare -A FATE COUNT
+fate() { FATE[$1]=$((${FATE[$1]:-0} + $2)); }
+
+# setup: a new device, and a count of what the stack gets from it, one packet at a time.
+setup() {
+	local dev
+	dev=$(iface)
+	ethtool -K "$dev" gro off
+	tc qdisc add dev "$dev" clsact
+	tc filter add dev "$dev" ingress matchall classid 1:1
+	up
+}
+
+delivered() { tc -s filter show dev "$(iface)" ingress | sed -n 's/.*rule hit \([0-9]*\).*/\1/p'; }
+
+# reconcile: the end of a device. Each packet that it has counted went somewhere.
+reconcile() {
+	local dev name n sum
+	dev=$(iface)
+	ip link set "$dev" down
+	all_unmapped
+	sum=$(delivered)
+	fate delivered "$sum"
+	for name in rx_xdp_{drop,tx,redirect,aborted} rx_drop_{limit,no_page,no_skb}; do
+		n=$(count "$name")
+		sum=$((sum + n))
+		fate "${name#rx_}" "$n"
+	done
+	n=$(stat_of rx_packets)
+	fate in "$n"
+	fate broken "$(stat_of rx_errors)"
+	echo "$n packets in, $sum accounted for"
+	check "packets in, and those that are accounted for" "$n" -eq "$sum"
+}
+
+# Packets without an end, in both directions; what fails because there is no interface begins again.
+traffic() {
+	local size
+	again socat -u TCP4-LISTEN:5001,reuseaddr,fork OPEN:/dev/null
+	again ip netns exec peer socat -u TCP4-LISTEN:5001,reuseaddr,fork OPEN:/dev/null
+	again ip netns exec peer timeout 7 socat -u OPEN:/dev/zero "TCP4:$ADDR:5001"
+	again timeout 7 socat -u OPEN:/dev/zero "TCP4:$PEER_ADDR:5001"
+	for size in 56 300 1472 6000; do
+		again ip netns exec peer timeout 11 ping -f -l 4 -q -s "$size" "$ADDR"
+	done
+}
+
+again() {
+	while :; do
+		"$@" || true
+		sleep 1
+	done >/dev/null 2>&1 &
+}
+
+do_updown() {
+	ip link set "$(iface)" down
+	up
+}
+
+do_rings() { ethtool -G "$(iface)" rx $((80 + RANDOM % 200 * 8)) tx $((80 + RANDOM % 200 * 8)); }
+
+do_mtu() {
+	ip link set "$(iface)" mtu $((600 + RANDOM % 901))
+	eventually 30 carrier
+}
+
+do_xdp() {
+	local programs=(drop pass tx adjust aborted off off off) p
+	p=${programs[RANDOM % ${#programs[@]}]}
+	if [[ $p == off ]]; then
+		ip link set dev "$(iface)" xdpdrv off
+	else
+		ip -force link set dev "$(iface)" xdpdrv obj "samples/xdp/xdp_$p.o" sec xdp
+	fi
+}
+
+# Sockets that are never read.
+hoarders=()
+do_hoard() {
+	local port=$((7000 + RANDOM % 4))
+	if has_socket udp "$port"; then return; fi
+	sysctl -qw net.core.rmem_default=$((16 << 20))
+	socat -u "UDP4-RECV:$port" OPEN:/dev/null &
+	hoarders+=($!)
+	eventually 10 has_socket udp "$port"
+	kill -STOP $!
+	sysctl -qw net.core.rmem_default=212992
+	ip netns exec peer timeout 3 socat -u -b 1400 OPEN:/dev/zero "UDP4-SENDTO:$ADDR:$port" &
+}
+
+do_release() {
+	local pid
+	for pid in "${hoarders[@]}"; do
+		kill -KILL "$pid"
+		wait "$pid" || true
+	done
+	hoarders=()
+}
+
+# Pages in pipes, for a while.
+do_splice() {
+	local port=$((7100 + RANDOM % 100)) seconds
+	seconds=$((RANDOM % 6))
+	sleep "$seconds" | timeout 20 ./hold splice "$port" &
+	sleep 0.3
+	ip netns exec peer timeout 5 socat -u OPEN:/dev/zero "TCP4:$ADDR:$port" &
+}
+
+do_limit() {
+	local pool max
+	pool=$(awk '$1 == "pool" { print $2 }' "$DEBUGFS/pools")
+	max=$(($(ring RX) * 2 + 2048))
+	echo "$pool $((max - RANDOM % (max * 3 / 4)))" >"$DEBUGFS/limits"
+}
+
+# The interrupt, and with it NAPI, moves to another CPU: pages come back from this one.
+do_cpu() {
+	local irq
+	irq=$(<"/sys/bus/pci/devices/$DUT/irq")
+	[[ ! -e /proc/irq/$irq ]] || echo $((1 << RANDOM % $(nproc))) >"/proc/irq/$irq/smp_affinity"
+}
+
+do_tracer() {
+	local t=/sys/kernel/tracing
+	echo __folio_put free_unref_folios >$t/set_ftrace_filter
+	echo function >$t/current_tracer
+	sleep 0.5
+	echo nop >$t/current_tracer
+	echo >$t/set_ftrace_filter
+}
+
+do_faults() {
+	local rates=("50 1" "10 1" "100 511")
+	can_fail || return 0
+	# shellcheck disable=SC2086 # two numbers
+	below ${rates[RANDOM % 3]}
+	do_rings || true
+	sleep 1
+	do_updown || true
+	sleep 1
+	off
+	# It may have found no memory to come up again.
+	up
+}
+
+do_unbind() {
+	reconcile
+	echo "$DUT" >"$BUS/unbind"
+	no_iface
+	echo "$DUT" >"$BUS/bind"
+	eventually 10 has_iface
+	setup
+}
+
+# Also without those who keep pages letting go.
+do_reload() {
+	reconcile
+	rmmod e1000_rust
+	if ((RANDOM % 2)); then
+		rmmod rust_net
+		rmmod rust_page_pool
+	fi
+	load_driver
+	setup
+}
+
+soak() {
+	local end=$((SECONDS + MINUTES * 60)) minute=0 deed n=0 start=$SECONDS
+	RANDOM=$SEED
+	traffic
+	while ((SECONDS < end)); do
+		deed=${DEEDS[RANDOM % ${#DEEDS[@]}]}
+		COUNT[$deed]=$((${COUNT[$deed]:-0} + 1))
+		n=$((n + 1))
+		echo "$((SECONDS - start)) s: deed $n: $deed"
+		"do_$deed"
+		sleep "0.$((RANDOM % 10))"
+		if (((SECONDS - start) / 60 > minute)); then
+			minute=$(((SECONDS - start) / 60))
+			echo "# minute $minute: $n deeds, $(stat_of rx_packets) packets in since the last removal" >&3
+			fails grep -E -m 1 "$(<complaints)" <(dmesg)
+		fi
+	done
+	do_release
+	ip link set dev "$(iface)" xdpdrv off
+	reconcile
+	{
+		echo "# $n deeds:$(for deed in "${!COUNT[@]}"; do echo -n " $deed ${COUNT[$deed]}"; done)"
+		for n in in delivered xdp_{drop,tx,redirect,aborted} drop_{limit,no_page,no_skb} broken; do
+			printf '# packets %-12s %9d\n' $n "${FATE[$n]}"
+		done
+		echo "# pages mapped and unmapped: $(total mapped), $(total unmapped)"
+	} >&3
+	check "packets in" "${FATE[in]}" -gt 1000
+	check "packets delivered" "${FATE[delivered]}" -gt 1000
+}
+
+prepare() {
+	modprobe -a sch_ingress cls_matchall
+	if can_fail; then quietly; fi
+	load_driver
+	setup
+}
+
+# Nothing is left in it that should not be.
+works() {
+	up
+	ping_peer 20
+	pool_clean
+}
+
+remove() {
+	unload_driver
+	all_unmapped
+	rmmod rust_net
+	rmmod rust_page_pool
+}
+
+exec 3>&1
+peer_up
+try "interface" prepare
+try "$MINUTES minutes, every packet accounted for" soak
+try "the interface works, all pages are back" works
+try "removal" remove
