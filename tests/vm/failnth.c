@@ -47,13 +47,14 @@ int main(int argc, char **argv)
 		result = write(fd, argv[4], strlen(argv[4])) < 0 ? errno : 0;
 	} else {
 		fd = socket(AF_INET, SOCK_DGRAM, 0);
-		strncpy(ifr.ifr_name, argv[3], IFNAMSIZ - 1);
+		snprintf(ifr.ifr_name, IFNAMSIZ, "%s", argv[3]);
 		if (argc == 5) {
 			ifr.ifr_data = (void *)&rings;
 			if (ioctl(fd, SIOCETHTOOL, &ifr))
 				err(2, "%s", argv[3]);
 			rings.cmd = ETHTOOL_SRINGPARAM;
-			rings.rx_pending = rings.tx_pending = atoi(argv[4]);
+			rings.rx_pending = atoi(argv[4]);
+			rings.tx_pending = rings.rx_pending;
 		} else {
 			if (ioctl(fd, SIOCGIFFLAGS, &ifr))
 				err(2, "%s", argv[3]);

@@ -214,7 +214,7 @@ soak() {
 	{
 		echo "# $n deeds:$(for deed in "${!COUNT[@]}"; do echo -n " $deed ${COUNT[$deed]}"; done)"
 		for n in in delivered xdp_{drop,tx,redirect,aborted} drop_{limit,no_page,no_skb} broken; do
-			printf '# packets %-12s %9d\n' $n "${FATE[$n]}"
+			printf '# packets %-12s %9d\n' "$n" "${FATE[$n]}"
 		done
 		echo "# pages mapped and unmapped: $(total mapped), $(total unmapped)"
 	} >&3
