@@ -31,7 +31,7 @@ settings() {
 boot() {
 	local nics=(--nic e1000 --nic e1000e)
 	case $1 in
-	load) vm load ;;
+	load) vm load --device pci-testdev ;;
 	# Alone, and without an IOMMU: the device is the test's.
 	liar) vm liar --nic e1000 ;;
 	e1000) vm e1000 "${nics[@]}" --timeout 1500 ;;
@@ -58,7 +58,7 @@ vm() {
 	local name=$1 less=''
 	shift
 	# A slow kernel gets less to do.
-	((RPP_SLOW == 1)) || less="MB=32 COUNT=500000"
+	((RPP_SLOW == 1)) || less="MB=32 COUNT=500000 PAGES=200000"
 	[[ $name != soak ]] || less="MINUTES=$MINUTES${SEED:+ SEED=$SEED}"
 	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" --add "$LOGS/hold" --add "$LOGS/failnth" --timeout 900 \
 		--run "RPP_SLOW=$RPP_SLOW $less bash tests/$name.sh" "$@"

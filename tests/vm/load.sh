@@ -7,7 +7,9 @@ cd "$(dirname "$0")/.." || exit
 # shellcheck source=lib.sh
 . tests/lib.sh
 
-plan 6
+PAGES=${PAGES:-2000000}
+
+plan 7
 
 load() { insmod rust_page_pool.ko; }
 unload() { rmmod rust_page_pool; }
@@ -73,6 +75,29 @@ refused() {
 	unload
 }
 
+# Pages return on one CPU while their pool ends on another: PAGES of them.
+race() {
+	local kb line pools=$((PAGES / 8192 + 1))
+	[[ $(nproc) != 1 ]] || skip "one CPU only"
+	load
+	insmod race.ko pools=1
+	rmmod race
+	kb=$(free_kb)
+	dmesg -C
+	insmod race.ko pools=$pools
+	line=$(dmesg | grep -o 'race: .*')
+	echo "$line"
+	rmmod race
+	[[ $line == *" wrong=0" ]]
+	check "pages that a CPU released while the pool ended" "$(sed 's/.*released=\([0-9]*\).*/\1/' <<<"$line")" -gt $((PAGES / 100))
+	check "pages whose mappings the pool removed" "$(sed 's/.*revoked=\([0-9]*\).*/\1/' <<<"$line")" -gt $((PAGES / 100))
+	check mappings "$(total mapped)" -eq "$(total unmapped)"
+	check escaped "$(total escaped)" -eq 0
+	check unbalanced "$(total unbalanced)" -eq 0
+	lost "$kb" 8000
+	unload
+}
+
 # The modules depend on each other in this order, and the kernel keeps to it.
 order() {
 	load
@@ -90,4 +115,5 @@ try "no pool, no mapping when idle" idle
 try "loaded and unloaded 20 times" cycles
 try "function tracer on and off, before and after" tracer
 try "loaded twice" refused
+try "pages return while their pool ends, on another CPU" race
 try "order of the modules" order
