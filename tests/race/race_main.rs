@@ -145,7 +145,11 @@ impl pci::Driver for Driver {
             let _widened = Widened::new()?;
             let mut all = Outcome::default();
             for _ in 0..*module_parameters::pools.value_ref() {
-                race(pdev.as_ref(), *module_parameters::pages.value_ref(), &mut all)?;
+                race(
+                    pdev.as_ref(),
+                    *module_parameters::pages.value_ref(),
+                    &mut all,
+                )?;
             }
             pr_info!(
                 "pages={} recycled={} released={} revoked={} wrong={}\n",

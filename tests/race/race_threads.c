@@ -37,7 +37,7 @@ static int linger(struct kprobe *probe, struct pt_regs *regs)
 	if (!(r & 15))
 		relax((r >> 4) % 32);
 	if (!(r & 4095))
-		udelay(200);
+		relax(100);
 	return 0;
 }
 
