@@ -33,6 +33,7 @@ use net::{
 };
 use page_pool::{stats::Counter, Mode, Stats};
 
+mod desc;
 mod hw;
 mod regs;
 mod rx;

@@ -2,7 +2,10 @@
 
 //! The receive ring.
 
-use crate::regs::{self, Bar};
+use crate::{
+    desc::{Frames, Part, Received, BUFFER_SIZE},
+    regs::{self, Bar},
+};
 use kernel::{
     device::{Bound, Device},
     io::Io,
@@ -16,12 +19,10 @@ use net::{
     xdp::{Program, Verdict},
 };
 use page_pool::{
-    context::BhGuard, AllocError, CpuBuf, Mode, NapiPool, PagePool, Params, Posted, Stats,
+    context::BhGuard, AllocError, CpuBuf, DeviceBuf, Mode, NapiPool, PagePool, Params, Posted,
+    Stats,
 };
 
-/// Bytes that the device writes into one buffer: RCTL.BSIZE = 0. A pool's buffer has room for more,
-/// but the next size, 4096, is more than a page with headroom has.
-pub(crate) const BUFFER_SIZE: usize = 2048;
 /// A buffer holds the largest frame: Ethernet header, VLAN tag, and the CRC, which is not stripped on
 /// all steppings.
 pub(crate) const MAX_MTU: u32 = BUFFER_SIZE as u32 - 14 - 4 - 4;
@@ -32,53 +33,6 @@ const BATCH: usize = 32;
 /// When this many buffers are missing there are no pages, and a packet is dropped for its buffer: the
 /// device keeps some, so it goes on raising interrupts. The smallest ring has more.
 const SHORT: usize = 2 * BATCH;
-/// Shorter packets cannot have an Ethernet header.
-const ETH_HLEN: usize = 14;
-
-/// The second word of a receive descriptor, as the device writes it.
-#[derive(Clone, Copy)]
-struct Received(u64);
-
-impl Received {
-    /// The word's place in the descriptor.
-    const WORD: usize = 1;
-
-    fn len(self) -> usize {
-        // CAST: 16 bits.
-        (self.0 & 0xffff) as usize
-    }
-
-    fn status(self, bit: u32) -> bool {
-        self.0 & (1 << (32 + bit)) != 0
-    }
-
-    /// The device is done with the descriptor.
-    fn done(self) -> bool {
-        self.status(0)
-    }
-
-    /// The frame ends in this buffer.
-    fn ends(self) -> bool {
-        self.status(1)
-    }
-
-    /// CRC, symbol, sequence, carrier extension or data error.
-    fn broken(self) -> bool {
-        self.0 & (0x97 << 40) != 0
-    }
-
-    /// The device has checked the TCP or UDP checksum, and it is right.
-    fn checksum(self) -> Checksum {
-        let ignore = self.status(2);
-        let checked = self.status(5);
-        let wrong = self.0 & (0x60 << 40) != 0;
-        if checked && !ignore && !wrong {
-            Checksum::Verified
-        } else {
-            Checksum::None
-        }
-    }
-}
 
 /// What happened in one poll; counted once at its end.
 #[derive(Default)]
@@ -131,8 +85,7 @@ struct Descs {
     told: usize,
     /// Why: the place in [`Counts::dropped`] for what is dropped because of that.
     scarcity: usize,
-    /// We are inside of a frame that is too long for one buffer.
-    skipping: bool,
+    frames: Frames,
 }
 
 impl<'bound> RxRing<'bound> {
@@ -160,7 +113,7 @@ impl<'bound> RxRing<'bound> {
             missing: entries.saturating_sub(1),
             told: 0,
             scarcity: DROP_NO_PAGE,
-            skipping: false,
+            frames: Frames::default(),
         };
         // A batch at a time, for bottom halves are off meanwhile.
         while descs.missing != 0 {
@@ -227,7 +180,6 @@ impl<'bound> RxRing<'bound> {
                 descs.missing = descs.missing.wrapping_add(1);
                 done = done.wrapping_add(1);
 
-                let buf = pool.sync_for_cpu(buf, desc.len());
                 if descs.missing >= BATCH {
                     descs.refill(pool, usize::MAX);
                     descs.tell(bar);
@@ -241,7 +193,7 @@ impl<'bound> RxRing<'bound> {
                     continue;
                 }
                 match &xdp {
-                    None => deliver(napi, pool, buf, 0, desc.checksum(), &mut counts),
+                    None => deliver(napi, pool, buf, 0, checksum(desc), &mut counts),
                     Some(program) => run(program, napi, pool, buf, desc, &mut counts, &mut tx),
                 }
             }
@@ -299,28 +251,36 @@ impl Descs {
         }
     }
 
-    /// Sorts out what is no packet: broken frames, and those in more than one buffer.
+    /// Takes a packet from the device. What is none is counted, and its buffer goes back to the pool
+    /// unseen.
     #[inline]
     fn accept<'id>(
         &mut self,
         pool: &mut NapiPool<'id, '_>,
-        buf: CpuBuf<'id>,
+        buf: DeviceBuf<'id>,
         desc: Received,
         counts: &mut Counts,
     ) -> Option<CpuBuf<'id>> {
-        if desc.ends() && !self.skipping && !desc.broken() && buf.len() >= ETH_HLEN {
-            // CAST: usize is u64 here.
-            counts.packets = counts.packets.wrapping_add(1);
-            counts.bytes = counts.bytes.wrapping_add(buf.len() as u64);
-            return Some(buf);
+        match self.frames.sort(desc) {
+            Part::Packet(len) => {
+                counts.packets = counts.packets.wrapping_add(1);
+                // CAST: usize is u64 here.
+                counts.bytes = counts.bytes.wrapping_add(len as u64);
+                return Some(pool.sync_for_cpu(buf, len));
+            }
+            Part::Error => counts.errors = counts.errors.wrapping_add(1),
+            Part::Fragment => {}
         }
-        // One error for each frame, counted at its end.
-        self.skipping = !desc.ends();
-        if desc.ends() {
-            counts.errors = counts.errors.wrapping_add(1);
-        }
-        pool.recycle(buf);
+        pool.recycle_unused(buf);
         None
+    }
+}
+
+fn checksum(desc: Received) -> Checksum {
+    if desc.checksum_is_right() {
+        Checksum::Verified
+    } else {
+        Checksum::None
     }
 }
 
@@ -358,7 +318,7 @@ fn run<'id, D: Operations>(
     let verdict = match program.run(pool, buf) {
         Verdict::Drop => XDP_DROP,
         Verdict::Pass(buf, meta) => {
-            deliver(napi, pool, buf, meta, desc.checksum(), counts);
+            deliver(napi, pool, buf, meta, checksum(desc), counts);
             XDP_PASS
         }
         Verdict::Tx(buf) => match tx(napi, pool, buf) {
