@@ -52,7 +52,7 @@ test: modules
 # "make kernel KERNEL=debug" comes before it.
 test-debug: KERNEL = debug
 test-debug: modules
-	@scripts/test.sh e1000 xdp hook load checkers control
+	@scripts/test.sh lifetime e1000 xdp hook load checkers control
 
 bench: modules
 	@scripts/bench.sh $(if $(CASE),--case $(CASE))

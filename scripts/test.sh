@@ -13,7 +13,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Parts that boot the VM, longest first. Two run at a time.
-BOOTS="e1000 xdp hook load control"
+BOOTS="lifetime e1000 xdp hook load control"
 # And one for the debug kernel only.
 DEBUG_BOOTS="checkers"
 
@@ -34,6 +34,7 @@ boot() {
 	# In strict mode the IOMMU faults on each access to a page that is no longer mapped, and a fault
 	# is a complaint that fails the boot.
 	hook) vm hook "${nics[@]}" --iommu ;;
+	lifetime) vm lifetime "${nics[@]}" --iommu --hotplug ;;
 	xdp) vm xdp "${nics[@]}" --iommu ;;
 	# Here the kernel has to complain, and the tests see that it does.
 	checkers) vm checkers --allow . ;;
