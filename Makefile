@@ -53,7 +53,7 @@ test: modules
 # "make kernel KERNEL=debug" comes before it.
 test-debug: KERNEL = debug
 test-debug: modules
-	@scripts/test.sh e1000 xdp hook liar load faults checkers control
+	@scripts/test.sh lifetime e1000 xdp hook liar load faults checkers control
 
 # On KERNEL=debug as well.
 soak: modules

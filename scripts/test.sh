@@ -14,7 +14,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Parts that boot the VM, longest first. Two run at a time.
-BOOTS="e1000 xdp hook liar load control"
+BOOTS="lifetime e1000 xdp hook liar load control"
 # Those for the debug kernel only, and one that is asked for by name.
 OTHER_BOOTS="faults checkers soak"
 
@@ -38,6 +38,7 @@ boot() {
 	# In strict mode the IOMMU faults on each access to a page that is no longer mapped, and a fault
 	# is a complaint that fails the boot.
 	hook) vm hook "${nics[@]}" --iommu ;;
+	lifetime) vm lifetime "${nics[@]}" --iommu --hotplug ;;
 	xdp) vm xdp "${nics[@]}" --iommu ;;
 	soak) vm soak "${nics[@]}" --timeout $((MINUTES * 60 + 600)) ;;
 	faults) vm faults "${nics[@]}" --iommu --timeout 1500 ;;

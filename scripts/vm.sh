@@ -16,6 +16,7 @@ usage() {
 	  --add PATH        a file or directory to put into /rpp (may be repeated)
 	  --nic MODEL[@HUB] a NIC (e1000, e1000e, virtio-net-pci...) on a hub; NICs on
 	                    one hub (default 0) see each other's frames (repeatable)
+	  --hotplug         each NIC in a slot of its own that it can be pulled from
 	  --device SPEC     any other device of QEMU's (repeatable)
 	  --smp N           CPUs (default 2)
 	  --mem MB          memory (default 1024, for KERNEL=debug 2048)
@@ -30,7 +31,8 @@ usage() {
 	  --quiet           do not copy the command's output to stdout
 	Always in /rpp: the modules (*.ko), tests/ (from tests/vm), samples/, pktgen/ (the
 	kernel's own samples/pktgen). Stock drivers and their like: "modprobe NAME". /dev/ttyS3
-	is QEMU's monitor, where NIC number i is n<i>: "set_link n0 off" pulls its cable.
+	is QEMU's monitor, where the cable of NIC number i is n<i>: "set_link n0 off" pulls it;
+	with --hotplug the NIC is nic<i>, and its slot slot<i>: "device_del nic0".
 	KERNEL=uml boots User-Mode Linux: one CPU, no NICs, no IOMMU, native speed.
 	Exit code: the command's; 124 after a time-out, 125 when the VM broke down,
 	126 when the kernel log holds a warning.
@@ -173,6 +175,10 @@ qemu_args() {
 		[[ $iommu && $model == virtio* ]] && model+=,iommu_platform=on,disable-legacy=on
 		model+=,romfile=
 		args+=(-netdev "hubport,hubid=$hub,id=n$n")
+		if [[ $hotplug ]]; then
+			args+=(-device "pcie-root-port,id=slot$n,chassis=$((n + 1))")
+			model+=,id=nic$n,bus=slot$n
+		fi
 		args+=(-device "$model,netdev=n$n,mac=52:54:00:00:00:$(printf %02x $((n + 1)))")
 		n=$((n + 1))
 	done
@@ -186,8 +192,8 @@ qemu_args() {
 uml_args() {
 	local p n=0 fd
 
-	[[ ${nics[*]}${devices[*]}$icount$iommu ]] &&
-		die "User-Mode Linux has no --nic, no --device, no --iommu and no --icount"
+	[[ ${nics[*]}${devices[*]}$icount$iommu$hotplug ]] &&
+		die "User-Mode Linux has no --nic, no --hotplug, no --device, no --iommu and no --icount"
 	# It makes a directory in HOME. Lines that nobody names would ask for pseudo-terminals.
 	# shellcheck disable=SC2206 # words
 	args=(env HOME="$tmp" "$K_IMAGE" mem="${mem}M" initrd="$tmp/initrd" con=null ssl=null ${append[*]})
@@ -199,12 +205,13 @@ uml_args() {
 	done
 }
 
-smp=2 mem='' thread=single icount='' iommu='' timeout=600 run='' out='' quiet=''
+smp=2 mem='' thread=single icount='' iommu='' hotplug='' timeout=600 run='' out='' quiet=''
 nics=() devices=() add=() allow=()
 while (($#)); do
 	case $1 in
 	--icount) icount=1 ;;
 	--iommu) iommu=1 ;;
+	--hotplug) hotplug=1 ;;
 	--quiet) quiet=1 ;;
 	--help | -h) usage; exit 0 ;;
 	--run | --out | --add | --nic | --device | --smp | --mem | --thread | --append | --timeout | --allow)

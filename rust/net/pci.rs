@@ -28,7 +28,8 @@ pub trait Driver {
     /// Which memory the device can reach.
     const DMA_MASK: DmaMask;
 
-    /// Sets a device up. It is enabled, and may do DMA.
+    /// Sets a device up, and resets it. Its registers can be read; it does no DMA before this returns,
+    /// for it may still have the rings of another driver.
     fn probe<'bound>(
         pdev: &'bound pci::Device<Core<'_>>,
         info: Option<&'bound Self::IdInfo>,
@@ -45,13 +46,12 @@ pub struct Device<'bound, T: Driver> {
     _enabled: Enabled<'bound>,
 }
 
-/// A PCI device that is enabled, and may access memory.
+/// A PCI device that is enabled.
 struct Enabled<'a>(&'a pci::Device<Bound>);
 
 impl<'a> Enabled<'a> {
     fn new(pdev: &'a pci::Device<Core<'_>>) -> Result<Self> {
         pdev.enable_device_mem()?;
-        pdev.set_master();
         Ok(Self(pdev))
     }
 }
@@ -87,6 +87,7 @@ impl<T: Driver + 'static> pci::Driver for Adapter<T> {
             let vectors = pdev.alloc_irq_vectors(1, 1, types)?;
             let irq = IrqRequest::from(vectors.index(0)?).irq();
             let ops = T::probe(pdev, info)?;
+            pdev.set_master();
             Ok(Ok::<_, Error>(Device {
                 _registration: Registration::new(pdev.as_ref(), irq, Ok(ops))?,
                 _vectors: vectors,

@@ -1,17 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The driver as a network card: traffic, its settings, and the ways to take it
-# away while packets are under way. MB is how much TCP carries in each direction.
+# The driver as a network card: traffic and its settings. MB is how much TCP carries
+# in each direction.
 
 cd "$(dirname "$0")/.." || exit
 # shellcheck source=lib.sh
 . tests/lib.sh
 # shellcheck source=net.sh
 . tests/net.sh
+# shellcheck source=hold.sh
+. tests/hold.sh
 MB=${MB:-256}
 
-plan 19
+plan 15
 
 probe() {
 	load_driver
@@ -149,27 +151,12 @@ ethtool_rings() {
 	ping_peer
 }
 
-# hold PORT: a socket that nobody reads, and that may keep more than a whole pool. HOLDER is its
-# process.
-hold() {
-	sysctl -qw net.core.rmem_default=$((256 << 20))
-	socat -u "UDP4-RECV:$1" OPEN:/dev/null &
-	HOLDER=$!
-	eventually 10 has_socket udp "$1"
-	kill -STOP "$HOLDER"
-	sysctl -qw net.core.rmem_default=212992
-}
-
-let_go() {
-	kill -KILL "$HOLDER"
-	wait "$HOLDER" || true
-}
-
 # A socket takes all that it gets, and reads nothing. The others must not notice.
 limit() {
 	local i top=0 now
 	has_pool || skip "no pool"
-	hold 7000
+	start_hold socket 7000
+	held bound 1
 	flood_start 7000
 	for ((i = 0; i < 600; i++)); do
 		now=$(owned)
@@ -195,7 +182,8 @@ lower_limit() {
 	has_pool || skip "no pool"
 	pool=$(awk '$1 == "pool" { print $2 }' "$DEBUGFS/pools")
 	max=$(max_owned)
-	hold 7000
+	start_hold socket 7000
+	held bound 1
 	flood_start 7000
 	sleep 2
 	traffic_stop
@@ -216,66 +204,7 @@ lower_limit() {
 }
 owns_at_most() { (($(owned) <= $1)); }
 
-# in_flight: a socket has pages, the driver goes, and then the socket.
-in_flight() {
-	local dev start kb
-	dev=$(iface)
-	kb=$(free_kb)
-	hold 7000
-	flood_start 7000
-	sleep 2
-	traffic_stop
-	eventually 90 quiet
-	if has_pool; then check "pages in flight" "$(outstanding)" -gt 100; fi
-	start=${EPOCHREALTIME/./}
-	ip link set "$dev" down
-	echo "ip link set down took $(((${EPOCHREALTIME/./} - start) / 1000)) ms"
-	check "microseconds that ip link set down took" $((${EPOCHREALTIME/./} - start)) -lt 5000000
-	all_unmapped
-	unload_driver
-	all_unmapped
-	check "kB that the socket has" $((kb - $(free_kb))) -gt 400
-	let_go
-	sleep 1
-	all_unmapped
-	load_driver
-	up
-	ping_peer
-}
-
-# The pool's own module may go as well while a socket has its pages.
-in_flight_unload() {
-	has_pool || skip "no pool"
-	hold 7000
-	flood_start 7000
-	sleep 2
-	traffic_stop
-	eventually 90 quiet
-	check "pages in flight" "$(outstanding)" -gt 100
-	rmmod e1000_rust
-	rmmod rust_net
-	rmmod rust_page_pool
-	let_go
-	load_driver
-	up
-	ping_peer
-}
-
-reload() {
-	local i
-	traffic_start
-	for ((i = 0; i < 5; i++)); do
-		sleep 0.5
-		unload_driver
-		no_iface
-		load_driver
-		up
-	done
-	traffic_stop
-	ping_peer
-}
-
-# As reload(), with TCP sockets that are cut off.
+# TCP sockets are cut off.
 reload_tcp() {
 	local i
 	for ((i = 0; i < 3; i++)); do
@@ -289,22 +218,6 @@ reload_tcp() {
 		up
 		kill %+ %- 2>/dev/null || true
 	done
-	ping_peer
-}
-
-unbind() {
-	local i bus=/sys/bus/pci/drivers/$DRIVER
-	traffic_start
-	for ((i = 0; i < 5; i++)); do
-		sleep 0.5
-		echo "$DUT" >"$bus/unbind"
-		no_iface
-		all_unmapped
-		echo "$DUT" >"$bus/bind"
-		eventually 10 has_iface
-		up
-	done
-	traffic_stop
 	ping_peer
 }
 
@@ -355,10 +268,6 @@ try "link down and up" link
 try "ip link set up and down, 100 times under traffic" updown
 try "a socket hoards all pages it can get, and the NIC goes on" limit
 try "limit lowered while a socket has more pages" lower_limit
-try "driver removed while a socket has its pages" in_flight
-try "all modules removed while a socket has their pages" in_flight_unload
-try "driver removed and loaded, under traffic" reload
 try "driver removed and loaded, under TCP" reload_tcp
-try "device unbound and bound, under traffic" unbind
 try "memory after loads and unloads" leak
 try "removal" remove

@@ -2,11 +2,18 @@
 /*
  * Takes hold of received pages from user space and keeps them until its
  * standard input ends. Prints how much it has, in one line, when it has it.
+ * With a FILE it writes there, in the end, what the pages have in them.
  *
- *   hold splice PORT     TCP, spliced into pipes
- *   hold tee PORT        as above, and each pipe's pages in a second pipe too
- *   hold zerocopy PORT   TCP, mapped by TCP_ZEROCOPY_RECEIVE
- *   hold packet DEVICE   clones of all packets, in the queue of a packet socket
+ *   hold socket PORT [FILE]     UDP, in the queue of a socket
+ *   hold bursts PORT            as above; lets go of a few packets at a time
+ *   hold splice PORT [FILE]     TCP, spliced into pipes
+ *   hold tee PORT [FILE]        as above, and each pipe's pages in a second pipe
+ *                               too, from which they are read
+ *   hold zerocopy PORT [FILE]   TCP, mapped by TCP_ZEROCOPY_RECEIVE; what that
+ *                               does not map goes the way of tee
+ *   hold packet DEVICE [FILE]   clones of all packets, in the queue of a packet
+ *                               socket
+ *   hold tap DEVICE [FILE]      frames in the ring of a tap device, which it makes
  *   hold relay PORT:ADDR:PORT   nothing: what arrives by TCP is sent on, spliced
  */
 #define _GNU_SOURCE
@@ -16,72 +23,166 @@
 #include <fcntl.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <linux/ip.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 #include <net/if.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PIPES 8
+#define PIPES 16
+/* Of the frames in a queue, those to this UDP port are written to FILE. */
+#define PORT 7000
+/* Packets that go at a time, and microseconds between. */
+#define BURST 2
+#define PAUSE 100
 
-static int accept_on(int port)
+static const char *file;
+static FILE *out;
+
+static void write_bytes(const char *data, size_t n)
+{
+	if (fwrite(data, 1, n, out) != n)
+		err(1, "%s", file);
+}
+
+static void write_payload(const char *frame, size_t n)
+{
+	const struct iphdr *ip = (const void *)(frame + ETH_HLEN);
+	const struct udphdr *udp = (const void *)(ip + 1);
+
+	if (n >= ETH_HLEN + sizeof(*ip) + sizeof(*udp) &&
+	    ip->version == 4 && ip->protocol == IPPROTO_UDP &&
+	    udp->dest == htons(PORT))
+		write_bytes((const char *)(udp + 1), ntohs(udp->len) - sizeof(*udp));
+}
+
+/* Reads all that is there. */
+static void drain(int fd, void (*write)(const char *, size_t))
+{
+	static char buf[65536];
+	ssize_t n;
+
+	if (!file)
+		return;
+	if (!out)
+		out = fopen(file, "w");
+	if (!out || fcntl(fd, F_SETFL, O_NONBLOCK))
+		err(1, "%s", file);
+	for (;;) {
+		n = read(fd, buf, sizeof(buf));
+		if (n > 0)
+			write(buf, n);
+		/* A packet socket tells once that its device went. */
+		else if (n == 0 || errno != ENETDOWN)
+			break;
+	}
+	fflush(out);
+}
+
+static void report(const char *what, size_t n)
+{
+	printf("%s %zu\n", what, n);
+	fflush(stdout);
+}
+
+static void hold(void)
+{
+	char c;
+
+	while (read(0, &c, 1) > 0)
+		;
+}
+
+static int listen_on(int type, int port)
 {
 	struct sockaddr_in addr = {
 		.sin_family = AF_INET,
 		.sin_port = htons(port),
 	};
-	int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0), conn;
+	int one = 1, fd = socket(AF_INET, type, 0);
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 1))
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) ||
+	    (type == SOCK_STREAM && listen(fd, 1)))
 		err(1, "port %d", port);
-	conn = accept(fd, NULL, NULL);
+	return fd;
+}
+
+static int accept_on(int port)
+{
+	int fd = listen_on(SOCK_STREAM, port), conn = accept(fd, NULL, NULL);
+
 	if (conn < 0)
 		err(1, "accept");
 	close(fd);
 	return conn;
 }
 
-static void hold(const char *what, size_t n)
+static void set_room(int fd, int bytes)
+{
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)))
+		err(1, "SO_RCVBUFFORCE");
+}
+
+static void let_go_in_bursts(int fd)
 {
 	char c;
+	int i;
 
-	printf("%s %zu\n", what, n);
-	fflush(stdout);
-	while (read(0, &c, 1) > 0)
-		;
+	for (i = 1; recv(fd, &c, 1, MSG_DONTWAIT) >= 0; i++)
+		if (i % BURST == 0)
+			usleep(PAUSE);
+}
+
+static void hold_socket(int port, int bursts)
+{
+	int fd = listen_on(SOCK_DGRAM, port);
+
+	/* For more than a whole pool. */
+	set_room(fd, 256 << 20);
+	report("bound", 1);
+	hold();
+	if (bursts)
+		let_go_in_bursts(fd);
+	else
+		drain(fd, write_bytes);
 }
 
 static void hold_pipes(int conn, int second)
 {
+	int i, p[PIPES][2], q[PIPES][2];
 	size_t total = 0;
-	int i, p[2], q[2];
 
 	for (i = 0; i < PIPES; i++) {
-		ssize_t n = 0;
+		ssize_t got, n = 0;
 
-		if (pipe(p) || pipe(q))
+		if (pipe(p[i]) || pipe(q[i]))
 			err(1, "pipe");
-		/* A full pipe makes the next splice wait, so one call a pipe. */
-		while (n >= 0 && n < 40000) {
-			ssize_t got = splice(conn, NULL, p[1], NULL, 65536,
-					     SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-
-			if (got <= 0)
-				break;
+		/* Waits for data, but not for room in the pipe. */
+		while ((got = splice(conn, NULL, p[i][1], NULL, 65536,
+				     SPLICE_F_MOVE | SPLICE_F_NONBLOCK)) > 0)
 			n += got;
-		}
 		total += n;
-		if (second && n > 0 && tee(p[0], q[1], n, SPLICE_F_NONBLOCK) < 0)
+		if (second && n > 0 &&
+		    tee(p[i][0], q[i][1], n, SPLICE_F_NONBLOCK) != n)
 			err(1, "tee");
-		usleep(100000);
 	}
-	hold("bytes", total);
+	report("bytes", total);
+	hold();
+	for (i = 0; i < PIPES; i++) {
+		if (second)
+			close(p[i][0]);
+		drain(second ? q[i][0] : p[i][0], write_bytes);
+	}
 }
 
 static void relay(const char *to)
@@ -111,41 +212,30 @@ static void relay(const char *to)
 	}
 }
 
+/*
+ * Whole pages only can be mapped. A driver that receives headers and data into
+ * one page has none, so recv_skip_hint says that the rest is to be read.
+ */
 static void hold_mapped(int conn)
 {
 	const size_t size = 1 << 20;
 	struct tcp_zerocopy_receive zc = {};
+	struct pollfd p = { .fd = conn, .events = POLLIN };
 	socklen_t len = sizeof(zc);
 	size_t mapped = 0;
 	char *at = mmap(NULL, size, PROT_READ, MAP_SHARED, conn, 0);
 
 	if (at == MAP_FAILED)
 		err(1, "mmap");
-	while (mapped < size) {
-		struct pollfd p = { .fd = conn, .events = POLLIN };
-
-		if (poll(&p, 1, 2000) <= 0)
-			break;
+	while (mapped < size && !zc.recv_skip_hint && poll(&p, 1, 2000) > 0) {
 		zc.address = (uintptr_t)at + mapped;
 		zc.length = size - mapped;
-		if (getsockopt(conn, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &zc, &len)) {
-			if (errno == EIO) /* the end */
-				break;
+		if (getsockopt(conn, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &zc, &len))
 			err(1, "TCP_ZEROCOPY_RECEIVE");
-		}
 		mapped += zc.length;
-		if (zc.recv_skip_hint) {
-			/* What cannot be mapped is to be read. */
-			char buf[65536];
-			size_t skip = zc.recv_skip_hint;
-
-			if (skip > sizeof(buf))
-				skip = sizeof(buf);
-			if (recv(conn, buf, skip, MSG_DONTWAIT) <= 0)
-				break;
-		}
 	}
-	hold("mapped", mapped);
+	report("mapped", mapped);
+	hold_pipes(conn, 1);
 	munmap(at, size);
 }
 
@@ -160,20 +250,43 @@ static void hold_packets(const char *device)
 
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		err(1, "%s", device);
-	hold("bound", 1);
+	set_room(fd, 2 << 20);
+	report("bound", 1);
+	hold();
+	drain(fd, write_payload);
+}
+
+static void hold_tap(const char *device)
+{
+	struct ifreq req = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	int fd = open("/dev/net/tun", O_RDWR);
+
+	snprintf(req.ifr_name, IFNAMSIZ, "%s", device);
+	if (fd < 0 || ioctl(fd, TUNSETIFF, &req))
+		err(1, "%s", device);
+	report("bound", 1);
+	hold();
+	drain(fd, write_payload);
 }
 
 int main(int argc, char **argv)
 {
-	if (argc != 3)
-		errx(2, "usage: hold splice|tee|zerocopy|packet|relay ARGUMENT");
-	if (!strcmp(argv[1], "packet"))
-		hold_packets(argv[2]);
-	else if (!strcmp(argv[1], "relay"))
-		relay(argv[2]);
-	else if (!strcmp(argv[1], "zerocopy"))
-		hold_mapped(accept_on(atoi(argv[2])));
+	const char *how = argv[1], *arg = argv[2];
+
+	if (argc < 3)
+		errx(2, "usage: hold HOW WHERE [FILE]");
+	file = argv[3];
+	if (!strcmp(how, "packet"))
+		hold_packets(arg);
+	else if (!strcmp(how, "tap"))
+		hold_tap(arg);
+	else if (!strcmp(how, "relay"))
+		relay(arg);
+	else if (!strcmp(how, "socket") || !strcmp(how, "bursts"))
+		hold_socket(atoi(arg), !strcmp(how, "bursts"));
+	else if (!strcmp(how, "zerocopy"))
+		hold_mapped(accept_on(atoi(arg)));
 	else
-		hold_pipes(accept_on(atoi(argv[2])), !strcmp(argv[1], "tee"));
+		hold_pipes(accept_on(atoi(arg)), !strcmp(how, "tee"));
 	return 0;
 }

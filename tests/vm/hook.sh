@@ -9,55 +9,16 @@ cd "$(dirname "$0")/.." || exit
 . tests/lib.sh
 # shellcheck source=net.sh
 . tests/net.sh
+# shellcheck source=hold.sh
+. tests/hold.sh
 
-plan 12
+plan 11
 
 prepare() {
 	load_driver
 	up
 	ping_peer
 	head -c 4M /dev/urandom >/tmp/content
-}
-
-# held WHAT LEAST COMMAND...: starts hold(1) and a sender; then hold has at least LEAST of WHAT, and
-# the pool misses pages.
-HELD=/tmp/held
-start_hold() {
-	rm -f /tmp/hold.in
-	mkfifo /tmp/hold.in
-	# The FIFO's writer: hold ends when it does.
-	sleep 1000 >/tmp/hold.in &
-	HOLD_IN=$!
-	./hold "$@" </tmp/hold.in >"$HELD" &
-	HOLD=$!
-}
-
-send_tcp() {
-	eventually 10 has_socket tcp "$1"
-	ip netns exec peer socat -u OPEN:/tmp/content "TCP4:$ADDR:$1" &
-	SENDER=$!
-}
-
-held() {
-	eventually 20 grep -q "$1" "$HELD"
-	cat "$HELD"
-	check "$1" "$(awk '{ print $2 }' "$HELD")" -ge "$2"
-}
-
-misses() {
-	has_pool || return 0
-	echo "$(outstanding) pages outstanding"
-	check "pages outstanding" "$(outstanding)" -ge "$1"
-}
-
-# let_go [SIGNAL]: hold closes and unmaps itself, or is killed.
-let_go() {
-	if [[ ${1-} ]]; then kill "-$1" "$HOLD"; fi
-	kill "$HOLD_IN"
-	wait "$HOLD_IN" || true
-	wait "$HOLD" || true
-	kill "$SENDER" 2>/dev/null || true
-	wait "$SENDER" || true
 }
 
 splice() {
@@ -87,7 +48,6 @@ tee_pipes() {
 	pool_clean
 }
 
-# TCP_ZEROCOPY_RECEIVE maps whole pages only, and passes the rest to recv().
 zerocopy() {
 	start_hold zerocopy 5005
 	send_tcp 5005
@@ -113,8 +73,7 @@ relay() {
 # large, because small ones are copied.
 packet() {
 	start_hold packet "$(iface)"
-	SENDER=''
-	eventually 10 grep -q bound "$HELD"
+	held bound 1
 	in_peer ping -q -f -c 200 -s 1000 "$ADDR"
 	# What its buffer has room for.
 	misses 20
@@ -166,21 +125,6 @@ fragments() {
 
 none_outstanding_or_no_pool() { ! has_pool || none_outstanding; }
 
-# The driver goes while user space has its pages in pipes.
-splice_removed() {
-	start_hold splice 5008
-	send_tcp 5008
-	held bytes 100000
-	misses 50
-	unload_driver
-	all_unmapped
-	let_go
-	all_unmapped
-	load_driver
-	up
-	ping_peer
-}
-
 # Each way out of the kernel that the hook watches; which were used is in the self-test's file.
 hits() {
 	has_pool || skip "no pool"
@@ -201,5 +145,4 @@ try "clones in a packet socket" packet
 try "packets read by tcpdump" tcpdump_reads
 try "clones in the queue of another device" mirror
 try "fragments" fragments
-try "pages in pipes while the driver goes" splice_removed
 try "the hook was used, no mapping is left" hits

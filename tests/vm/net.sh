@@ -55,6 +55,19 @@ recover() {
 	up
 }
 
+if has_pool; then XDP=xdpdrv; else XDP=xdpgeneric; fi
+
+# attach PROGRAM: of samples/xdp.
+attach() { ip -force link set dev "$(iface)" "$XDP" obj "samples/xdp/xdp_$1.o" sec xdp; }
+detach() { ip link set dev "$(iface)" "$XDP" off; }
+
+# to_port DEVICE: where xdp_redirect sends.
+to_port() {
+	local n
+	n=$(<"/sys/class/net/$1/ifindex")
+	bpftool map update name tx_port key 0 0 0 0 value $((n & 255)) $((n >> 8)) 0 0
+}
+
 carrier() { [[ $(cat "/sys/class/net/$(iface)/carrier") == 1 ]]; }
 no_carrier() { ! carrier; }
 
@@ -120,13 +133,16 @@ max_owned() { awk '/ pages / { s += $4 } END { print s + 0 }' "$DEBUGFS/pools"; 
 # softirq (net.core.skb_defer_max, 128 of them), which may be never on an idle machine. A ping to
 # ourselves on each CPU is one.
 none_outstanding() {
-	local cpu
 	[[ $(outstanding) == 0 ]] && return
+	receive_on_each_cpu
+	[[ $(outstanding) == 0 ]]
+}
+receive_on_each_cpu() {
+	local cpu
 	ip link set lo up
 	for ((cpu = 0; cpu < $(nproc); cpu++)); do
 		taskset -c "$cpu" ping -q -c 1 -W 1 127.0.0.1
 	done
-	[[ $(outstanding) == 0 ]]
 }
 
 # pool_clean: every page is back, and none took a way that it should not.

@@ -14,11 +14,6 @@ N=200
 
 plan 14
 
-if has_pool; then xdp=xdpdrv; else xdp=xdpgeneric; fi
-
-attach() { ip -force link set dev "$(iface)" "$xdp" obj "samples/xdp/xdp_$1.o" sec xdp; }
-detach() { ip link set dev "$(iface)" "$xdp" off; }
-
 # runs: how often the attached program ran; there is no other.
 runs() {
 	bpftool prog show | awk '/ name xdp_/ { for (i = 1; i < NF; i++) if ($i == "run_cnt") n += $(i + 1) } END { print n + 0 }'
@@ -142,17 +137,10 @@ aborted() {
 	ping_peer
 }
 
-# to_port IFINDEX: where xdp_redirect sends.
-to_port() {
-	bpftool map update name tx_port key 0 0 0 0 value $(($1 & 255)) $(($1 >> 8)) 0 0
-}
-
 # Out of the same device: its ndo_xdp_xmit.
 redirect_same() {
-	local dev
-	dev=$(iface)
 	attach redirect
-	to_port "$(<"/sys/class/net/$dev/ifindex")"
+	to_port "$(iface)"
 	capture "$PEER" "udp port 7" ip netns exec peer
 	send
 	check "packets sent" "$(seen)" -eq "$N"
@@ -176,7 +164,7 @@ redirect_veth() {
 	ip -n far link set far up
 	ip link set near up
 	attach redirect
-	to_port "$(</sys/class/net/near/ifindex)"
+	to_port near
 	if has_pool; then ring=$(count rx_pp_recycle_ring); fi
 	capture far "udp port 7" ip netns exec far
 	send

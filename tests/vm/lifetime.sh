@@ -1,0 +1,329 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A pool ends while others have its pages: four ways to end it under full traffic,
+# times five holders. A pool has to end at once, and must not leave a mapping; what
+# is held has to stay as it is, and is freed by the last who lets go. Then the same
+# for the pool's module, a device that does not answer any more, and a race.
+
+cd "$(dirname "$0")/.." || exit
+# shellcheck source=lib.sh
+. tests/lib.sh
+# shellcheck source=net.sh
+. tests/net.sh
+# shellcheck source=hold.sh
+. tests/hold.sh
+
+EVENTS="unbind rmmod pull down"
+HOLDERS="socket pipe mapping clone redirect"
+# How long each of EVENTS may take, in ms.
+LIMIT=$((1000 * RPP_SLOW))
+# Seconds of races.
+RACE=60
+TIMES=/tmp/times RACES=/tmp/races
+BUS=/sys/bus/pci
+
+plan 30
+
+prepare() {
+	# No packets but ours.
+	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
+	stty -F /dev/ttyS3 raw -echo
+	modprobe tun
+	head -c 4M /dev/urandom >/tmp/content
+	load_driver
+	up
+	ping_peer
+}
+
+#
+# The events. Each is over when it returns, and may say by "begins" that it did not begin before.
+#
+
+begins() { START=${EPOCHREALTIME/./}; }
+
+by_unbind() { echo "$DUT" >"$BUS/drivers/$DRIVER/unbind"; }
+by_rmmod() { rmmod "$DRIVER"; }
+by_down() { ip link set "$DEV" down; }
+
+# QEMU's device_del, from the interrupt on by which the guest hears of it. The serial line to the
+# monitor may lose a command.
+by_pull() {
+	local heard i
+	heard=$(</sys/firmware/acpi/interrupts/sci)
+	for ((i = 0; i < 3000; i++)); do
+		((i % 1000)) || monitor "device_del nic0"
+		begins
+		[[ $(</sys/firmware/acpi/interrupts/sci) == "$heard" ]] || break
+	done
+	while [[ -e $BUS/devices/$DUT ]]; do :; done
+}
+
+monitor() { printf '\n%s\n' "$1" >/dev/ttyS3; }
+
+# restore: all that an event, or a test that failed, took away.
+restore() {
+	if [[ ! -e $BUS/devices/$DUT ]]; then
+		monitor "device_add e1000,id=nic0,bus=slot0,netdev=n0,mac=$MAC,romfile="
+		eventually 10 test -e "$BUS/devices/$DUT"
+	fi
+	[[ -d /sys/module/$DRIVER ]] || load_driver
+	# What was found anew binds by itself, perhaps just now.
+	has_iface || echo "$DUT" >"$BUS/drivers/$DRIVER/bind" || true
+	eventually 10 has_iface
+	detach
+	up
+}
+recover() {
+	pkill -KILL 'hold|socat|ping'
+	restore
+}
+
+#
+# The holders. Each has pages of the pool when it returns.
+#
+
+hold_socket() {
+	start_hold socket 7000 "$DUMP"
+	held bound 1
+	send_udp 1000
+}
+
+hold_pipe() {
+	start_hold splice 5003 "$DUMP"
+	send_tcp 5003
+	held bytes 300000
+}
+
+# Of this driver's pages none can be mapped by TCP_ZEROCOPY_RECEIVE: a page has the headers of its
+# packet in front, and less than a page of data. What was tried goes into two pipes.
+hold_mapping() {
+	start_hold zerocopy 5005 "$DUMP"
+	send_tcp 5005
+	held mapped 0
+	held bytes 300000
+}
+
+hold_clone() {
+	start_hold packet "$(iface)" "$DUMP"
+	held bound 1
+	send_udp 1000
+}
+
+# In the ring of a tap device, as they came from the driver: not as packets of the stack.
+hold_redirect() {
+	start_hold tap tap0 "$DUMP"
+	held bound 1
+	ip link set tap0 up
+	attach redirect
+	to_port tap0
+	send_udp 1000
+}
+
+# hold_pages HOLDER: HELD_PAGES is how many.
+hold_pages() {
+	settle
+	"hold_$1"
+	eventually 30 quiet
+	HELD_PAGES=$(outstanding)
+	misses 200
+}
+
+# hits: how many pages with a tag were freed. (The last site is a way to another one.)
+hits() { awk '$1 == "site" && $2 != "free_pages" { n += $4 } END { print n }' "$DEBUGFS/selftest"; }
+
+# let_go_of_pages: they have in them what was sent, and go to the page allocator.
+let_go_of_pages() {
+	local kb hits size
+	[[ ! $SENDER ]] || kill -KILL "$SENDER"
+	rm -f "$DUMP"
+	sleep 0.2
+	kb=$(free_kb) hits=$(hits)
+	let_go
+	size=$(stat -c %s "$DUMP")
+	echo "$size bytes read"
+	check "bytes read" "$size" -ge 300000
+	cmp -n "$size" "$DUMP" /tmp/content
+	rm "$DUMP"
+	eventually 10 let_go_of $((hits + HELD_PAGES))
+	kb=$(($(free_kb) - kb))
+	echo "$HELD_PAGES pages, $kb kB freed"
+	[[ $CHECKERS ]] || check "kB freed" "$kb" -ge $((HELD_PAGES * 4 * 9 / 10))
+}
+let_go_of() {
+	(($(hits) >= $1)) && return
+	receive_on_each_cpu
+	return 1
+}
+
+# no_mapping: right now, by our count and by the checker's. (The IOMMU is the third that would tell.)
+no_mapping() {
+	all_unmapped
+	[[ ! -e /sys/kernel/debug/dma-api ]] || fails grep " $DUT " /sys/kernel/debug/dma-api/dump
+}
+
+# take BY...: an event under traffic, which has to be over in time, in MS.
+take() {
+	local before
+	DEV=$(iface)
+	flood_start 7
+	before=$(stat_of rx_packets)
+	sleep 0.5
+	check "packets" $(($(stat_of rx_packets) - before)) -gt 100
+	begins
+	"$@"
+	MS=$(((${EPOCHREALTIME/./} - START) / 1000))
+	no_mapping
+	traffic_stop
+	check "ms that it took" "$MS" -le "$LIMIT"
+}
+
+# ends EVENT HOLDER
+ends() {
+	hold_pages "$2"
+	take "by_$1"
+	note "$1" "$2" "$MS"
+	let_go_of_pages
+	no_mapping
+	restore
+}
+
+# ends_module HOLDER: the pool's module goes while others have its pages, and comes back. It waits
+# for RCU tasks, so there is no limit. Old pages are nothing to the new pool, although it has the
+# id that they are tagged with.
+ends_module() {
+	local module
+	hold_pages "$1"
+	rmmod "$DRIVER"
+	for module in rust_net rust_page_pool; do
+		begins
+		rmmod "$module"
+		note "$module" "$1" $(((${EPOCHREALTIME/./} - START) / 1000))
+	done
+	load_driver
+	up
+	settle
+	pool_state >/tmp/state
+	let_go_of_pages
+	pool_state | diff /tmp/state -
+	pool_clean
+}
+pool_state() { cat "$DEBUGFS"/{pools,totals}; }
+
+# deaf EVENT: under traffic the device is as if it were gone: no register answers, and there is no
+# DMA and no interrupt. Then it goes indeed, and is found anew. (Registers read as zeros in QEMU; on
+# a real bus they would be ones.)
+deaf() {
+	settle
+	take deaf_and "$1"
+	note "$1" deaf "$MS"
+	[[ $1 != down ]] || fails ip link set "$DEV" up
+	echo 1 >"$BUS/devices/$DUT/remove"
+	echo 1 >"$BUS/rescan"
+	restore
+	ping_peer
+}
+# The command register: all off, and bit 10, INTx disable. With 0 the line may stay raised, for good.
+deaf_and() {
+	printf '\0\4' | dd of="$BUS/devices/$DUT/config" bs=2 seek=2 conv=notrunc
+	sleep 0.2
+	begins
+	"by_$1"
+}
+
+# Deaf, and bound again as it is: it still has the rings of its former life, and packets for them.
+deaf_rebound() {
+	settle
+	take deaf_and unbind
+	flood_start 7
+	begins
+	echo "$DUT" >"$BUS/drivers/$DRIVER/bind"
+	note bind deaf $(((${EPOCHREALTIME/./} - START) / 1000))
+	traffic_stop
+	restore
+	ping_peer
+}
+
+# race: one CPU frees pages in bursts while the other one ends their pool.
+race() {
+	local end=$((SECONDS + RACE)) before out
+	local -i rounds=0 back during after all_back=0 all_during=0 all_after=0
+	DEV=$(iface)
+	while ((SECONDS < end)); do
+		ip link set "$DEV" up
+		start_hold bursts 7000
+		taskset -p -c 1 "$HOLD"
+		held bound 1
+		eventually 10 carrier
+		eventually 20 fill 900
+		out=$(outstanding) before=$(returned)
+		kill "$HOLD_IN"
+		taskset -c 0 ip link set "$DEV" down
+		no_mapping
+		let_go
+		back=$(returned)-before during=$(count rx_pp_released) after=out-back-during
+		check escaped "$(count rx_pp_escaped)" -eq 0
+		check unbalanced "$(count rx_pp_unbalanced)" -eq 0
+		echo "of $out pages $back came before the pool's end, $during during it, $after after it"
+		all_back+=back all_during+=during all_after+=after rounds+=1
+	done
+	echo "# $rounds races: $all_back pages came before the pool's end, $all_during during it, $all_after after it" >"$RACES"
+	check "pages that came during it" "$all_during" -gt 0
+	check "pages that came after it" "$all_after" -gt 0
+}
+# Again and again, since QEMU's device is deaf for a second, and what comes then is lost.
+fill() {
+	(($(outstanding) >= $1)) && return
+	send_udp 400
+	return 1
+}
+returned() { echo $(($(count rx_pp_recycle_ring) + $(count rx_pp_recycle_ring_full))); }
+
+remove() {
+	unload_driver
+	no_mapping
+	rmmod rust_net
+	rmmod rust_page_pool
+}
+
+# note EVENT HOLDER MS
+note() { echo "$*" >>"$TIMES"; }
+
+# table: what was noted, for who reads the log.
+table() {
+	awk '
+		{ ms[$1, $2] = $3 }
+		!known[$1]++ { events[++n] = $1 }
+		!known[$2]++ { holders[++m] = $2 }
+		END {
+			printf "# %-16s", "ms"
+			for (j = 1; j <= m; j++) printf "%10s", holders[j]
+			for (i = 1; i <= n; i++) {
+				printf "\n# %-16s", events[i]
+				for (j = 1; j <= m; j++) printf "%10s", ms[events[i], holders[j]]
+			}
+			print ""
+		}' "$TIMES"
+}
+
+peer_up
+touch "$TIMES" "$RACES"
+# Without a socket there, the packets would be answered by ICMP messages.
+socat -u UDP4-RECV:7 OPEN:/dev/null &
+try "interface" prepare
+for event in $EVENTS; do
+	for holder in $HOLDERS; do
+		try "$event, pages held by: $holder" ends "$event" "$holder"
+	done
+done
+for holder in socket pipe redirect; do
+	try "pool's module, pages held by: $holder" ends_module "$holder"
+done
+for event in unbind rmmod down; do
+	try "deaf device: $event" deaf "$event"
+done
+try "deaf device: bound again as it is" deaf_rebound
+try "pages that come back while their pool ends, for $RACE s" race
+try "removal" remove
+cat "$RACES"
+table
