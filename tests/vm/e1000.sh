@@ -149,22 +149,6 @@ ethtool_rings() {
 	ping_peer
 }
 
-# hold PORT: a socket that nobody reads, and that may keep more than a whole pool. HOLDER is its
-# process.
-hold() {
-	sysctl -qw net.core.rmem_default=$((256 << 20))
-	socat -u "UDP4-RECV:$1" OPEN:/dev/null &
-	HOLDER=$!
-	eventually 10 has_socket udp "$1"
-	kill -STOP "$HOLDER"
-	sysctl -qw net.core.rmem_default=212992
-}
-
-let_go() {
-	kill -KILL "$HOLDER"
-	wait "$HOLDER" || true
-}
-
 # A socket takes all that it gets, and reads nothing. The others must not notice.
 limit() {
 	local i top=0 now
