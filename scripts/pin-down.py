@@ -25,7 +25,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 (the backend comes first)
 
 OURS = "e1000_rust"
-GOODPUT_MIN = 0.9  # of what the flow gets without the attack, with our pool
+GOODPUT_MIN = 0.8  # of what the flow gets without the attack, with our pool; rounds differ by 0.1
 BACK_MAX = 1000 * int(os.environ.get("RPP_SLOW", "1"))  # ms
 COPYBREAK = 256  # smaller packets are always copied
 COLOURS = {OURS: "#1f4e79", "virtio_net": "#7fb3d5", "e1000": "#b0b0b0"}
@@ -131,12 +131,12 @@ def row(attacks):
         "pinned_kB_rounds": pinned,
         "goodput_ratio_rounds": [round(a.goodput, 4) for a in attacks],
         "goodput_Mbit_s_without": round(mean(8 * a.without["bytes"] / a.without["us"] for a in attacks)),
-        "kept_kB": round(mean(a.before["free_kb"] - a.after["free_kb"] for a in attacks)),
     }
     if "owned" in last.during:
         result.update({
             "limit_pages": last.during["max"],
             "owned_pages_most": max(r["owned"] for a in attacks for r in a.runs if "owned" in r),
+            "owned_pages_after": max(a.after["owned"] for a in attacks),
             "outstanding_pages": round(mean(a.during["outstanding"] for a in attacks)),
             "copied_packets": round(mean(a.during["copied"] for a in attacks)),
         })
@@ -145,14 +145,14 @@ def row(attacks):
 
 def table(rows):
     lines = [
-        ["driver", "buffers", "frame", "hoarded", "charged", "pinned", "pinned/", "good flow,", "back", "kept"],
-        ["", "", "bytes", "packets", "kB", "kB", "charged", "of alone", "ms", "kB"],
+        ["driver", "buffers", "frame", "hoarded", "charged", "pinned", "pinned/", "good flow,", "back"],
+        ["", "", "bytes", "packets", "kB", "kB", "charged", "of alone", "ms"],
     ]
     for r in rows:
         lines.append([
             r["driver"], r["buffers"], str(r["frame_bytes"]), f"{r['hoarded_packets']:,}", f"{r['charged_kB']:,}",
             f"{r['pinned_kB']:,}", f"{r['pinned_kB'] / r['charged_kB']:.2f}", f"{r['goodput_ratio']:.3f}",
-            "never" if r["back_ms"] is None else str(r["back_ms"]), f"{r['kept_kB']:,}",
+            "never" if r["back_ms"] is None else str(r["back_ms"]),
         ])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     for line in lines:
@@ -161,19 +161,22 @@ def table(rows):
 
 
 NOTES = """\
-charged: sk_rmem_alloc. pinned: memory that is not free, nor idle in our pool, and was before. back: until
-  nine tenths of that are, at most over the rounds; kept: not free after that ({owned} pages of our pool, of
-  {limit} that it may have). good flow: bytes a second by TCP, with the attack against the same frames sent to nobody.
-{rounds} rounds; spread of the pinned memory {spread:.1f} % at most, of the good flow's share {share:.3f}. QEMU -icount
-  shift=0: a millisecond is 10^6 instructions. A packet of the hoarder every {delay} us; the socket may have {socket} MB.
+charged: sk_rmem_alloc. pinned: memory that is not free, nor idle in our pool, and was before. back: after the
+  hoarder is killed, until nine tenths of that are, and none of our pages is with the stack; the longest of the
+  rounds. good flow: bytes a second by TCP, with the attack against the same frames sent to nobody.
+our pool: {owned} pages at most, of {limit} that it may have; {copied} packets of both flows were copied; {after} pages
+  are kept afterwards, for the device.
+{rounds} rounds; the pinned memory differs by {spread:.1f} % at most, the good flow's share by {share:.3f}. QEMU -icount shift=0:
+  a millisecond is 10^6 instructions. A packet of the hoarder every {delay} us; the socket may have {socket} MB.
 kernel {kernel}"""
 
 
 def notes(rows, boot, attacks):
     ours = [r for r in rows if r["driver"] == OURS]
     return NOTES.format(
-        owned=max((r["owned_pages_most"] for r in ours), default=0),
-        limit=max((r["limit_pages"] for r in ours), default=0),
+        **{name: max((r[key] for r in ours), default=0) for name, key in (
+            ("owned", "owned_pages_most"), ("limit", "limit_pages"), ("copied", "copied_packets"), ("after", "owned_pages_after"),
+        )},
         rounds=max(len(a) for a in attacks.values()),
         spread=max(100 * (max(r["pinned_kB_rounds"]) - min(r["pinned_kB_rounds"])) / r["pinned_kB"] for r in rows),
         share=max(max(r["goodput_ratio_rounds"]) - min(r["goodput_ratio_rounds"]) for r in rows),
