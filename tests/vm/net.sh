@@ -182,3 +182,19 @@ traffic_stop() {
 
 # has_socket PROTOCOL PORT (peer's, with in_peer): is there one?
 has_socket() { grep -q ":$(printf %04X "$2") 0" "/proc/net/$1"; }
+
+# hold PORT [MB]: a socket that nobody reads, and that may keep more than a whole pool. HOLDER is its
+# process.
+hold() {
+	sysctl -qw net.core.rmem_default=$((${2:-256} << 20))
+	socat -u "UDP4-RECV:$1" OPEN:/dev/null &
+	HOLDER=$!
+	eventually 10 has_socket udp "$1"
+	kill -STOP "$HOLDER"
+	sysctl -qw net.core.rmem_default=212992
+}
+
+let_go() {
+	kill -KILL "$HOLDER"
+	wait "$HOLDER" || true
+}
