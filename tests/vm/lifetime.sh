@@ -16,14 +16,15 @@ cd "$(dirname "$0")/.." || exit
 
 EVENTS="unbind rmmod pull down"
 HOLDERS="socket pipe mapping clone redirect"
-# How long each of EVENTS may take, in ms.
+# How long each of EVENTS may take, in ms. A busy host holds up the VM now and then: one in ten may
+# take longer, but not five times as long.
 LIMIT=$((1000 * RPP_SLOW))
 # Seconds of races.
 RACE=60
 TIMES=/tmp/times RACES=/tmp/races
 BUS=/sys/bus/pci
 
-plan 30
+plan 31
 
 prepare() {
 	# No packets but ours.
@@ -175,7 +176,7 @@ take() {
 	MS=$(((${EPOCHREALTIME/./} - START) / 1000))
 	no_mapping
 	traffic_stop
-	check "ms that it took" "$MS" -le "$LIMIT"
+	check "ms that it took" "$MS" -le $((5 * LIMIT))
 }
 
 # ends EVENT HOLDER
@@ -279,6 +280,15 @@ fill() {
 }
 returned() { echo $(($(count rx_pp_recycle_ring) + $(count rx_pp_recycle_ring_full))); }
 
+in_time() {
+	local all late
+	read -r all late < <(awk -v events=" $EVENTS " -v limit="$LIMIT" '
+		index(events, " " $1 " ") { all++; if ($3 > limit) { late++; print >"/dev/stderr" } }
+		END { print all + 0, late + 0 }' "$TIMES")
+	check events "$all" -ge 20
+	check "events that took longer than $LIMIT ms" "$late" -le $((all / 10))
+}
+
 remove() {
 	unload_driver
 	no_mapping
@@ -324,6 +334,7 @@ for event in unbind rmmod down; do
 done
 try "deaf device: bound again as it is" deaf_rebound
 try "pages that come back while their pool ends, for $RACE s" race
+try "nine in ten of all these within $LIMIT ms" in_time
 try "removal" remove
 cat "$RACES"
 table
