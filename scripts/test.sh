@@ -5,7 +5,7 @@
 # "N passed, N failed". Each part leaves its log in the cache.
 #
 #   scripts/test.sh              everything
-#   scripts/test.sh PART...      some of: host loom compile_fail fast_path, and the boots below
+#   scripts/test.sh PART...      some of: host loom coverage compile_fail fast_path, and the boots below
 #   MINUTES=N [SEED=N] scripts/test.sh soak
 #
 # RPP_SLOW=N multiplies the time-outs of boots and tests; 4 for KERNEL=debug.
@@ -82,7 +82,7 @@ in_cargo() {
 	in_root env --chdir=tests/host CARGO_TARGET_DIR="$RPP_CACHE/host-target" "${settings[@]}" "$@"
 }
 
-# fetch_crates NAME: loom and what it needs are the only things from crates.io.
+# fetch_crates NAME: loom, proptest and what they need are the only things from crates.io.
 fetch_crates() {
 	in_cargo cargo fetch --locked && return
 	echo "1..1"
@@ -98,6 +98,28 @@ part_loom() {
 	if fetch_crates loom; then
 		in_cargo env RUSTFLAGS="--cfg loom" cargo test --locked --offline --release --test loom
 	fi
+}
+
+# The descriptor tests reach all of the descriptor code, as LLVM counts it: functions, lines, regions.
+part_coverage() {
+	local source=$RPP_TOP/drivers/net/ethernet/intel/e1000_rust/desc.rs dir=$LOGS/coverage program
+	fetch_crates coverage || return 0
+	rm -rf "$dir/profile"
+	# A few cases do.
+	in_cargo env RUSTFLAGS=-Cinstrument-coverage CARGO_TARGET_DIR="$dir" CARGO_PROFILE_DEV_OPT_LEVEL=0 \
+		LLVM_PROFILE_FILE="$dir/profile/%p" PROPTEST_CASES=100 \
+		cargo test --locked --offline --test desc -- --skip every_word 2>&1 | sed 's/^/# /' | tee "$LOGS/coverage.cargo" || return
+	program=$(sed -n 's/.*Running tests\/desc.rs (\(.*\))$/\1/p' "$LOGS/coverage.cargo")
+	in_root llvm-profdata-19 merge -o "$dir/desc" "$dir/profile"
+	echo "1..1"
+	in_root llvm-cov-19 export -summary-only -instr-profile "$dir/desc" "$program" "$source" |
+		in_root python3 -c '
+import json, sys
+totals = json.load(sys.stdin)["data"][0]["totals"]
+kinds = [(kind, totals[kind]) for kind in ("functions", "lines", "regions")]
+ok = all(n["count"] and n["covered"] == n["count"] for _, n in kinds)
+counts = ", ".join("{} of {} {}".format(n["covered"], n["count"], kind) for kind, n in kinds)
+print("ok" if ok else "not ok", "1 - desc.rs is covered:", counts)'
 }
 
 part_fast_path() {
@@ -159,7 +181,7 @@ export RPP_KERNEL_ENV RPP_SLOW
 mkdir -p "$LOGS"
 cd "$RPP_TOP"
 parts=("$@")
-((${#parts[@]})) || read -r -a parts <<<"host loom compile_fail fast_path $BOOTS"
+((${#parts[@]})) || read -r -a parts <<<"host loom coverage compile_fail fast_path $BOOTS"
 rm -f "$LOGS"/*.sum
 failed="cannot build the programs for the VM" step test-programs 10 "programs for the tests" build_programs
 

@@ -19,3 +19,6 @@ pub mod state;
 #[cfg(not(loom))]
 #[path = "../../../rust/page_pool/stats.rs"]
 pub mod stats;
+
+pub mod exclusive;
+pub mod pool;

@@ -10,11 +10,50 @@
 //!
 //! So here each load is preceded by a store to a companion that nobody reads. Two such stores conflict,
 //! which makes loom try both orders. They order nothing else, since they are `Relaxed`.
+//!
+//! And a model can be run without the orderings that the sources ask for: see [`without`].
 
 pub use loom::sync::atomic::Ordering;
 
 use loom::sync::atomic;
-use std::ops::Deref;
+use std::{cell::Cell, ops::Deref};
+
+/// A kind of operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `load`
+    Loads,
+    /// `store`
+    Stores,
+    /// `swap` and `compare_exchange`
+    Exchanges,
+}
+
+thread_local! {
+    static WITHOUT: Cell<Option<Kind>> = const { Cell::new(None) };
+}
+
+/// Runs `model` with all operations of a kind `Relaxed`, whatever is asked for. (All threads of a model
+/// run on the thread that checks it.)
+pub fn without(kind: Kind, model: impl FnOnce()) {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            WITHOUT.set(None);
+        }
+    }
+    let _reset = Reset;
+    WITHOUT.set(Some(kind));
+    model();
+}
+
+fn order(kind: Kind, asked: Ordering) -> Ordering {
+    if WITHOUT.get() == Some(kind) {
+        Ordering::Relaxed
+    } else {
+        asked
+    }
+}
 
 /// An atomic of type `A` the loads of which are seen by loom.
 pub struct Visible<A> {
@@ -31,7 +70,7 @@ impl<A> Visible<A> {
     }
 }
 
-/// All operations but loads are loom's own.
+/// All other operations are loom's own.
 impl<A> Deref for Visible<A> {
     type Target = A;
 
@@ -54,7 +93,41 @@ macro_rules! visible {
             /// Loads the value.
             pub fn load(&self, ordering: Ordering) -> $value {
                 self.loads.store(true, Ordering::Relaxed);
-                self.atomic.load(ordering)
+                self.atomic.load(order(Kind::Loads, ordering))
+            }
+
+            /// Stores a value.
+            pub fn store(&self, value: $value, ordering: Ordering) {
+                self.atomic.store(value, order(Kind::Stores, ordering));
+            }
+
+            /// Stores a value, and returns the one before.
+            pub fn swap(&self, value: $value, ordering: Ordering) -> $value {
+                self.atomic.swap(value, order(Kind::Exchanges, ordering))
+            }
+
+            /// Stores a value if there is the expected one, and returns the one before.
+            pub fn compare_exchange(
+                &self,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                let success = order(Kind::Exchanges, success);
+                self.atomic.compare_exchange(current, new, success, failure)
+            }
+
+            /// As [`compare_exchange`](Self::compare_exchange); may fail for no reason.
+            pub fn compare_exchange_weak(
+                &self,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                let success = order(Kind::Exchanges, success);
+                self.atomic.compare_exchange_weak(current, new, success, failure)
             }
         }
     )*};

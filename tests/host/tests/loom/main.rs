@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `PtrRing` under all interleavings with up to three preemptions, and all values that the memory
-//! model lets a load return. (More preemptions: `LOOM_MAX_PREEMPTIONS=4`; each takes several times as
-//! long as the one before.)
+//! `PtrRing` under all interleavings with up to three preemptions, the rest of the pool with any number
+//! where that comes to an end, and all values that the memory model lets a load return. (More
+//! preemptions: `LOOM_MAX_PREEMPTIONS=6`; each takes several times as long as the one before.)
 //!
 //! The same source also runs on atomics that ignore the orderings asked for, of pointers or of nulls.
 //! Then models have to fail: that shows that they see what the orderings are for.
@@ -17,7 +17,12 @@ mod weak_pointers;
 
 use host_tests::ptr_ring::PtrRing;
 use loom::{cell::UnsafeCell, sync::Arc, thread};
-use std::{collections::BTreeSet, mem::MaybeUninit, ptr::NonNull};
+use std::{
+    collections::BTreeSet,
+    mem::MaybeUninit,
+    ptr::NonNull,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// What the threads hand over. Loom objects to accesses that are not ordered.
 type Payload = UnsafeCell<usize>;
@@ -97,9 +102,22 @@ fn consume<R: Ring>(ring: &R) -> &Payload {
 }
 
 fn check(model: impl Fn() + Send + Sync + 'static) {
+    check_bounded(Some(3), model);
+}
+
+/// `LOOM_MAX_PREEMPTIONS` overrides the bound.
+fn check_bounded(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    let executions = std::sync::Arc::new(AtomicU64::new(0));
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound.get_or_insert(3);
-    builder.check(model);
+    builder.preemption_bound = builder.preemption_bound.or(preemptions);
+    builder.check({
+        let executions = executions.clone();
+        move || {
+            executions.fetch_add(1, Ordering::Relaxed);
+            model();
+        }
+    });
+    println!("{} executions", executions.load(Ordering::Relaxed));
 }
 
 /// A ring and its payloads. `PtrRing` does not keep the payloads alive, so they share an `Arc`.
@@ -225,6 +243,38 @@ fn reuse<R: Ring>(capacity: usize) {
     });
 }
 
+/// As the hook does, which needs room before it knows whether it has something to put there: of the
+/// room that is reserved, that for every second payload is given up.
+fn given_up(capacity: usize) {
+    check(move || {
+        let state = State::<Strong>::new(capacity, 2 * capacity + 2);
+        let producer = {
+            let state = state.clone();
+            thread::spawn(move || {
+                for (value, payload) in state.payloads.iter().enumerate() {
+                    let room = loop {
+                        // SAFETY: This is the only producer, and no other room is left.
+                        match unsafe { state.ring.reserve() } {
+                            Some(room) => break room,
+                            None => thread::yield_now(),
+                        }
+                    };
+                    write(payload, value);
+                    if value % 2 == 0 {
+                        room.fill(NonNull::from(payload));
+                    }
+                }
+            })
+        };
+
+        for value in 0..=capacity {
+            assert_eq!(read(consume(&state.ring)), 2 * value);
+        }
+        producer.join().unwrap();
+        assert!(state.ring.is_empty());
+    });
+}
+
 /// Entries become free a batch at a time: a producer that finds room for one pointer has room for a
 /// whole batch.
 fn batch_is_freed_as_a_whole<R: Ring>() {
@@ -324,7 +374,7 @@ fn loom_full_and_empty() {
 
 #[test]
 fn loom_batched() {
-    for capacity in 1..=4 {
+    for capacity in 1..=5 {
         batched::<Strong>(capacity, capacity + 2);
     }
 }
@@ -333,6 +383,13 @@ fn loom_batched() {
 fn loom_reuse() {
     for capacity in 1..=5 {
         reuse::<Strong>(capacity);
+    }
+}
+
+#[test]
+fn loom_given_up() {
+    for capacity in 1..=5 {
+        given_up(capacity);
     }
 }
 
