@@ -128,11 +128,10 @@ static void write_back(struct ring *ring, u32 at, u64 word)
 	WRITE_ONCE(ring->descs[2 * at + 1], cpu_to_le64(word));
 }
 
-/* Waits until the driver has done something, but not forever. */
+/* Lets the driver do something, perhaps on this CPU in a thread, but not forever. */
 static int wait(unsigned long since)
 {
-	cond_resched();
-	cpu_relax();
+	usleep_range(5, 20);
 	if (signal_pending(current))
 		return -EINTR;
 	return time_after(jiffies, since + 60 * HZ) ? -ETIMEDOUT : 0;
