@@ -182,7 +182,7 @@ mkdir -p "$LOGS"
 cd "$RPP_TOP"
 parts=("$@")
 ((${#parts[@]})) || read -r -a parts <<<"host loom coverage compile_fail fast_path $BOOTS"
-rm -f "$LOGS"/*.sum
+for part in "${parts[@]}"; do rm -f "$LOGS/$part.sum"; done
 failed="cannot build the programs for the VM" step test-programs 10 "programs for the tests" build_programs
 
 # xargs and its children stay in the foreground: ^C ends all of them.

@@ -195,7 +195,7 @@ redirect_hoarder() {
 	kill -STOP "$hoarder"
 	ip link set sink txqueuelen 8000 up
 	attach redirect
-	to_port "$(</sys/class/net/sink/ifindex)"
+	to_port sink
 	flood_start 7
 	eventually 60 refuses || { cat "$DEBUGFS/pools"; ethtool -S "$dev"; ip -s link show sink; return 1; }
 	traffic_stop
