@@ -500,13 +500,24 @@ struct sk_buff *rnet_skb_build(void *start, u32 size, u32 offset, u32 len,
 }
 EXPORT_SYMBOL_GPL(rnet_skb_build);
 
+/*
+ * Not napi_alloc_skb(): it takes what is no small head from fragments of order-3
+ * pages, and one packet that is kept keeps the 32 KiB. Slab objects do not: what is
+ * free beside them is used again.
+ */
 struct sk_buff *rnet_skb_copy(struct napi_struct *napi, const void *data,
 			      u32 len)
 {
-	struct sk_buff *skb = napi_alloc_skb(napi, len);
+	unsigned int headroom = NET_SKB_PAD + NET_IP_ALIGN;
+	struct sk_buff *skb = __alloc_skb(headroom + len,
+					  GFP_ATOMIC | __GFP_NOWARN,
+					  SKB_ALLOC_RX | SKB_ALLOC_NAPI,
+					  NUMA_NO_NODE);
 
 	if (unlikely(!skb))
 		return NULL;
+	skb_reserve(skb, headroom);
+	skb->dev = napi->dev;
 	skb_put_data(skb, data, len);
 	return skb;
 }
