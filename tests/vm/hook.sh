@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit
 # shellcheck source=hold.sh
 . tests/hold.sh
 
-plan 11
+plan 13
 
 prepare() {
 	load_driver
@@ -125,6 +125,54 @@ fragments() {
 
 none_outstanding_or_no_pool() { ! has_pool || none_outstanding; }
 
+# watch: what a socket, a packet socket and the sender see from now on, in /tmp/seen.*
+watch() {
+	kill "${watchers[@]}" 2>/dev/null && wait "${watchers[@]}" || true
+	rm -f /tmp/seen.*
+	socat -u UDP4-RECV:7,rcvbuf=4000000 OPEN:/tmp/seen.socket,creat &
+	watchers=($!)
+	tcpdump -Z root -U -s 0 -w /tmp/seen.here -i "$(iface)" &
+	watchers+=($!)
+	ip netns exec peer tcpdump -Z root -U -s 0 -Q in -w /tmp/seen.there -i "$PEER" &
+	watchers+=($!)
+	eventually 10 has_socket udp 7
+	eventually 10 test -s /tmp/seen.here
+	eventually 10 test -s /tmp/seen.there
+}
+seen() { check "bytes seen, $1" "$(stat -c %s "/tmp/seen.$1")" -ge "$2"; }
+
+# Full packets of A, then longer and longer ones of B: in the page, there are As behind the Bs. Nobody
+# may see them: no socket, no packet socket, nor the sender in an answer or in its packet sent back.
+patterns() {
+	local how=$1 where=$2 watchers=() bytes=$((210 * 211 / 2 * 7))
+	[[ $how == PASS ]] || attach tx
+	watch
+	head -c $((2000 * 1472)) /dev/zero | tr '\0' A >/tmp/a
+	in_peer socat -u -b 1472 OPEN:/tmp/a "UDP4-SENDTO:$ADDR:7"
+	# They are seen, if one looks like this.
+	for where in $2; do
+		eventually 20 seen "$where" 1000000
+		grep -qa AAAA "/tmp/seen.$where"
+	done
+	eventually 90 quiet
+	watch
+	in_peer bash -c "b=\$(head -c 1472 /dev/zero | tr '\\0' B)
+		for ((n = 7; n <= 1470; n += 7)); do echo -n \"\${b:0:n}\" >/dev/udp/$ADDR/7; done"
+	for where in $2; do eventually 20 seen "$where" "$bytes"; done
+	if [[ $how == PASS ]]; then
+		for ((bytes = 16; bytes <= 1472; bytes += 104)); do
+			in_peer ping -q -c 2 -i 0.01 -p 42 -s "$bytes" "$ADDR"
+		done
+		seen there 20000
+	else
+		detach
+	fi
+	stat -c '%n %s' /tmp/seen.*
+	fails grep -la AAAA /tmp/seen.*
+	kill "${watchers[@]}"
+	pool_clean
+}
+
 # Each way out of the kernel that the hook watches; which were used is in the self-test's file.
 hits() {
 	has_pool || skip "no pool"
@@ -145,4 +193,6 @@ try "clones in a packet socket" packet
 try "packets read by tcpdump" tcpdump_reads
 try "clones in the queue of another device" mirror
 try "fragments" fragments
+try "contents: nothing of earlier packets, in sockets and answers" patterns PASS "socket here"
+try "contents: nothing of earlier packets, sent back by XDP" patterns TX there
 try "the hook was used, no mapping is left" hits
