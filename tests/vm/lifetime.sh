@@ -204,9 +204,13 @@ ends_module() {
 	load_driver
 	up
 	settle
+	# A sender that was killed left a connection that sends again now and then.
+	ip -n peer link set "$PEER" down
+	eventually 10 quiet
 	pool_state >/tmp/state
 	let_go_of_pages
 	pool_state | diff /tmp/state -
+	ip -n peer link set "$PEER" up
 	pool_clean
 }
 pool_state() { cat "$DEBUGFS"/{pools,totals}; }
