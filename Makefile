@@ -7,7 +7,7 @@ export KERNEL KDIR KSRC RUSTC BINDGEN LLVM V RPP_CACHE MINUTES SEED
 unexport CASE
 
 .DEFAULT_GOAL := default
-.PHONY: default help setup modules kernel run test test-debug soak bench bench-check pin-down check clean distclean
+.PHONY: default help setup modules kernel run test test-debug test-kcsan soak bench bench-check pin-down check clean distclean
 
 default:
 	@scripts/kernel.sh modules auto
@@ -19,17 +19,19 @@ help:
 	@echo 'make run        the main job: boot the VM, drive traffic, print the table of results'
 	@echo 'make test       all tests: host, compile-fail, VM; ends with "N passed, N failed"'
 	@echo 'make test-debug  all tests in the VM on the debug kernel, and tests of its checkers; half an hour'
+	@echo 'make test-kcsan  most tests in the VM on the kcsan kernel, which looks for data races; half an hour'
 	@echo 'make soak       everything at once, for MINUTES=2; SEED= of an earlier run does the same again'
 	@echo 'make bench      our pool, the C pool and the page allocator side by side: tables and plots'
 	@echo 'make bench-check  the same in instructions, against the figures in samples/bench/baseline.json'
 	@echo 'make pin-down   a socket that never reads: what it pins, with our pool, the C pool and fragments'
 	@echo 'make check      formatting, clippy, checkpatch, shellcheck'
-	@echo 'make kernel     build a small kernel, for KERNEL=own, debug, patched or uml (half an hour, uml less)'
+	@echo 'make kernel     build a small kernel, for KERNEL=own, debug, kcsan, patched or uml (half an hour, uml less)'
 	@echo 'make clean      remove what was built from this checkout, keep kernels and downloads'
 	@echo 'make distclean  remove the whole cache'
 	@echo
 	@echo 'KERNEL=stock    Debian'"'"'s 7.3 kernel as it is (default), running: of this machine;'
 	@echo '                of make kernel: own, debug (own, with KASAN, lockdep and more, .config.debug),'
+	@echo '                kcsan (own, with the detector of data races, .config.kcsan),'
 	@echo '                patched (own, with patches/), uml (User-Mode Linux, with patches/)'
 	@echo 'KDIR=DIR        a prepared build directory of yours; KSRC=DIR: a source tree of yours'
 	@echo 'RUSTC= BINDGEN= LLVM=    compilers of yours; V=1: show the commands'
@@ -55,6 +57,11 @@ test: modules
 test-debug: KERNEL = debug
 test-debug: modules
 	@scripts/test.sh lifetime e1000 xdp hook liar load faults checkers control
+
+# "make kernel KERNEL=kcsan" comes before it.
+test-kcsan: KERNEL = kcsan
+test-kcsan: modules
+	@scripts/test.sh e1000 xdp hook load checkers control
 
 # On KERNEL=debug as well.
 soak: modules

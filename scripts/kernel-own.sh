@@ -5,6 +5,7 @@
 #
 #   own      as in Debian's kernel, the hook is ftrace's
 #   debug    the same with what finds bugs: KASAN, lockdep, DMA_API_DEBUG...
+#   kcsan    the same with the detector of data races, which excludes KASAN
 #   patched  the same with patches/, which have a hook for page pools
 #   uml      with patches/, for User-Mode Linux, which has no dynamic ftrace
 
@@ -12,7 +13,7 @@
 own_inputs() {
 	case $1 in
 	own) printf '%s\n' "$RPP_TOP/.config.fragment" ;;
-	debug) printf '%s\n' "$RPP_TOP/.config.fragment" "$RPP_TOP/.config.$1" ;;
+	debug | kcsan) printf '%s\n' "$RPP_TOP/.config.fragment" "$RPP_TOP/.config.$1" ;;
 	patched) printf '%s\n' "$RPP_TOP/.config.fragment" "$RPP_TOP"/patches/* ;;
 	uml) printf '%s\n' "$RPP_TOP/.config.uml" "$RPP_TOP"/patches/* ;;
 	esac

@@ -7,6 +7,7 @@
 #   stock    Debian's 7.3 kernel as it is; only its Rust metadata are built
 #   own      a small kernel from the same source and .config.fragment
 #   debug    own, with .config.debug: what finds bugs
+#   kcsan    own, with .config.kcsan: what finds data races
 #   patched  own, with patches/
 #   uml      a User-Mode Linux kernel, with patches/
 #   running  the kernel that runs here, for "make && sudo insmod"
@@ -184,8 +185,8 @@ select_kernel() {
 		[[ $KSRC && $name == @(stock|running) ]] && name=own
 		case $name in
 		stock | running) kernel_of "$name" ;;
-		own | debug | patched | uml) own_selected "$name" ;;
-		*) die "KERNEL=$name: there are stock, running, own, debug, patched and uml" ;;
+		own | debug | kcsan | patched | uml) own_selected "$name" ;;
+		*) die "KERNEL=$name: there are stock, running, own, debug, kcsan, patched and uml" ;;
 		esac
 		RPP_ENV=$(readlink -f "$RPP_CACHE/$name")/kernel.env
 	fi
@@ -214,7 +215,7 @@ env)
 	;;
 prepare) select_kernel stock ;;
 own)
-	[[ ${KERNEL:=own} == @(own|debug|patched|uml) ]] || die "KERNEL=$KERNEL: only own, debug, patched and uml are built from source"
+	[[ ${KERNEL:=own} == @(own|debug|kcsan|patched|uml) ]] || die "KERNEL=$KERNEL: only own, debug, kcsan, patched and uml are built from source"
 	lock_cache
 	own_kernel "$KERNEL"
 	;;

@@ -8,7 +8,7 @@
 #   scripts/test.sh PART...      some of: host loom coverage compile_fail fast_path, and the boots below
 #   MINUTES=N [SEED=N] scripts/test.sh soak
 #
-# RPP_SLOW=N multiplies the time-outs of boots and tests; 4 for KERNEL=debug.
+# RPP_SLOW=N multiplies the time-outs of boots and tests; 4 for KERNEL=debug and kcsan.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -23,7 +23,7 @@ settings() {
 	load_kernel "$RPP_KERNEL_ENV"
 	LOGS=$RPP_CACHE/test
 	[[ $K_NAME == stock ]] || LOGS+=-$K_NAME
-	[[ $K_NAME != debug ]] || RPP_SLOW=${RPP_SLOW:-4}
+	[[ $K_NAME != @(debug|kcsan) ]] || RPP_SLOW=${RPP_SLOW:-4}
 	RPP_SLOW=${RPP_SLOW:-1} MINUTES=${MINUTES:-2}
 }
 

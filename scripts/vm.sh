@@ -19,10 +19,11 @@ usage() {
 	  --hotplug         each NIC in a slot of its own that it can be pulled from
 	  --device SPEC     any other device of QEMU's (repeatable)
 	  --smp N           CPUs (default 2)
-	  --mem MB          memory (default 1024, for KERNEL=debug 2048)
-	  --thread WAY      single (default) or multi: one host thread for all the CPUs,
-	                    or one each. QEMU 7.2 with multi crashes guests that
-	                    patch ftrace sites under load
+	  --mem MB          memory (default 1024, for KERNEL=debug
+	                    and kcsan 2048)
+	  --thread WAY      single (default) or multi (default for KERNEL=kcsan): one
+	                    host thread for all the CPUs, or one each. QEMU 7.2 with
+	                    multi crashes guests that patch ftrace sites under load
 	  --icount          guest time counts instructions; one CPU
 	  --iommu           an Intel IOMMU, in strict mode
 	  --append ARGS     more kernel arguments (repeatable)
@@ -49,8 +50,9 @@ PROGRAMS="bash dash mount umount dmesg taskset setsid grep sed mawk find xargs t
 	uptime vmstat watch ping socat tcpdump busybox"
 
 # In the kernel log, each of these fails the run.
-# (DMA_API_DEBUG and kmemleak say at boot that they are there, which is no complaint.)
-COMPLAINTS='WARNING: |BUG: |BUG [^ ]+ \(|Oops|Kernel panic|Bad page|Call Trace:|unregister_netdevice: waiting'
+# (DMA_API_DEBUG and kmemleak say at boot that they are there, which is no complaint. Of KCSAN's
+# reports, whose first line names two functions, those about code of ours: the kernel has many.)
+COMPLAINTS='WARNING: |BUG: ([^K]|KASAN|KCSAN: .*(\[(rust_|e1000_rust|race|wrong)|rust_helper_))|BUG [^ ]+ \(|Oops|Kernel panic|Bad page|Call Trace:|unregister_netdevice: waiting'
 COMPLAINTS+='|rcu: INFO: rcu.*(stall|kthread)|detected stall|DMAR: .*[Ff]ault|general protection fault'
 COMPLAINTS+='|DMA-API: .*(driver|memory|ENOMEM|EEXIST|segment)'
 COMPLAINTS+='|blocked for more than|soft lockup|hard LOCKUP|scheduling while atomic|list_(add|del) corruption'
@@ -205,7 +207,7 @@ uml_args() {
 	done
 }
 
-smp=2 mem='' thread=single icount='' iommu='' hotplug='' timeout=600 run='' out='' quiet=''
+smp=2 mem='' thread='' icount='' iommu='' hotplug='' timeout=600 run='' out='' quiet=''
 nics=() devices=() add=() allow=()
 while (($#)); do
 	case $1 in
@@ -240,8 +242,10 @@ done
 # The kernel that is booted: made by kernel.sh.
 load_kernel "${RPP_KERNEL_ENV:-$("$RPP_TOP/scripts/kernel.sh" env)}"
 # KASAN's shadow and quarantine, page_owner, and what else the checkers remember.
-[[ $K_NAME == debug ]] && mem=${mem:-2048}
-mem=${mem:-1024} timeout=$((timeout * ${RPP_SLOW:-1}))
+[[ $K_NAME == @(debug|kcsan) ]] && mem=${mem:-2048}
+# A data race takes two CPUs at the same time.
+[[ $K_NAME == kcsan ]] && thread=${thread:-multi}
+mem=${mem:-1024} thread=${thread:-single} timeout=$((timeout * ${RPP_SLOW:-1}))
 [[ -s $K_IMAGE ]] || die "there is no kernel image $K_IMAGE to boot"
 
 mkdir -p "$out" "$RPP_CACHE/vm"

@@ -225,6 +225,34 @@ static void list_twice(void)
 	list_del(&entry);
 }
 
+/* KCSAN: two CPUs count, and neither knows of the other. */
+static unsigned long counter;
+
+static void count_for(unsigned int seconds)
+{
+	unsigned long end = jiffies + seconds * HZ;
+
+	while (time_before(jiffies, end)) {
+		counter++;
+		cond_resched();
+	}
+}
+
+static void count_too(struct work_struct *work)
+{
+	count_for(5);
+}
+
+static void unordered(void)
+{
+	static DECLARE_WORK(work, count_too);
+
+	queue_work_on(cpumask_next_wrap(raw_smp_processor_id(), cpu_online_mask),
+		      system_percpu_wq, &work);
+	count_for(5);
+	flush_work(&work);
+}
+
 static const struct {
 	const char *name;
 	void (*func)(void);
@@ -245,6 +273,7 @@ static const struct {
 	{ "free_work", free_work },
 	{ "free_timer", free_timer },
 	{ "list_twice", list_twice },
+	{ "unordered", unordered },
 	{ "rust_use_after_free", wrong_rust_use_after_free },
 	{ "rust_assertion", wrong_rust_assertion },
 };
