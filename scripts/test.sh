@@ -38,7 +38,8 @@ boot() {
 	# In strict mode the IOMMU faults on each access to a page that is no longer mapped, and a fault
 	# is a complaint that fails the boot.
 	hook) vm hook "${nics[@]}" --iommu ;;
-	lifetime) vm lifetime "${nics[@]}" --iommu --hotplug ;;
+	# Of the test device, only the ROM is used.
+	lifetime) vm lifetime "${nics[@]}" --iommu --hotplug --device "pci-testdev,romfile=$LOGS/ones.rom" ;;
 	xdp) vm xdp "${nics[@]}" --iommu ;;
 	soak) vm soak "${nics[@]}" --timeout $((MINUTES * 60 + 600)) ;;
 	faults) vm faults "${nics[@]}" --iommu --timeout 1500 ;;
@@ -72,6 +73,8 @@ build_programs() {
 	for name in hold failnth; do
 		in_root gcc -static -O2 -Wall -Werror -o "$LOGS/$name" "tests/vm/$name.c"
 	done
+	# As large as the registers of the e1000.
+	head -c 128K /dev/zero | tr '\0' '\377' >"$LOGS/ones.rom"
 }
 
 # in_cargo COMMAND...: in the host tests' crate, with this machine's way to the network.

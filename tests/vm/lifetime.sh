@@ -24,7 +24,7 @@ RACE=60
 TIMES=/tmp/times RACES=/tmp/races
 BUS=/sys/bus/pci
 
-plan 31
+plan 34
 
 prepare() {
 	# No packets but ours.
@@ -216,8 +216,8 @@ ends_module() {
 pool_state() { cat "$DEBUGFS"/{pools,totals}; }
 
 # deaf EVENT: under traffic the device is as if it were gone: no register answers, and there is no
-# DMA and no interrupt. Then it goes indeed, and is found anew. (Registers read as zeros in QEMU; on
-# a real bus they would be ones.)
+# DMA and no interrupt. Then it goes indeed, and is found anew. (In QEMU registers that are not there
+# read as zeros.)
 deaf() {
 	settle
 	take deaf_and "$1"
@@ -230,7 +230,7 @@ deaf() {
 }
 # The command register: all off, and bit 10, INTx disable. With 0 the line may stay raised, for good.
 deaf_and() {
-	printf '\0\4' | dd of="$BUS/devices/$DUT/config" bs=2 seek=2 conv=notrunc
+	config "$DUT" 4 0x400 2
 	sleep 0.2
 	begins
 	"by_$1"
@@ -247,6 +247,44 @@ deaf_rebound() {
 	traffic_stop
 	restore
 	ping_peer
+}
+
+# gone EVENT: as after a surprise removal every register reads as ones, and takes no write. A ROM of
+# another device is there, and the device's own registers are nowhere.
+gone() {
+	settle
+	take gone_and "$1"
+	note "$1" gone "$MS"
+	if [[ $1 == down ]]; then
+		# What the PHY says of itself. From a device that is silent it is ETIMEDOUT.
+		fails ip link set "$DEV" up 2>&1 | grep "Input/output error"
+	fi
+	config "$ROM" 0x30 0 4
+	config "$DUT" 0x10 "$REGISTERS" 4
+	echo 1 >"$BUS/devices/$DUT/remove"
+	echo 1 >"$BUS/rescan"
+	restore
+	ping_peer
+}
+gone_and() {
+	ROM=$(of_device 0x0005)
+	read -r REGISTERS _ <"$BUS/devices/$DUT/resource"
+	# As in deaf_and.
+	config "$DUT" 4 0x400 2
+	config "$DUT" 0x10 0 4
+	config "$ROM" 0x30 $((REGISTERS | 1)) 4
+	config "$ROM" 4 2 2
+	sleep 0.2
+	begins
+	"by_$1"
+}
+
+# config DEVICE OFFSET VALUE BYTES: writes to its configuration space.
+config() {
+	local i bytes=''
+	for ((i = 0; i < $4; i++)); do bytes+=$(printf '\\x%02x' $(($3 >> 8 * i & 255))); done
+	# shellcheck disable=SC2059 # escapes
+	printf "$bytes" | dd of="$BUS/devices/$1/config" bs="$4" seek=$(($2 / $4)) conv=notrunc
 }
 
 # race: one CPU frees pages in bursts while the other one ends their pool.
@@ -335,6 +373,9 @@ for holder in socket pipe redirect; do
 done
 for event in unbind rmmod down; do
 	try "deaf device: $event" deaf "$event"
+done
+for event in unbind rmmod down; do
+	try "device that reads as ones: $event" gone "$event"
 done
 try "deaf device: bound again as it is" deaf_rebound
 try "pages that come back while their pool ends, for $RACE s" race

@@ -7,14 +7,15 @@
 ADDR=10.9.0.1 PEER_ADDR=10.9.0.2
 MAC=52:54:00:00:00:01 PEER_MAC=52:54:00:00:00:02
 
-# The PCI device under test.
-pci_dut() {
+# of_device ID: the PCI device that has it.
+of_device() {
 	local f
 	for f in /sys/bus/pci/devices/*/device; do
-		[[ $(<"$f") == 0x100e ]] && basename "$(dirname "$f")" && return
+		[[ $(<"$f") == "$1" ]] && basename "$(dirname "$f")" && return
 	done
 }
-DUT=$(pci_dut)
+# The one under test.
+DUT=$(of_device 0x100e)
 
 # iface: the interface of the device under test.
 iface() { ls "/sys/bus/pci/devices/$DUT/net" 2>/dev/null; }
