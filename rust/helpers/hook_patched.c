@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The put_page() hook on a kernel with patches/ of this project. There the kernel
- * itself asks about each page of order 0 whose last reference was dropped. So
- * nothing here depends on an architecture or on what a compiler inlines.
+ * itself asks about each tagged page of order 0 whose last reference was dropped.
+ * So nothing here depends on an architecture or on what a compiler inlines.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -14,7 +14,6 @@
 #include "hook.h"
 #include "hook_context.h"
 
-/* Tagged pages only, so that other pages pay nothing. */
 static DEFINE_PER_CPU(unsigned long, hits);
 static bool active;
 
@@ -38,26 +37,20 @@ u64 rpp_hook_hits(void)
 	return sum;
 }
 
-static noinline bool tagged_page_free(struct page *page)
-{
-	raw_cpu_inc(hits);
-	return bh_off() ? rpp_page_release(page, smp_processor_id()) :
-			  release_bh_on(page);
-}
-
 /* Nobody calls it here, where the kernel is about to free the page anyway. */
 void rpp_page_free(struct page *page)
 {
 	__folio_put(page_folio(page));
 }
 
+/* The kernel asks about tagged pages only. */
+static_assert(RPP_TAG == PAGE_FREE_HOOK_TAG);
+
 static bool hook_page_free(struct page *page)
 {
-	/* movzwl + cmpl: a compare with a 16-bit immediate stalls the decoder. */
-	u32 tag = READ_ONCE(((const u16 *)&page->lru.next)[3]);
-
-	OPTIMIZER_HIDE_VAR(tag);
-	return unlikely(tag == RPP_TAG) && tagged_page_free(page);
+	raw_cpu_inc(hits);
+	return bh_off() ? rpp_page_release(page, smp_processor_id()) :
+			  release_bh_on(page);
 }
 
 const char *rpp_hook_mode(void)
