@@ -26,10 +26,11 @@ is_patched() { [[ $1 == patched || $1 == uml ]]; }
 own_make() {
 	K_MAKE=(ARCH=x86 LLVM="${LLVM:--19}")
 	[[ $1 == uml ]] || return 0
-	# llvm-objcopy 19 fails on the static link. Modules are loaded further from the
-	# kernel than rustc's relocations reach by default.
+	# llvm-objcopy 19 fails on the static link. UML's own code model makes every call an indirect
+	# one, which no other kernel has to predict. Below 2 GB the small one reaches everything: see
+	# vm.sh, which gives UML so much memory that its modules are still there.
 	K_MAKE=(ARCH=um SUBARCH=x86 LLVM="${LLVM:--19}" OBJCOPY=objcopy
-		RUSTFLAGS_MODULE="-Crelocation-model=static -Ccode-model=large")
+		KCFLAGS=-mcmodel=small RUSTFLAGS_MODULE="-Crelocation-model=static")
 }
 
 # patch_source FROM TO: hard links, but for the files that a patch changes.
@@ -69,7 +70,7 @@ config_kept() {
 
 # own_kernel NAME
 own_kernel() {
-	local dir version inputs configs
+	local dir version inputs configs flags
 
 	inputs=$(own_inputs "$1" | xargs cat)
 	mapfile -t configs < <(own_inputs "$1" | grep -v '\.patch$')
@@ -95,6 +96,7 @@ own_kernel() {
 	need_space 4000
 	K_NAME=$1 K_VERSION=$version
 	own_make "$1"
+	flags=("${K_MAKE[@]:2}") # behind architecture and compilers
 	if [[ $KSRC || ${RUSTC-}${BINDGEN-}$LLVM ]]; then
 		[[ $LLVM == */ || ${LLVM:--} != -* ]] || command -v "clang${LLVM:--19}" >/dev/null ||
 			die "there is no clang${LLVM:--19}: install clang-19, lld-19 and llvm-19, or pass LLVM="
@@ -102,7 +104,7 @@ own_kernel() {
 		dir=$RPP_CACHE/$1-$(key "$K_SOURCE" "$version" "$inputs" "${K_MAKE[@]}")
 	else
 		K_ENTER=root
-		dir=$RPP_CACHE/$1-$(key "$version" "$inputs" "$(<"$RPP_ROOT/compilers")")
+		dir=$RPP_CACHE/$1-$(key "$version" "$inputs" "$(<"$RPP_ROOT/compilers")" "${flags[@]}")
 	fi
 	K_DIR=$dir/build K_IMAGE=$dir/build/arch/x86/boot/bzImage
 	[[ $1 == uml ]] && K_IMAGE=$dir/build/linux

@@ -19,8 +19,7 @@ usage() {
 	  --hotplug         each NIC in a slot of its own that it can be pulled from
 	  --device SPEC     any other device of QEMU's (repeatable)
 	  --smp N           CPUs (default 2)
-	  --mem MB          memory (default 1024, for KERNEL=debug
-	                    and kcsan 2048)
+	  --mem MB          memory (default 1024; KERNEL=debug and kcsan 2048, uml 384)
 	  --thread WAY      single (default) or multi (default for KERNEL=kcsan): one
 	                    host thread for all the CPUs, or one each. QEMU 7.2 with
 	                    multi crashes guests that patch ftrace sites under load
@@ -245,6 +244,8 @@ load_kernel "${RPP_KERNEL_ENV:-$("$RPP_TOP/scripts/kernel.sh" env)}"
 [[ $K_NAME == @(debug|kcsan) ]] && mem=${mem:-2048}
 # A data race takes two CPUs at the same time.
 [[ $K_NAME == kcsan ]] && thread=${thread:-multi}
+# Modules are behind the memory, and have to be below 2 GB; see own_make() in kernel-own.sh.
+[[ $K_NAME == uml ]] && mem=${mem:-384}
 mem=${mem:-1024} thread=${thread:-single} timeout=$((timeout * ${RPP_SLOW:-1}))
 [[ -s $K_IMAGE ]] || die "there is no kernel image $K_IMAGE to boot"
 
