@@ -20,7 +20,6 @@ prepare() {
 	up
 }
 
-xdp() { ip -force link set dev "$(iface)" xdpdrv obj "samples/xdp/xdp_$1.o" sec xdp; }
 liar() { cat "/sys/module/liar/parameters/$1"; }
 
 # fresh: the interface with rings from the start, where the liar expects them to be.
@@ -46,9 +45,9 @@ in_order() {
 }
 
 in_order_xdp() {
-	xdp "$1"
+	attach "$1"
 	in_order "$2"
-	ip link set dev "$(iface)" xdpdrv off
+	detach
 }
 
 # Anywhere at any time, while packets are sent as well.

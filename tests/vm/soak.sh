@@ -94,11 +94,7 @@ do_mtu() {
 do_xdp() {
 	local programs=(drop pass tx adjust aborted off off off) p
 	p=${programs[RANDOM % ${#programs[@]}]}
-	if [[ $p == off ]]; then
-		ip link set dev "$(iface)" xdpdrv off
-	else
-		ip -force link set dev "$(iface)" xdpdrv obj "samples/xdp/xdp_$p.o" sec xdp
-	fi
+	if [[ $p == off ]]; then detach; else attach "$p"; fi
 }
 
 # Sockets that are never read.
@@ -209,7 +205,7 @@ soak() {
 		fi
 	done
 	do_release
-	ip link set dev "$(iface)" xdpdrv off
+	detach
 	reconcile
 	{
 		echo "# $n deeds:$(for deed in "${!COUNT[@]}"; do echo -n " $deed ${COUNT[$deed]}"; done)"
