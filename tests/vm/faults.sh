@@ -31,6 +31,7 @@ bound() { [[ -e $PCI/$DUT ]]; }
 sweep() {
 	local undo=$1 nth result failed=0 survived=0
 	shift
+	ours
 	for ((nth = 1; nth < 5000; nth++)); do
 		result=$(./failnth "$nth" "$@")
 		case $result in
@@ -42,6 +43,7 @@ sweep() {
 		"$undo" "$result" || { echo "after allocation $nth: $result"; return 1; }
 	done
 	"$undo" "$result"
+	off
 	echo "# $((nth - 1)) allocations: without one the call failed $failed times and succeeded $survived times"
 	check "calls that failed" "$failed" -gt 0
 }

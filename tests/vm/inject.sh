@@ -37,19 +37,28 @@ text() {
 	printf '0x%x 0x%x\n' "$low" "$high"
 }
 
-# below PERCENT INTERVAL: of the allocations made below our modules, as many percent of every
-# INTERVALth fail.
-below() {
+# ours: only what is allocated below our modules can fail, without what ACPI does there to find an
+# interrupt: hundreds of allocations, none of which is ours to unwind.
+ours() {
 	local from to
 	read -r from to < <(text)
 	all require-start "$from"
 	all require-end "$to"
+	read -r from to < <(awk '$3 == "acpi_pci_irq_enable" { from = $1; next } from { print "0x" from, "0x" $1; exit }' /proc/kallsyms)
+	all reject-start "$from"
+	all reject-end "$to"
+}
+
+# below PERCENT INTERVAL: of the allocations made below our modules, as many percent of every
+# INTERVALth fail.
+below() {
+	ours
 	all interval "$2"
 	all probability "$1"
 }
 
 off() {
+	local end
 	all probability 0
-	all require-start 0
-	all require-end 0
+	for end in {require,reject}-{start,end}; do all "$end" 0; done
 }
