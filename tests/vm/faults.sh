@@ -34,6 +34,7 @@ sweep() {
 	ours
 	for ((nth = 1; nth < 5000; nth++)); do
 		result=$(./failnth "$nth" "$@")
+		echo "faults: $1, allocation $nth: $result" >/dev/kmsg
 		case $result in
 		"complete ok") break ;;
 		"fault ok") survived=$((survived + 1)) ;;
