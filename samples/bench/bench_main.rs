@@ -269,6 +269,11 @@ impl<'dev> Bench<'dev> {
     /// Runs the cases that were asked for. The first round only warms up.
     fn run(&mut self, cases: [&[Case]; 2]) -> Result {
         let map = if self.dev.is_some() { "dma" } else { "none" };
+        // Each pool gets 64 pages. On a kernel without SMP, such as User-Mode Linux, the page allocator
+        // gives one at a time, and with a single page the rings would be asked for each.
+        for fill in [Pool(bulk::<64>), C(bindings::bench_pool_bulk, 64)] {
+            self.sample(fill)?;
+        }
         for round in 0..=*module_parameters::rounds.value_ref() {
             for &(case, side, what) in cases.into_iter().flatten() {
                 // SAFETY: The name is a string.
