@@ -263,19 +263,17 @@ same thing:
 *time*
     A real CPU. The pools run in User-Mode Linux, on a kernel for one CPU: there an
     atomic operation has no lock prefix, a spinlock is nothing, and the page allocator
-    frees without its per-CPU lists. So what the C pool pays for the lock of its ring
-    is not in there, nor our hook by ftrace (the kernel has ``patches/``). The rings
-    run as host threads that are pinned to CPUs, ours as shipped against the kernel's
-    ``ptr_ring.h`` and spinlock; the page counts, reference counts and hooks around
-    them are not in there.
+    has no per-CPU lists and no bulk allocation. So what the C pool pays for the lock of
+    its ring is not in there, nor our hook by ftrace (the kernel has ``patches/``). It is
+    built in the small code model, so that calls are direct ones as in any other kernel.
+    The rings run as host threads that are pinned to CPUs, ours as shipped against the
+    kernel's ``ptr_ring.h`` and spinlock; the page counts, reference counts and hooks
+    around them are not in there.
 
-Where the lanes disagree: ``ring`` takes two thirds of the C pool's instructions, but
-in time it was 8 ns in some hours and 16 in others on one machine, of the same build,
-while the C pool's 13.5 did not move. In User-Mode Linux each call between a module
-and the kernel is an indirect one (modules are far away), the hook is one more, and
-our way has more of them than the C pool's, most of which is inside of the kernel. Why
-they cost so different times is not known yet. ``miss`` and ``grow`` depend on the
-page allocator, which is another one on a kernel for one CPU, see above.
+Where the lanes disagree: ``miss`` and ``grow`` depend on the page allocator, which is
+another one on a kernel for one CPU, see above. Both pools are filled with 64 pages
+before the first round: that allocator gives one page at a time, and a pool that goes
+round with one page asks its ring for each (then ``ring`` takes both pools 12 to 13 ns).
 
 Both sides of a case run in softirq context (but for the rings), one after the
 other, in each of several rounds. *ours* and *peer's* are medians, the ratio is ours

@@ -156,11 +156,14 @@ pool_clean() {
 
 # all_unmapped: to be asked when there is no pool. Each was audited at its end.
 all_unmapped() {
+	local escaped unbalanced mapped unmapped
 	has_pool || return 0
-	check "pages freed past the hook" "$(total escaped)" -eq 0
-	check "references dropped that were a pool's" "$(total unbalanced)" -eq 0
-	check "mappings made and removed" "$(total mapped)" -eq "$(total unmapped)"
-	check "mappings made" "$(total mapped)" -gt 0
+	read -r escaped unbalanced mapped unmapped < <(awk '{ n[$1] = $2 }
+		END { print n["escaped"], n["unbalanced"], n["mapped"], n["unmapped"] }' "$DEBUGFS/totals")
+	check "pages freed past the hook" "$escaped" -eq 0
+	check "references dropped that were a pool's" "$unbalanced" -eq 0
+	check "mappings made and removed" "$mapped" -eq "$unmapped"
+	check "mappings made" "$mapped" -gt 0
 }
 
 # traffic_start: packets in both directions, as fast as they are answered, for as
