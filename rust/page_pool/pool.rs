@@ -194,7 +194,7 @@ impl<'id> NapiPool<'id, '_> {
         self.put(buf.into_slot());
     }
 
-    /// Gives back a page that the device has not used.
+    /// Gives back a page without a look at what the device has written, if it has.
     #[inline(always)]
     pub fn recycle_unused(&mut self, buf: DeviceBuf<'id>) {
         self.put(buf.into_slot());

@@ -2,8 +2,6 @@
 
 //! Shows that the checkers see Rust code as well; see `wrong_main.c`.
 
-#![no_std]
-
 use core::hint::black_box;
 use kernel::prelude::*;
 
