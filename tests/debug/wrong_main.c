@@ -234,6 +234,8 @@ static void count_for(unsigned int seconds)
 
 	while (time_before(jiffies, end)) {
 		counter++;
+		/* Each time, in memory. */
+		barrier();
 		cond_resched();
 	}
 }
