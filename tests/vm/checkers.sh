@@ -69,7 +69,7 @@ insmod wrong.ko
 
 if [[ -e /sys/kernel/debug/kcsan ]]; then
 	plan 1
-	try "KCSAN: two CPUs count, neither knows of the other" reports unordered "BUG: KCSAN: data-race in count_for"
+	try "KCSAN: two CPUs count, neither knows of the other" reports unordered "BUG: KCSAN: data-race in count_too \[wrong\]"
 	exit
 fi
 

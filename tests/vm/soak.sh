@@ -162,7 +162,8 @@ do_faults() {
 	below ${rates[RANDOM % 3]}
 	do_rings || true
 	sleep 1
-	do_updown || true
+	ip link set "$(iface)" down
+	ip link set "$(iface)" up || true
 	sleep 1
 	off
 	# It may have found no memory to come up again.
