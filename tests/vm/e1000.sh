@@ -45,7 +45,8 @@ tcp() {
 	before=$(stat_of "$2")
 	# shellcheck disable=SC2016 # the inner shell's variables
 	"${here[@]}" socat -u TCP4-LISTEN:5001,reuseaddr STDOUT | sha256sum >/tmp/got &
-	eventually 10 "${here[@]}" grep -q ":1389 0" /proc/net/tcp
+	# Listening: nobody is at the other end.
+	eventually 10 "${here[@]}" grep -q ":1389 00000000:0000 " /proc/net/tcp
 	content | "${there[@]}" socat -u STDIN "TCP4:$to:5001"
 	wait $!
 	cat /tmp/want /tmp/got

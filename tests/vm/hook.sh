@@ -59,7 +59,7 @@ zerocopy() {
 relay() {
 	ip netns exec peer socat -u TCP4-LISTEN:5007,reuseaddr OPEN:/tmp/relayed,creat,trunc &
 	local receiver=$!
-	eventually 10 in_peer grep -q ":138F 0" /proc/net/tcp
+	eventually 10 in_peer grep -q ":138F 00000000:0000 " /proc/net/tcp
 	./hold relay "5006:$PEER_ADDR:5007" &
 	local relay=$!
 	send_tcp 5006

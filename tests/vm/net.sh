@@ -185,7 +185,7 @@ traffic_stop() {
 }
 
 # has_socket PROTOCOL PORT (peer's, with in_peer): is there one?
-has_socket() { grep -q ":$(printf %04X "$2") 0" "/proc/net/$1"; }
+has_socket() { grep -q ":$(printf %04X "$2") 00000000:0000 " "/proc/net/$1"; }
 
 # hold PORT [MB]: a socket that nobody reads, and that may keep more than a whole pool. HOLDER is its
 # process.
