@@ -139,31 +139,47 @@ watch() {
 	eventually 10 test -s /tmp/seen.here
 	eventually 10 test -s /tmp/seen.there
 }
-seen() { check "bytes seen, $1" "$(stat -c %s "/tmp/seen.$1")" -ge "$2"; }
+# seen BYTES WHERE...: so many, everywhere there.
+seen() {
+	local least=$1 where
+	shift
+	for where in "$@"; do
+		check "bytes seen, $where" "$(stat -c %s "/tmp/seen.$where")" -ge "$least" || return
+	done
+}
+
+# Sent again until enough have been seen: a burst may be too much for the socket.
+full_of_a() {
+	in_peer socat -u -b 1472 OPEN:/tmp/a "UDP4-SENDTO:$ADDR:7"
+	sleep 0.5
+	seen 1000000 "$@"
+}
+longer_and_longer() {
+	in_peer bash -c "b=\$(head -c 1472 /dev/zero | tr '\\0' B)
+		for ((n = 7; n <= 1470; n += 7)); do echo -n \"\${b:0:n}\" >/dev/udp/$ADDR/7; done"
+	sleep 0.5
+	seen $((210 * 211 / 2 * 7)) "$@"
+}
 
 # Full packets of A, then longer and longer ones of B: in the page, there are As behind the Bs. Nobody
 # may see them: no socket, no packet socket, nor the sender in an answer or in its packet sent back.
 patterns() {
-	local how=$1 where=$2 watchers=() bytes=$((210 * 211 / 2 * 7))
+	local how=$1 watchers=() bytes where
+	shift
 	[[ $how == PASS ]] || attach tx
-	watch
 	head -c $((2000 * 1472)) /dev/zero | tr '\0' A >/tmp/a
-	in_peer socat -u -b 1472 OPEN:/tmp/a "UDP4-SENDTO:$ADDR:7"
+	watch
+	eventually 30 full_of_a "$@"
 	# They are seen, if one looks like this.
-	for where in $2; do
-		eventually 20 seen "$where" 1000000
-		grep -qa AAAA "/tmp/seen.$where"
-	done
+	for where in "$@"; do grep -qa AAAA "/tmp/seen.$where"; done
 	eventually 90 quiet
 	watch
-	in_peer bash -c "b=\$(head -c 1472 /dev/zero | tr '\\0' B)
-		for ((n = 7; n <= 1470; n += 7)); do echo -n \"\${b:0:n}\" >/dev/udp/$ADDR/7; done"
-	for where in $2; do eventually 20 seen "$where" "$bytes"; done
+	eventually 30 longer_and_longer "$@"
 	if [[ $how == PASS ]]; then
 		for ((bytes = 16; bytes <= 1472; bytes += 104)); do
 			in_peer ping -q -c 2 -i 0.01 -p 42 -s "$bytes" "$ADDR"
 		done
-		seen there 20000
+		eventually 10 seen 20000 there
 	else
 		detach
 	fi
@@ -193,6 +209,6 @@ try "clones in a packet socket" packet
 try "packets read by tcpdump" tcpdump_reads
 try "clones in the queue of another device" mirror
 try "fragments" fragments
-try "contents: nothing of earlier packets, in sockets and answers" patterns PASS "socket here"
+try "contents: nothing of earlier packets, in sockets and answers" patterns PASS socket here
 try "contents: nothing of earlier packets, sent back by XDP" patterns TX there
 try "the hook was used, no mapping is left" hits
