@@ -127,7 +127,7 @@ none_outstanding_or_no_pool() { ! has_pool || none_outstanding; }
 
 # watch: what a socket, a packet socket and the sender see from now on, in /tmp/seen.*
 watch() {
-	kill "${watchers[@]}" 2>/dev/null && wait "${watchers[@]}" || true
+	if kill "${watchers[@]}"; then wait "${watchers[@]}" || true; fi
 	rm -f /tmp/seen.*
 	socat -u UDP4-RECV:7,rcvbuf=4000000 OPEN:/tmp/seen.socket,creat &
 	watchers=($!)
@@ -158,7 +158,8 @@ longer_and_longer() {
 	in_peer bash -c "b=\$(head -c 1472 /dev/zero | tr '\\0' B)
 		for ((n = 7; n <= 1470; n += 7)); do echo -n \"\${b:0:n}\" >/dev/udp/$ADDR/7; done"
 	sleep 0.5
-	seen $((210 * 211 / 2 * 7)) "$@"
+	# 7 + 14 + ... + 1470
+	seen 155085 "$@"
 }
 
 # Full packets of A, then longer and longer ones of B: in the page, there are As behind the Bs. Nobody
