@@ -73,12 +73,12 @@ traffic() {
 	done
 }
 RUN=8 PAUSE=1
-((RPP_SLOW == 1)) || RUN=1 PAUSE=8
+((RPP_SLOW == 1)) || RUN=1 PAUSE=30
 
 again() {
 	while :; do
 		"$@" || true
-		sleep "$PAUSE"
+		sleep $((PAUSE / 2 + RANDOM % (PAUSE + 1)))
 	done >/dev/null 2>&1 &
 }
 
