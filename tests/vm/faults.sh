@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.." || exit
 . tests/inject.sh
 PACKETS=${PACKETS:-340000}
 PCI=/sys/bus/pci/drivers/$DRIVER
-STRIDE=5000
+STRIDE=5000 WITHOUT=''
 
 plan 8
 
@@ -33,7 +33,7 @@ bound() { [[ -e $PCI/$DUT ]]; }
 sweep() {
 	local undo=$1 nth result failed=0 survived=0
 	shift
-	ours
+	ours "$WITHOUT"
 	for ((nth = 1; nth < 5000; nth += nth < STRIDE ? 1 : nth / 10)); do
 		result=$(./failnth "$nth" "$@")
 		echo "faults: $1, allocation $nth: $result" >/dev/kmsg
@@ -60,7 +60,8 @@ undo_probe() {
 }
 
 probe() {
-	local result
+	# There ACPI looks for the interrupt: hundreds of allocations, none of which is ours to unwind.
+	local WITHOUT=acpi_pci_irq_enable
 	ip link set "$(iface)" down
 	echo "$DUT" >"$PCI/unbind"
 	sweep undo_probe write "$PCI/bind" "$DUT"

@@ -37,14 +37,15 @@ text() {
 	printf '0x%x 0x%x\n' "$low" "$high"
 }
 
-# ours: only what is allocated below our modules can fail, without what ACPI does there to find an
-# interrupt: hundreds of allocations, none of which is ours to unwind.
+# ours [FUNCTION]: only what is allocated below our modules can fail, without what FUNCTION does. That
+# is by default DMA_API_DEBUG's own record, for want of which it switches itself off.
 ours() {
 	local from to
 	read -r from to < <(text)
 	all require-start "$from"
 	all require-end "$to"
-	read -r from to < <(awk '$3 == "acpi_pci_irq_enable" { from = $1; next } from { print "0x" from, "0x" $1; exit }' /proc/kallsyms)
+	read -r from to < <(awk -v name="${1:-add_dma_entry}" '$3 == name { from = $1; next }
+		from { print "0x" from, "0x" $1; exit }' /proc/kallsyms)
 	all reject-start "$from"
 	all reject-end "$to"
 }
