@@ -23,30 +23,13 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 (the backend comes first)
+from runs import check, failures, read_runs  # noqa: E402
 
 OURS = "e1000_rust"
 GOODPUT_MIN = 0.8  # of what the flow gets without the attack, with our pool; rounds differ by 0.1
 BACK_MAX = 1000 * int(os.environ.get("RPP_SLOW", "1"))  # ms
 COPYBREAK = 256  # smaller packets are always copied
 COLOURS = {OURS: "#1f4e79", "virtio_net": "#7fb3d5", "e1000": "#b0b0b0"}
-
-failures = []
-
-
-def check(ok, text):
-    if not ok:
-        failures.append(text)
-
-
-def read_runs(path):
-    """The lines of key=value, as dictionaries; numbers where they are numbers."""
-    runs = []
-    for line in path.read_text().splitlines():
-        pairs = (word.split("=", 1) for word in line.split())
-        runs.append({k: int(v) if v.isdigit() else v for k, v in pairs})
-    if not runs or runs[-1]["kind"] != "end":
-        sys.exit(f"error: {path} is incomplete")
-    return runs
 
 
 def held(before, now):

@@ -20,6 +20,8 @@ import statistics
 import sys
 from pathlib import Path
 
+from runs import check, failures, read_runs
+
 VARIANTS = {
     "pool": ("e1000_rust", "native", "page pool"),
     "alloc": ("e1000_rust", "native", "alloc + map each"),
@@ -30,24 +32,6 @@ GROUP = {"off": "none", "strict": "DMA"}
 RECYCLED_MIN = 99.9  # per cent
 MARGIN_MIN = 2  # with the IOMMU, alloc + map takes at least so many times the pool's
 SPREAD_MAX = 2  # per cent, between the rounds; usually below 0.5
-
-failures = []
-
-
-def check(ok, text):
-    if not ok:
-        failures.append(text)
-
-
-def read_runs(path):
-    """The lines of key=value, as dictionaries; numbers where they are numbers."""
-    runs = []
-    for line in path.read_text().splitlines():
-        pairs = (word.split("=", 1) for word in line.split())
-        runs.append({k: int(v) if v.isdigit() else v for k, v in pairs})
-    if not runs or runs[-1]["kind"] != "end":
-        sys.exit(f"error: {path} is incomplete")
-    return runs
 
 
 def of(runs, kind, variant):

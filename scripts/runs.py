@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the reports share: the lines that a guest wrote, and what was wrong with them."""
+
+import sys
+
+failures = []
+
+
+def check(ok, text):
+    if not ok:
+        failures.append(text)
+
+
+def read_runs(path):
+    """The lines of key=value, as dictionaries; numbers where they are numbers."""
+    runs = []
+    for line in path.read_text().splitlines():
+        pairs = (word.split("=", 1) for word in line.split())
+        runs.append({k: int(v) if v.isdigit() else v for k, v in pairs})
+    if not runs or runs[-1]["kind"] != "end":
+        sys.exit(f"error: {path} is incomplete")
+    return runs
