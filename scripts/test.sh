@@ -42,8 +42,7 @@ boot() {
 	lifetime) vm lifetime "${nics[@]}" --iommu --hotplug --device "pci-testdev,romfile=$LOGS/ones.rom" ;;
 	xdp) vm xdp "${nics[@]}" --iommu ;;
 	soak) vm soak "${nics[@]}" --timeout $((MINUTES * 60 + 600)) ;;
-	# kmemleak's own allocations fail as well, and it copes.
-	faults) vm faults "${nics[@]}" --iommu --timeout 1500 --allow "kmemleak: Cannot allocate a scan area" ;;
+	faults) vm faults "${nics[@]}" --iommu --timeout 1500 ;;
 	# Here the kernel has to complain, and the tests see that it does.
 	checkers) vm checkers --allow . ;;
 	# The test of the tests: a complaint in the kernel log fails a boot.

@@ -9,7 +9,7 @@ use crate::{
     hook::Registered,
     limit::Pressure,
     pages::DmaDevice,
-    platform::Array,
+    platform::{array_from_fn, Array},
     shared::{NapiSide, Shared},
     slots::{Slot, MAX_SLOTS},
     stats::{self, Snapshot},
@@ -94,12 +94,8 @@ impl<'dev> PagePool<'dev> {
 
     /// Makes the storage for `entries` buffers that are with the device. Process context.
     pub fn posted(&self, entries: usize) -> Result<Posted> {
-        let mut slots = Array::with_capacity(entries, GFP_KERNEL)?;
-        for _ in 0..entries {
-            slots.push(None, GFP_KERNEL)?;
-        }
         Ok(Posted {
-            slots,
+            slots: array_from_fn(entries, |_| None)?,
             pool: self.shared.arc(),
         })
     }

@@ -15,7 +15,7 @@ use crate::{
     limit::{Limit, Pressure},
     list::{List, END},
     pages::{self, DmaDevice},
-    platform::{Array, AtomicBool, Ordering},
+    platform::{array_from_fn, Array, AtomicBool, Ordering},
     pool::Mode,
     ptr_ring::{PtrRing, MAX_BATCH},
     slots::{self, Slot, Tag},
@@ -59,7 +59,7 @@ pub(crate) struct NapiSide {
     /// Whether the device needs syncs; kept here so that the fast path need not ask.
     pub(crate) need_sync: bool,
     /// Slots without a page. May lack some that other CPUs have freed.
-    free: KVVec<u32>,
+    free: Array<u32>,
     /// The rest of what was taken from the list of interrupts' returns.
     chain: u32,
     /// How many pages came out of the rings so far.
@@ -114,10 +114,8 @@ impl Shared {
         id: u16,
     ) -> Result<Self> {
         let count = pages as usize;
-        let mut free = KVVec::with_capacity(count, GFP_KERNEL)?;
-        for index in (0..pages).rev() {
-            free.push(index, GFP_KERNEL)?;
-        }
+        // It is taken from its end, the first slot first.
+        let free = array_from_fn(count, |index| pages - 1 - index as u32)?;
         let need_sync = dev.need_sync();
         let mut cache = Cache::new();
         if need_sync || mode == Mode::AllocMap {

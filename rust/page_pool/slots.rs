@@ -124,7 +124,7 @@ unsafe impl Sync for Slot {}
 
 /// Makes a table of `count` free slots.
 pub(crate) fn table(count: usize) -> Result<Array<Slot>, AllocError> {
-    array_from_fn(count, Slot::new)
+    array_from_fn(count, |_| Slot::new())
 }
 
 /// What a page of a pool carries in the first word of its union (`lru.next`).

@@ -24,18 +24,25 @@ pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Atomic
 
 #[cfg(CONFIG_RUST)]
 mod array {
-    use kernel::alloc::{flags::GFP_KERNEL, KVVec};
+    use kernel::alloc::{
+        flags::{GFP_KERNEL, __GFP_NOWARN},
+        KVVec,
+    };
 
     pub use kernel::alloc::AllocError;
 
     /// An array on the heap.
     pub type Array<E> = KVVec<E>;
 
-    /// Allocates an array of `len` elements made by `element`. May sleep.
-    pub fn array_from_fn<E>(len: usize, element: impl Fn() -> E) -> Result<Array<E>, AllocError> {
-        let mut array = KVVec::with_capacity(len, GFP_KERNEL)?;
-        for _ in 0..len {
-            array.push(element(), GFP_KERNEL)?;
+    /// Allocates an array of `len` elements, each made by `element` for its index. May sleep. How long
+    /// it is was the user's choice, who gets the error: the log is spared a stack trace.
+    pub fn array_from_fn<E>(
+        len: usize,
+        element: impl Fn(usize) -> E,
+    ) -> Result<Array<E>, AllocError> {
+        let mut array = KVVec::with_capacity(len, GFP_KERNEL | __GFP_NOWARN)?;
+        for index in 0..len {
+            array.push(element(index), GFP_KERNEL)?;
         }
         Ok(array)
     }
@@ -50,9 +57,12 @@ mod array {
     /// An array on the heap.
     pub type Array<E> = Vec<E>;
 
-    /// Allocates an array of `len` elements made by `element`.
-    pub fn array_from_fn<E>(len: usize, element: impl Fn() -> E) -> Result<Array<E>, AllocError> {
-        Ok((0..len).map(|_| element()).collect())
+    /// Allocates an array of `len` elements, each made by `element` for its index.
+    pub fn array_from_fn<E>(
+        len: usize,
+        element: impl Fn(usize) -> E,
+    ) -> Result<Array<E>, AllocError> {
+        Ok((0..len).map(element).collect())
     }
 }
 

@@ -135,7 +135,7 @@ impl<T> PtrRing<T> {
                 limit: AtomicUsize::new(batch),
             },
             shared: Shared {
-                entries: array_from_fn(capacity, || AtomicPtr::new(null_mut()))?,
+                entries: array_from_fn(capacity, |_| AtomicPtr::new(null_mut()))?,
                 batch,
             },
         })

@@ -148,7 +148,10 @@ pub struct AllocError;
 /// An array on the heap.
 pub type Array<E> = Vec<E>;
 
-/// Allocates an array of `len` elements made by `element`.
-pub fn array_from_fn<E>(len: usize, element: impl Fn() -> E) -> Result<Array<E>, AllocError> {
-    Ok((0..len).map(|_| element()).collect())
+/// Allocates an array of `len` elements, each made by `element` for its index.
+pub fn array_from_fn<E>(
+    len: usize,
+    element: impl Fn(usize) -> E,
+) -> Result<Array<E>, AllocError> {
+    Ok((0..len).map(element).collect())
 }
