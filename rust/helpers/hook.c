@@ -33,6 +33,7 @@
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/printk.h>
+#include <linux/sched.h>
 #include <linux/sched/task_stack.h>
 #include <linux/static_call.h>
 #include <linux/string.h>
@@ -408,9 +409,16 @@ void rpp_hook_unregister(void)
 		if (!site_active[i])
 			continue;
 		err = unregister_ftrace_direct(&site_ops[i], site_target(i), true);
-		/* Not for what is registered, unless ftrace shut itself down. */
-		if (err)
-			pr_err("%s() cannot be released: %d\n", site_names[i], err);
+		/*
+		 * Not for what is registered, unless ftrace shut itself down. Then the
+		 * function jumps here for good, so "here" must stay.
+		 */
+		if (err) {
+			pr_err("%s() cannot be released: %d. The module stays until a reboot.\n",
+			       site_names[i], err);
+			for (;;)
+				schedule_timeout_idle(MAX_SCHEDULE_TIMEOUT);
+		}
 		site_active[i] = false;
 	}
 }

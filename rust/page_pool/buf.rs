@@ -161,6 +161,18 @@ impl CpuBuf<'_> {
         self.slot().va()
     }
 
+    /// Appends zeroes up to `len` bytes, as far as there is room.
+    #[inline]
+    pub fn pad(&mut self, len: usize) {
+        let old = self.len();
+        if old < len {
+            self.set_range(self.offset(), len);
+            if let Some(new) = self.data_mut().get_mut(old..) {
+                new.fill(0);
+            }
+        }
+    }
+
     /// Moves the range, after an XDP program did. A range that leaves the buffer is cut.
     #[inline]
     pub fn set_range(&mut self, offset: usize, len: usize) {

@@ -59,6 +59,11 @@ pub struct PagePool<'dev> {
     _dev: PhantomData<&'dev Device<Bound>>,
 }
 
+// Says that the device has to be bound when a pool is dropped: `Registered` removes the mappings.
+impl Drop for PagePool<'_> {
+    fn drop(&mut self) {}
+}
+
 impl PagePool<'static> {
     /// Makes a pool whose pages are not mapped, for a device that does no DMA. Process context; errors
     /// as for [`new`](Self::new).

@@ -33,15 +33,24 @@ enum Flow {
     },
 }
 
+/// Ethernet, the largest IPv4 header, and two ports.
+const HEADERS: usize = 14 + 60 + 4;
+
 impl Flow {
     /// Of the packet that begins at the usual place of a page.
     fn of(slot: &Slot) -> Self {
-        let at = |i: usize| {
-            let place = slot.va().wrapping_add(HEADROOM + i);
-            // SAFETY: The headers end long before the page does. It is in the direct map, and whoever
-            // has it may write to it: the bytes are printed, and nothing depends on them.
-            unsafe { place.read_volatile() }
+        let mut headers = [0u8; HEADERS];
+        // Whoever has the page may write to it, and if it was freed past the hook it may even be
+        // unmapped. The bytes are printed, and nothing depends on them: zeroes will do.
+        // SAFETY: There is room for them; reading takes no harm from what is not there.
+        unsafe {
+            bindings::copy_from_kernel_nofault(
+                headers.as_mut_ptr().cast(),
+                slot.va().wrapping_add(HEADROOM).cast(),
+                HEADERS,
+            )
         };
+        let at = |i: usize| headers.get(i).copied().unwrap_or(0);
         let word = |i: usize| u16::from_be_bytes([at(i), at(i + 1)]);
         let ethertype = word(12);
         if ethertype != 0x0800 {

@@ -11,7 +11,7 @@
 //! A stale tag is harmless: it leads to no pool, to no slot, or to a slot of another page.
 
 use crate::{
-    platform::{array_from_fn, AllocError, Array, AtomicU32, Ordering},
+    platform::{array_from_fn, AllocError, Array, AtomicU32, AtomicU64, Ordering},
     state::SlotState,
 };
 use core::{cell::UnsafeCell, ptr::null_mut};
@@ -172,7 +172,8 @@ impl Tag {
         Self(unsafe { word0(page).read_volatile() })
     }
 
-    /// Reads the tag of a page, if it has one.
+    /// Reads the tag of a page, if it has one. If it has not, the slot's state is seen to have left
+    /// `Out`, should [`clear`](Self::clear) be the reason.
     ///
     /// # Safety
     ///
@@ -180,7 +181,7 @@ impl Tag {
     #[inline]
     pub(crate) unsafe fn of(page: *mut bindings::page) -> Option<Self> {
         // SAFETY: The word is part of the page. Others may write it at any time.
-        let word = unsafe { word0(page).read_volatile() };
+        let word = unsafe { AtomicU64::from_ptr(word0(page)) }.load(Ordering::Acquire);
         (word >> 48 == PREFIX).then_some(Self(word))
     }
 
@@ -194,15 +195,15 @@ impl Tag {
         unsafe { word0(page).write_volatile(self.0) };
     }
 
-    /// Removes the tag.
+    /// Removes the tag, after what was done before.
     ///
     /// # Safety
     ///
     /// The caller has the only reference to `page`, or dropped the last one.
     #[inline]
     pub(crate) unsafe fn clear(page: *mut bindings::page) {
-        // SAFETY: By the safety requirement nobody else uses the word.
-        unsafe { word0(page).write_volatile(0) };
+        // SAFETY: By the safety requirement nobody else writes the word.
+        unsafe { AtomicU64::from_ptr(word0(page)) }.store(0, Ordering::Release);
     }
 }
 
