@@ -247,6 +247,7 @@ static const struct ethtool_ops rnet_ethtool_ops = {
 	.get_sset_count		= rnet_get_sset_count,
 	.get_strings		= rnet_get_strings,
 	.get_ethtool_stats	= rnet_get_ethtool_stats,
+	.get_ts_info		= ethtool_op_get_ts_info,
 };
 
 /* Registration */
@@ -447,12 +448,6 @@ void rnet_synchronize(void)
 }
 EXPORT_SYMBOL_GPL(rnet_synchronize);
 
-void rnet_tx_start(struct net_device *dev)
-{
-	netif_start_queue(dev);
-}
-EXPORT_SYMBOL_GPL(rnet_tx_start);
-
 void rnet_tx_stop(struct net_device *dev)
 {
 	netif_stop_queue(dev);
@@ -553,6 +548,12 @@ u32 rnet_skb_headlen(struct sk_buff *skb)
 }
 EXPORT_SYMBOL_GPL(rnet_skb_headlen);
 
+void rnet_skb_tx_timestamp(struct sk_buff *skb)
+{
+	skb_tx_timestamp(skb);
+}
+EXPORT_SYMBOL_GPL(rnet_skb_tx_timestamp);
+
 void rnet_skb_drop(struct sk_buff *skb, u32 reason)
 {
 	dev_kfree_skb_any_reason(skb, reason);
@@ -586,6 +587,13 @@ bool rnet_xdp_frame_is_linear(struct xdp_frame *frame)
 	return !xdp_frame_has_frags(frame);
 }
 EXPORT_SYMBOL_GPL(rnet_xdp_frame_is_linear);
+
+/* Where the room for its data ends. */
+void *rnet_xdp_frame_end(struct xdp_frame *frame)
+{
+	return xdp_get_shared_info_from_frame(frame);
+}
+EXPORT_SYMBOL_GPL(rnet_xdp_frame_end);
 
 /* Streaming DMA of transmit buffers. 0 cannot be told from an address. */
 

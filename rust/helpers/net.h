@@ -70,7 +70,6 @@ void rnet_tx_unlock_bh(struct net_device *dev);
 void rnet_tx_disable(struct net_device *dev);
 void rnet_tx_reset(struct net_device *dev);
 void rnet_synchronize(void);
-void rnet_tx_start(struct net_device *dev);
 void rnet_tx_stop(struct net_device *dev);
 void rnet_tx_wake(struct net_device *dev);
 bool rnet_tx_sent(struct net_device *dev, u32 bytes, bool more);
@@ -85,12 +84,14 @@ void rnet_skb_receive(struct napi_struct *napi, struct sk_buff *skb,
 		      bool csum_ok);
 int rnet_skb_pad(struct sk_buff *skb);
 u32 rnet_skb_headlen(struct sk_buff *skb);
+void rnet_skb_tx_timestamp(struct sk_buff *skb);
 void rnet_skb_drop(struct sk_buff *skb, u32 reason);
 void rnet_skb_consume(struct sk_buff *skb, int budget);
 
 u32 rnet_xdp_run(struct bpf_prog *prog, struct xdp_buff *xdp);
 void rnet_xdp_exception(struct net_device *dev, struct bpf_prog *prog, u32 act);
 bool rnet_xdp_frame_is_linear(struct xdp_frame *frame);
+void *rnet_xdp_frame_end(struct xdp_frame *frame);
 
 u64 rnet_dma_map_tx(struct device *dev, void *data, u32 len);
 void rnet_dma_unmap_tx(struct device *dev, u64 addr, u32 len);

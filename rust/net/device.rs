@@ -12,6 +12,7 @@
 //! it otherwise.
 
 use crate::{
+    ethtool::Visitor,
     netdev::{Operations, Rings, RxStats, TxStats},
     queue::TxQueue,
     vtable,
@@ -22,7 +23,10 @@ use kernel::{
     error::to_result,
     new_mutex,
     prelude::*,
-    sync::Mutex,
+    sync::{
+        atomic::{AtomicFlag, Relaxed},
+        Mutex,
+    },
 };
 use pp_bindings as bindings;
 
@@ -68,9 +72,14 @@ impl Drop for NetDev {
 
 /// What `rtnl` protects.
 pub(crate) struct Control {
-    /// The hardware runs, and the rings are in place.
+    /// Between [`Core::open`] and [`Core::stop`]: the interrupt is requested.
+    open: bool,
+    /// The hardware runs, and the rings are in place. Of a device that is open this is wrong only
+    /// when a restart failed.
     up: bool,
     pub(crate) rings: Rings,
+    /// How many counters there are, which is asked once.
+    pub(crate) counters: usize,
 }
 
 /// Everything that belongs to a device.
@@ -84,6 +93,8 @@ pub(crate) struct Core<D: Operations> {
     #[pin]
     pub(crate) control: Mutex<Control>,
     irq: u32,
+    /// The interrupt handler may do something. Its line is shared, so it is called at any time.
+    pub(crate) listening: AtomicFlag,
     pub(crate) rx_stats: RxStats,
     pub(crate) tx_stats: TxStats,
 }
@@ -120,10 +131,13 @@ impl<D: Operations> Core<D> {
             rx: UnsafeCell::new(None),
             tx: UnsafeCell::new(None),
             control <- new_mutex!(Control {
+                open: false,
                 up: false,
                 rings: Rings { rx: 0, tx: 0 },
+                counters: 0,
             }),
             irq,
+            listening: AtomicFlag::new(false),
             rx_stats: RxStats::default(),
             tx_stats: TxStats::default(),
         })
@@ -186,7 +200,8 @@ impl<D: Operations> Core<D> {
         new
     }
 
-    /// Tells the core whether the link is there. Any context.
+    /// Tells the core whether the link is there. Called by the interrupt handler, and by who has
+    /// made sure that it does nothing meanwhile.
     pub(crate) fn update_carrier(&self) {
         if self.ops.link().is_some() {
             // SAFETY: The device is valid.
@@ -197,6 +212,7 @@ impl<D: Operations> Core<D> {
         }
     }
 
+    /// Starts the hardware on new rings. Once it has started nothing can fail.
     fn up(&self, control: &mut Control, rings: Rings, (rx, tx): (D::Rx, D::Tx)) -> Result {
         let (mut rx, mut tx) = (rx, tx);
         let dev = self.dev.as_raw();
@@ -218,25 +234,22 @@ impl<D: Operations> Core<D> {
         // SAFETY: NAPI is disabled.
         unsafe { *self.rx() = Some(rx) };
         drop(self.swap_tx(Some(tx)));
-        // SAFETY: NAPI is disabled, which is how it is added and how `down()` leaves it.
+        // SAFETY: NAPI is disabled, which is how it is added and how `quiesce()` leaves it.
         unsafe { bindings::napi_enable(napi) };
-        // SAFETY: The handler finds `self` through the device, and `down()` removes it.
-        if let Err(e) = to_result(unsafe { bindings::rnet_request_irq(self.irq, dev) }) {
-            self.quiesce(false);
-            return Err(e);
-        }
         control.up = true;
         control.rings = rings;
-        // SAFETY: The device is valid.
-        unsafe { bindings::rnet_tx_start(dev) };
-        self.ops.unmask_interrupts();
+        // Of a change after this one the handler hears as soon as interrupts are unmasked.
         self.update_carrier();
+        self.listening.store(true, Relaxed);
+        self.ops.unmask_interrupts();
+        // SAFETY: The device is valid.
+        unsafe { bindings::rnet_tx_wake(dev) };
         Ok(())
     }
 
     /// Stops everything and drops the rings. NAPI first, since it is poll that unmasks interrupts
     /// and wakes the queue; then nobody starts anew what the next lines stop.
-    fn quiesce(&self, irq_requested: bool) {
+    fn quiesce(&self) {
         let dev = self.dev.as_raw();
         // SAFETY: NAPI is enabled.
         unsafe { bindings::napi_disable(&raw mut (*self.dev.private()).napi) };
@@ -246,10 +259,10 @@ impl<D: Operations> Core<D> {
         // SAFETY: The device is valid.
         unsafe { bindings::rnet_tx_disable(dev) };
         self.ops.stop();
-        if irq_requested {
-            // SAFETY: Requested by `up()`. Returns when no handler runs any more.
-            unsafe { bindings::rnet_free_irq(self.irq, dev) };
-        }
+        // Not before: an interrupt that nobody attends to comes again and again.
+        self.listening.store(false, Relaxed);
+        // SAFETY: The interrupt is requested. Returns when no handler runs that has seen the flag.
+        unsafe { bindings::synchronize_irq(self.irq) };
         // Not before: the handler may see the link once more.
         // SAFETY: The device is valid.
         unsafe { bindings::netif_carrier_off(dev) };
@@ -268,7 +281,16 @@ impl<D: Operations> Core<D> {
         let mut control = self.control.lock();
         let rings = control.rings;
         let parts = self.ops.open(rings)?;
-        self.up(&mut control, rings, parts)
+        let dev = self.dev.as_raw();
+        // SAFETY: The handler finds `self` through the device, and `stop()` removes it.
+        to_result(unsafe { bindings::rnet_request_irq(self.irq, dev) })?;
+        let result = self.up(&mut control, rings, parts);
+        if result.is_err() {
+            // SAFETY: Just requested.
+            unsafe { bindings::rnet_free_irq(self.irq, dev) };
+        }
+        control.open = result.is_ok();
+        result
     }
 
     /// Brings the interface down. Under `rtnl`.
@@ -276,22 +298,33 @@ impl<D: Operations> Core<D> {
         let mut control = self.control.lock();
         if control.up {
             control.up = false;
-            self.quiesce(true);
+            self.quiesce();
+        }
+        if control.open {
+            control.open = false;
+            // SAFETY: Requested by `open()`.
+            unsafe { bindings::rnet_free_irq(self.irq, self.dev.as_raw()) };
         }
     }
 
     /// Down and up again, with rings of another size perhaps. What is needed is allocated first, so
-    /// that a lack of memory leaves the interface as it was. Under `rtnl`.
+    /// that a lack of memory leaves the interface as it was. If the hardware does not start again
+    /// the interface stays open, without a link, for the next attempt. Under `rtnl`.
     pub(crate) fn restart(&self, rings: Option<Rings>) -> Result {
         let mut control = self.control.lock();
         let rings = rings.unwrap_or(control.rings);
-        if !control.up {
+        if !control.open {
             control.rings = rings;
             return Ok(());
         }
         let parts = self.ops.open(rings)?;
-        control.up = false;
-        self.quiesce(true);
+        if control.up {
+            control.up = false;
+            self.quiesce();
+        } else {
+            // It may not have heard of the last time.
+            self.ops.stop();
+        }
         self.up(&mut control, rings, parts)?;
         drop(control);
         // SAFETY: The device is valid, and we are in process context.
@@ -315,7 +348,11 @@ impl<D: Operations> Registration<D> {
     {
         let core = KBox::pin_init(Core::new(parent, irq, ops), GFP_KERNEL)?;
         let features = core.ops.features();
-        core.control.lock().rings = features.rings;
+        {
+            let mut control = core.control.lock();
+            control.rings = features.rings;
+            control.counters = Visitor::count(|v| core.ops.statistics(v));
+        }
         let mac = core.ops.mac();
         let dev = core.dev.as_raw();
         // SAFETY: The device is valid and not registered yet.

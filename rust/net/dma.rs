@@ -215,6 +215,15 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
     }
 }
 
+impl Mapped<'_, SkBuff> {
+    /// Tells who asked for it when the packet was sent, which is now: before the device is told.
+    #[inline]
+    pub fn tx_timestamp(&self) {
+        // SAFETY: The pointer is valid.
+        unsafe { bindings::rnet_skb_tx_timestamp(self.inner.as_raw()) };
+    }
+}
+
 impl<T: Transmit> Drop for Mapped<'_, T> {
     fn drop(&mut self) {
         self.unmap();

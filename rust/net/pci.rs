@@ -27,6 +27,8 @@ pub trait Driver {
     const ID_TABLE: pci::IdTable<Self::IdInfo>;
     /// Which memory the device can reach.
     const DMA_MASK: DmaMask;
+    /// How the device may interrupt. One vector is used.
+    const IRQ_TYPES: &'static [pci::IrqType] = &[pci::IrqType::Msi, pci::IrqType::Intx];
 
     /// Sets a device up, and resets it. Its registers can be read; it does no DMA before this returns,
     /// for it may still have the rings of another driver.
@@ -81,9 +83,9 @@ impl<T: Driver + 'static> pci::Driver for Adapter<T> {
             let enabled = Enabled::new(pdev)?;
             // SAFETY: The driver has not seen the device yet, so nothing is mapped for it.
             unsafe { pdev.dma_set_mask_and_coherent(T::DMA_MASK)? };
-            let types = pci::IrqTypes::default()
-                .with(pci::IrqType::Msi)
-                .with(pci::IrqType::Intx);
+            let types = T::IRQ_TYPES
+                .iter()
+                .fold(pci::IrqTypes::default(), |types, &t| types.with(t));
             let vectors = pdev.alloc_irq_vectors(1, 1, types)?;
             let irq = IrqRequest::from(vectors.index(0)?).irq();
             let ops = T::probe(pdev, info)?;

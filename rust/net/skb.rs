@@ -75,6 +75,11 @@ impl SkBuff {
         Self(skb)
     }
 
+    #[inline]
+    pub(crate) fn as_raw(&self) -> *mut bindings::sk_buff {
+        self.0.as_ptr()
+    }
+
     /// Gives up the ownership.
     #[inline]
     pub(crate) fn into_raw(self) -> *mut bindings::sk_buff {

@@ -20,7 +20,7 @@ use crate::{
     xdp::Frame,
 };
 use core::{cell::Cell, marker::PhantomData, ptr::NonNull};
-use kernel::{error::from_result, ffi::c_void, prelude::*};
+use kernel::{error::from_result, ffi::c_void, prelude::*, sync::atomic::Relaxed};
 use pp_bindings as bindings;
 
 pub(crate) struct Table<D: Operations>(PhantomData<D>);
@@ -86,6 +86,7 @@ unsafe extern "C" fn start_xmit<D: Operations>(
     let Some(skb) = NonNull::new(skb.cast()) else {
         return 0;
     };
+    let given = skb.as_ptr();
     // SAFETY: The core gives us the skb.
     let skb = unsafe { SkBuff::from_raw(skb) };
     // SAFETY: The core holds the lock around this call.
@@ -97,11 +98,13 @@ unsafe extern "C" fn start_xmit<D: Operations>(
     };
     match core.ops.start_xmit(tx, &queue, skb, more != 0) {
         Ok(()) => 0,
-        Err(skb) => {
-            // The core keeps it and tries again.
+        // The core keeps it and tries again.
+        Err(skb) if skb.as_raw() == given => {
             skb.into_raw();
             1
         }
+        // Another one, so the driver has this one; the other one is freed.
+        Err(_) => 0,
     }
 }
 
@@ -124,16 +127,20 @@ unsafe extern "C" fn xdp_xmit<D: Operations>(
             let mut sent: c_int = 0;
             while sent < n {
                 // SAFETY: The array has `n` frames. CAST: Not negative.
-                let Some(frame) = NonNull::new(*frames.add(sent as usize)) else {
+                let Some(given) = NonNull::new(*frames.add(sent as usize)) else {
                     break;
                 };
                 // SAFETY: The frame is ours unless we count it as not sent.
-                let Some(frame) = Frame::from_raw(frame) else {
+                let Some(frame) = Frame::from_raw(given) else {
                     break;
                 };
-                if let Err(frame) = core.ops.xdp_xmit(tx, frame) {
-                    frame.forget();
-                    break;
+                match core.ops.xdp_xmit(tx, frame) {
+                    Err(frame) if frame.as_raw() == given.as_ptr() => {
+                        frame.forget();
+                        break;
+                    }
+                    // As in start_xmit(): an error that names another frame is freed.
+                    _ => {}
                 }
                 sent = sent.wrapping_add(1);
             }
@@ -182,6 +189,9 @@ unsafe extern "C" fn poll<D: Operations>(core: *mut c_void, budget: c_int) -> c_
 unsafe extern "C" fn interrupt<D: Operations>(core: *mut c_void) -> c_int {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
+    if !core.listening.load(Relaxed) {
+        return 0;
+    }
     let events = core.ops.interrupt();
     if !events.ours {
         return 0;
@@ -284,14 +294,14 @@ unsafe extern "C" fn stat_count<D: Operations>(core: *mut c_void) -> c_int {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
     // CAST: A few dozen.
-    Visitor::count(|v| core.ops.statistics(v)) as c_int
+    core.control.lock().counters as c_int
 }
 
 unsafe extern "C" fn stat_names<D: Operations>(core: *mut c_void, names: *mut u8) {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
-    let n = Visitor::count(|v| core.ops.statistics(v));
-    // SAFETY: The core has made room for what stat_count() said.
+    let n = core.control.lock().counters;
+    // SAFETY: The core has made room for what stat_count() said, which is the same each time.
     let names = unsafe { core::slice::from_raw_parts_mut(names.cast(), n) };
     core.ops.statistics(&mut Visitor::names(names));
 }
@@ -299,8 +309,8 @@ unsafe extern "C" fn stat_names<D: Operations>(core: *mut c_void, names: *mut u8
 unsafe extern "C" fn stat_values<D: Operations>(core: *mut c_void, values: *mut u64) {
     // SAFETY: See the top of this file.
     let core = unsafe { get::<D>(core) };
-    let n = Visitor::count(|v| core.ops.statistics(v));
-    // SAFETY: The core has made room for what stat_count() said.
+    let n = core.control.lock().counters;
+    // SAFETY: As in stat_names().
     let values = unsafe { core::slice::from_raw_parts_mut(values, n) };
     core.ops.statistics(&mut Visitor::values(values));
 }

@@ -10,6 +10,8 @@ use page_pool::{CpuBuf, NapiPool, Pressure};
 use pp_bindings as bindings;
 
 const ETH_HLEN: usize = bindings::ETH_HLEN as usize;
+/// The smallest frame, without its checksum.
+pub const ETH_ZLEN: usize = bindings::ETH_ZLEN as usize;
 
 /// What is to be done with a packet that a program has seen.
 pub enum Verdict<'id> {
@@ -186,10 +188,33 @@ impl Frame {
         Some(Self(frame))
     }
 
+    #[inline]
+    pub(crate) fn as_raw(&self) -> *mut bindings::xdp_frame {
+        self.0.as_ptr()
+    }
+
     /// Gives up the ownership.
     #[inline]
     pub(crate) fn forget(self) {
         core::mem::forget(self);
+    }
+
+    /// Appends zeroes up to the smallest size of an Ethernet frame. If there is no room for them, the
+    /// frame stays as it is.
+    #[inline]
+    pub fn pad(&mut self) {
+        let len = self.len();
+        if len < ETH_ZLEN {
+            // SAFETY: The frame is valid, and in one piece.
+            let end = unsafe { bindings::rnet_xdp_frame_end(self.0.as_ptr()) };
+            if (end as usize).saturating_sub(self.data() as usize) < ETH_ZLEN {
+                return;
+            }
+            // SAFETY: The frame is ours, and up to `end` there is only data.
+            unsafe { self.data().add(len).write_bytes(0, ETH_ZLEN.wrapping_sub(len)) };
+            // SAFETY: The frame is ours. CAST: 60.
+            unsafe { (*self.0.as_ptr()).len = ETH_ZLEN as _ };
+        }
     }
 
     /// Start of the packet.

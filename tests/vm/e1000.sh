@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.." || exit
 . tests/hold.sh
 MB=${MB:-256}
 
-plan 15
+plan 16
 
 probe() {
 	load_driver
@@ -135,6 +135,12 @@ ethtool_info() {
 		check rx_pp_alloc_fast "$(count rx_pp_alloc_fast)" -gt 1000
 		check rx_pp_recycle_ring "$(count rx_pp_recycle_ring)" -gt 1000
 	fi
+}
+
+# When the driver gave a packet to the device, for who asked.
+timestamp() {
+	ethtool -T "$(iface)" | grep software-transmit
+	./stamp "$PEER_ADDR" 7
 }
 
 ethtool_rings() {
@@ -263,6 +269,7 @@ try "TCP in, $MB MB" tcp in rx_bytes
 try "TCP out, $MB MB" tcp out tx_bytes
 try "all pages are back" pool_clean
 try "ethtool: driver, link, features, statistics" ethtool_info
+try "software time stamp of a packet sent" timestamp
 try "ethtool: ring sizes, under traffic" ethtool_rings
 try "MTU, under traffic" mtu
 try "link down and up" link

@@ -24,7 +24,7 @@ RACE=60
 TIMES=/tmp/times RACES=/tmp/races
 BUS=/sys/bus/pci
 
-plan 34
+plan 35
 
 prepare() {
 	# No packets but ours.
@@ -259,12 +259,15 @@ gone() {
 		# What the PHY says of itself. From a device that is silent it is ETIMEDOUT.
 		fails ip link set "$DEV" up 2>&1 | grep "Input/output error"
 	fi
-	config "$ROM" 0x30 0 4
-	config "$DUT" 0x10 "$REGISTERS" 4
+	registers_back
 	echo 1 >"$BUS/devices/$DUT/remove"
 	echo 1 >"$BUS/rescan"
 	restore
 	ping_peer
+}
+registers_back() {
+	config "$ROM" 0x30 0 4
+	config "$DUT" 0x10 "$REGISTERS" 4
 }
 gone_and() {
 	ROM=$(of_device 0x0005)
@@ -278,6 +281,23 @@ gone_and() {
 	begins
 	"by_$1"
 }
+
+# Of a device that is gone the rings cannot be changed, and when it answers again, they can: the
+# interface was not given up meanwhile.
+gone_for_a_while() {
+	settle
+	DEV=$(iface)
+	gone_and rings_fail
+	registers_back
+	# Registers, then rings, and DMA only then.
+	config "$DUT" 4 0x402 2
+	ethtool -G "$DEV" rx 512
+	config "$DUT" 4 6 2
+	eventually 10 carrier
+	ping_peer
+	ethtool -G "$DEV" rx 256
+}
+by_rings_fail() { fails ethtool -G "$DEV" rx 512; }
 
 # config DEVICE OFFSET VALUE BYTES: writes to its configuration space.
 config() {
@@ -377,6 +397,7 @@ done
 for event in unbind rmmod down; do
 	try "device that reads as ones: $event" gone "$event"
 done
+try "device that reads as ones for a while: rings" gone_for_a_while
 try "deaf device: bound again as it is" deaf_rebound
 try "pages that come back while their pool ends, for $RACE s" race
 try "nine in ten of all these within $LIMIT ms" in_time

@@ -9,8 +9,9 @@
 //! device's `driver_override` in sysfs says otherwise.
 //!
 //! Not done: scatter/gather and checksums for sending, frames that need more than one buffer, wake on
-//! LAN, flow control. Tried with QEMU's device only; a real 82540EM may want its reset through I/O
-//! space, as the C driver does it.
+//! LAN, flow control, suspend and resume, a reset when the link is lost while packets wait to be
+//! sent. Tried with QEMU's device only; a real 82540EM may want its reset through I/O space, as the
+//! C driver does it.
 
 use kernel::{
     device::{Bound, Core, Device},
@@ -128,6 +129,7 @@ impl<'bound> Operations for E1000<'bound> {
                 .with_en(true),
         );
 
+        rx.program(bar);
         // The receiver is turned on before it gets buffers.
         bar.write_reg(
             regs::RCTL::zeroed()
@@ -284,6 +286,8 @@ impl net::pci::Driver for Driver {
     const ID_TABLE: pci::IdTable<Self::IdInfo> = &PCI_TABLE;
     // On a plain PCI bus.
     const DMA_MASK: DmaMask = DmaMask::new::<32>();
+    // Errata of this family are about message signalled interrupts; the C driver has none either.
+    const IRQ_TYPES: &'static [pci::IrqType] = &[pci::IrqType::Intx];
 
     fn probe<'bound>(
         pdev: &'bound pci::Device<Core<'_>>,

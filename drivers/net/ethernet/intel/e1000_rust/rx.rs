@@ -132,17 +132,23 @@ impl<'bound> RxRing<'bound> {
         self.pool.stats()
     }
 
-    /// Hands the ring to the device.
-    pub(crate) fn start(&mut self, bar: &Bar<'_>) {
+    /// Tells the device where the ring is, and that it is empty; before the receiver is turned on,
+    /// for it may still know its last ring.
+    pub(crate) fn program(&self, bar: &Bar<'_>) {
         let (addr, size) = (self.descs.ring.dma_addr(), self.descs.ring.size());
         // CAST: The two halves of the address; a size of at most 64 KiB.
         bar.write_reg(regs::RDBAL::from(addr as u32));
         bar.write_reg(regs::RDBAH::from((addr >> 32) as u32));
         bar.write_reg(regs::RDLEN::from(size as u32));
         bar.write_reg(regs::RDH::zeroed());
+        bar.write_reg(regs::RDT::zeroed());
         bar.write_reg(regs::RDTR::zeroed());
         bar.write_reg(regs::RADV::from(8));
         bar.write_reg(regs::RXCSUM::zeroed().with_tuofl(true).with_ipofl(true));
+    }
+
+    /// Gives the device its first buffers.
+    pub(crate) fn start(&mut self, bar: &Bar<'_>) {
         self.descs.tell(bar);
     }
 

@@ -14,7 +14,7 @@ use net::{
     netdev::Operations,
     queue::TxQueue,
     skb::SkBuff,
-    xdp::Frame,
+    xdp::{Frame, ETH_ZLEN},
 };
 use page_pool::{CpuBuf, Detached, NapiPool};
 
@@ -135,6 +135,7 @@ impl<'bound> TxRing<'bound> {
         match Mapped::new(self.dev, skb) {
             Ok(skb) => {
                 let (addr, len) = (skb.dma_addr(), skb.len());
+                skb.tx_timestamp();
                 // CAST: u32 fits.
                 self.push(addr, len as usize, InFlight::Skb(skb));
                 if self.room() == 0 {
@@ -159,10 +160,11 @@ impl<'bound> TxRing<'bound> {
     }
 
     /// Sends a frame of another device.
-    pub(crate) fn xmit_frame(&mut self, frame: Frame) -> Result<(), Frame> {
+    pub(crate) fn xmit_frame(&mut self, mut frame: Frame) -> Result<(), Frame> {
         if self.room() == 0 {
             return Err(frame);
         }
+        frame.pad();
         let frame = Mapped::new(self.dev, frame)?;
         // CAST: u32 fits.
         let (addr, len) = (frame.dma_addr(), frame.len() as usize);
@@ -175,11 +177,12 @@ impl<'bound> TxRing<'bound> {
     pub(crate) fn xmit_page<'id>(
         &mut self,
         pool: &mut NapiPool<'id, '_>,
-        buf: CpuBuf<'id>,
+        mut buf: CpuBuf<'id>,
     ) -> Result<(), CpuBuf<'id>> {
         if self.room() == 0 {
             return Err(buf);
         }
+        buf.pad(ETH_ZLEN);
         let page = pool.detach(buf);
         let (addr, len) = (page.dma_addr(), page.len());
         self.push(addr, len, InFlight::Page(page));
