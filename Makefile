@@ -56,7 +56,7 @@ test: modules
 # "make kernel KERNEL=debug" comes before it.
 test-debug: KERNEL = debug
 test-debug: modules
-	@scripts/test.sh lifetime e1000 xdp hook liar load faults checkers control
+	@scripts/test.sh lifetime e1000 refuse xdp hook liar load faults checkers control
 
 # "make kernel KERNEL=kcsan" comes before it.
 test-kcsan: KERNEL = kcsan

@@ -14,7 +14,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Parts that boot the VM, longest first. Two run at a time.
-BOOTS="lifetime e1000 xdp hook liar load control"
+BOOTS="lifetime e1000 refuse xdp hook liar load control"
 # Those for the debug kernel only, and one that is asked for by name.
 OTHER_BOOTS="faults checkers soak"
 
@@ -40,6 +40,7 @@ boot() {
 	hook) vm hook "${nics[@]}" --iommu ;;
 	# Of the test device, only the ROM is used.
 	lifetime) vm lifetime "${nics[@]}" --iommu --hotplug --device "pci-testdev,romfile=$LOGS/ones.rom" ;;
+	refuse) vm refuse "${nics[@]}" --iommu ;;
 	xdp) vm xdp "${nics[@]}" --iommu ;;
 	soak) vm soak "${nics[@]}" --timeout $((MINUTES * 60 + 600)) ;;
 	faults) vm faults "${nics[@]}" --iommu --timeout 1500 ;;
@@ -60,9 +61,10 @@ vm() {
 	local name=$1 less=''
 	shift
 	# A slow kernel gets less to do.
-	((RPP_SLOW == 1)) || less="MB=32 COUNT=500000 PAGES=200000"
+	((RPP_SLOW == 1)) || less="MB=32 COUNT=500000 PAGES=200000 RECEIVED=2000"
 	[[ $name != soak ]] || less="MINUTES=$MINUTES${SEED:+ SEED=$SEED}"
-	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" --add "$LOGS/hold" --add "$LOGS/failnth" --timeout 900 \
+	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" --add "$LOGS/hold" --add "$LOGS/failnth" \
+		--add "$LOGS/stamp" --timeout 900 \
 		--run "RPP_SLOW=$RPP_SLOW $less bash tests/$name.sh" "$@"
 }
 
@@ -70,7 +72,7 @@ vm() {
 build_programs() {
 	in_root make -s -C samples/xdp
 	local name
-	for name in hold failnth; do
+	for name in hold failnth stamp; do
 		in_root gcc -static -O2 -Wall -Werror -o "$LOGS/$name" "tests/vm/$name.c"
 	done
 	# As large as the registers of the e1000.
