@@ -60,21 +60,21 @@ refuse() {
 }
 refused() { cat /sys/module/refuse/parameters/refused; }
 
-# deed: the next of what is done meanwhile, most of which may fail. What is refused one time in two
-# takes a while to come up.
+# deed: the next of DEEDS, which may fail. What is refused one time in two takes a while to come up.
+DEEDS=(unbind down rings rings)
 deed() {
 	local dev i
 	dev=$(iface)
 	deeds=$((deeds + 1))
-	case $((deeds % 4)) in
-	0)
+	case ${DEEDS[deeds % ${#DEEDS[@]}]} in
+	unbind)
 		arrived=$((arrived + $(stat_of rx_packets)))
 		echo "$DUT" >"$PCI/unbind"
 		no_iface
 		all_unmapped
 		;;
-	1) ip link set "$dev" down ;;
-	*) ethtool -G "$dev" rx $((80 + RANDOM % 50 * 8)) tx $((80 + RANDOM % 50 * 8)) || true ;;
+	down) ip link set "$dev" down ;;
+	rings) ethtool -G "$dev" rx $((80 + RANDOM % 50 * 8)) tx $((80 + RANDOM % 50 * 8)) || true ;;
 	esac
 	for ((i = 0; i < 30; i++)); do
 		if no_iface; then echo "$DUT" >"$PCI/bind" || continue; fi
@@ -121,11 +121,14 @@ exec 3>&1
 peer_up
 modprobe pktgen
 try "interface" prepare
-# For each packet a page, and a mapping: a pool asks for neither once it has them.
+# For each packet a page, and a mapping: a pool asks for neither once it has them. Another ring of
+# them cannot be had, so the interface has to keep the one that it has.
 try "driver without recycling" reload recycle=0
+all_deeds=("${DEEDS[@]}") DEEDS=(rings)
 for kind in pages mappings; do
 	for rate in 2 10 511; do try "no $kind, one time in $rate" without $kind $rate; done
 done
+DEEDS=("${all_deeds[@]}")
 try "driver with recycling" reload
 for rate in 2 10 511; do try "no skbs, one time in $rate" without skbs $rate; done
 # Few of these are asked for.
