@@ -192,7 +192,7 @@ lower_limit() {
 	start_hold socket 7000
 	held bound 1
 	flood_start 7000
-	sleep 2
+	eventually 20 owns_more_than $((max * 3 / 4))
 	traffic_stop
 	eventually 90 quiet
 	check "pages owned" "$(owned)" -gt $((max * 3 / 4))
@@ -210,6 +210,7 @@ lower_limit() {
 	pool_clean
 }
 owns_at_most() { (($(owned) <= $1)); }
+owns_more_than() { (($(owned) > $1)); }
 
 # TCP sockets are cut off.
 reload_tcp() {

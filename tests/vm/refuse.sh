@@ -76,7 +76,7 @@ deed() {
 	down) ip link set "$dev" down ;;
 	rings) ethtool -G "$dev" rx $((80 + RANDOM % 50 * 8)) tx $((80 + RANDOM % 50 * 8)) || true ;;
 	esac
-	for ((i = 0; i < 30; i++)); do
+	for ((i = 0; i < 12; i++)); do
 		if no_iface; then echo "$DUT" >"$PCI/bind" || continue; fi
 		if ip link set "$(iface)" up; then break; fi
 	done
@@ -84,14 +84,15 @@ deed() {
 
 # without KIND RATE: at least once.
 without() {
-	local deeds=0 arrived=0 n=0 sender end=$((SECONDS + 120 * RPP_SLOW)) want=$RECEIVED
+	local deeds=0 arrived n=0 sender end=$((SECONDS + 120 * RPP_SLOW)) want=$RECEIVED
 	# Then it never comes up.
 	(($2 > 1)) || want=0
+	arrived=-$(stat_of rx_packets)
 	refuse "$@"
 	: >/tmp/sending
 	while [[ -e /tmp/sending ]]; do
-		ip netns exec peer bash samples/pktgen/send.sh -i "$PEER" -m "$MAC" -n 20000 -s 300 -b 1
-	done >/tmp/sent &
+		ip netns exec peer bash samples/pktgen/send.sh -i "$PEER" -m "$MAC" -n 20000 -s 300 -b 1 || true
+	done >/dev/null 2>&1 &
 	sender=$!
 	while ((deeds < 4 || n < want || $(refused) == 0)); do
 		((SECONDS < end))
