@@ -207,13 +207,14 @@ impl Frame {
         if len < ETH_ZLEN {
             // SAFETY: The frame is valid, and in one piece.
             let end = unsafe { bindings::rnet_xdp_frame_end(self.0.as_ptr()) };
-            if (end as usize).saturating_sub(self.data() as usize) < ETH_ZLEN {
+            let data = self.data();
+            if (end as usize).saturating_sub(data as usize) < ETH_ZLEN {
                 return;
             }
             // SAFETY: The frame is ours, and up to `end` there is only data.
-            unsafe { self.data().add(len).write_bytes(0, ETH_ZLEN.wrapping_sub(len)) };
-            // SAFETY: The frame is ours. CAST: 60.
-            unsafe { (*self.0.as_ptr()).len = ETH_ZLEN as _ };
+            unsafe { data.add(len).write_bytes(0, ETH_ZLEN.wrapping_sub(len)) };
+            // SAFETY: The frame is ours.
+            unsafe { (*self.0.as_ptr()).len = bindings::ETH_ZLEN };
         }
     }
 

@@ -29,22 +29,24 @@ static unsigned int of = 2;
 module_param(of, uint, 0444);
 
 static atomic_t refused;
+
 static int refused_get(char *buffer, const struct kernel_param *kp)
 {
 	return sysfs_emit(buffer, "%d\n", atomic_read(&refused));
 }
+
 static const struct kernel_param_ops refused_ops = { .get = refused_get };
 module_param_cb(refused, &refused_ops, NULL, 0444);
 
 /* Where a refused call goes instead: back to its caller. See just_return_func(). */
 asmlinkage void refuse_return(void);
-asm(".text\n"
-    ".type refuse_return, @function\n"
-    ASM_FUNC_ALIGN
-    "refuse_return:\n"
-    ANNOTATE_NOENDBR "\n"
-    ASM_RET
-    ".size refuse_return, .-refuse_return\n");
+asm("	.text\n"
+	"	.type refuse_return, @function\n"
+	ASM_FUNC_ALIGN
+	"refuse_return:\n"
+	ANNOTATE_NOENDBR "\n"
+	ASM_RET
+	"	.size refuse_return, .-refuse_return\n");
 
 static int refuse(struct kprobe *probe, struct pt_regs *regs)
 {

@@ -149,9 +149,6 @@ pub struct AllocError;
 pub type Array<E> = Vec<E>;
 
 /// Allocates an array of `len` elements, each made by `element` for its index.
-pub fn array_from_fn<E>(
-    len: usize,
-    element: impl Fn(usize) -> E,
-) -> Result<Array<E>, AllocError> {
+pub fn array_from_fn<E>(len: usize, element: impl Fn(usize) -> E) -> Result<Array<E>, AllocError> {
     Ok((0..len).map(element).collect())
 }
