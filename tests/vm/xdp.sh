@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit
 # Less than the RX ring holds: what QEMU has queued for a device comes all at once.
 N=200
 
-plan 14
+plan 15
 
 # runs: how often the attached program ran; there is no other.
 runs() {
@@ -116,6 +116,24 @@ tx() {
 	flood_start 7
 	sleep 3
 	traffic_stop
+	detach
+	settle
+	pool_clean
+}
+
+# Of what is cut off nothing is sent, although a frame has at least 60 bytes.
+tx_short() {
+	has_pool || skip "no native XDP"
+	local packets bytes
+	attach short
+	packets=$(stat_of tx_packets) bytes=$(stat_of tx_bytes)
+	capture "$PEER" "ether src $MAC and ether dst $PEER_MAC" ip netns exec peer
+	send
+	check "packets whose content is seen" "$(seen)" -eq 0
+	packets=$(($(stat_of tx_packets) - packets)) bytes=$(($(stat_of tx_bytes) - bytes))
+	check "packets sent back" "$packets" -ge "$N"
+	check "bytes of all" "$bytes" -eq $((packets * 60))
+	check "packets captured" "$(grep -c 'IP \|ethertype\|ARP' /tmp/capture)" -ge "$N"
 	detach
 	settle
 	pool_clean
@@ -295,6 +313,7 @@ try "PASS: $N packets arrive" pass
 try "DROP: none arrives" drop
 try "DROP: no page is made in steady state" drop_flood
 try "TX: all come back to the sender" tx
+try "TX of frames that are cut: filled up with zeroes" tx_short
 try "ABORTED: none arrives, each is reported" aborted
 try "REDIRECT to the device itself: all are sent" redirect_same
 try "REDIRECT to a veth: all arrive there" redirect_veth
