@@ -5,7 +5,8 @@
  * With a FILE it writes there, in the end, what the pages have in them.
  *
  *   hold socket PORT [FILE]     UDP, in the queue of a socket
- *   hold bursts PORT            as above; lets go of a few packets at a time
+ *   hold bursts PORT PAUSE      as above; lets go of a few packets at a time, with
+ *                               PAUSE microseconds between
  *   hold splice PORT [FILE]     TCP, spliced into pipes
  *   hold tee PORT [FILE]        as above, and each pipe's pages in a second pipe
  *                               too, from which they are read
@@ -41,9 +42,8 @@
 #define PIPES 16
 /* Of the frames in a queue, those to this UDP port are written to FILE. */
 #define PORT 7000
-/* Packets that go at a time, and microseconds between. */
+/* Packets that go at a time. */
 #define BURST 2
-#define PAUSE 100
 
 static const char *file;
 static FILE *out;
@@ -133,17 +133,17 @@ static void set_room(int fd, int bytes)
 		err(1, "SO_RCVBUFFORCE");
 }
 
-static void let_go_in_bursts(int fd)
+static void let_go_in_bursts(int fd, int usec)
 {
 	char c;
 	int i;
 
 	for (i = 1; recv(fd, &c, 1, MSG_DONTWAIT) >= 0; i++)
 		if (i % BURST == 0)
-			usleep(PAUSE);
+			usleep(usec);
 }
 
-static void hold_socket(int port, int bursts)
+static void hold_socket(int port, int usec)
 {
 	int fd = listen_on(SOCK_DGRAM, port);
 
@@ -151,8 +151,8 @@ static void hold_socket(int port, int bursts)
 	set_room(fd, 256 << 20);
 	report("bound", 1);
 	hold();
-	if (bursts)
-		let_go_in_bursts(fd);
+	if (usec)
+		let_go_in_bursts(fd, usec);
 	else
 		drain(fd, write_bytes);
 }
@@ -282,8 +282,10 @@ int main(int argc, char **argv)
 		hold_tap(arg);
 	else if (!strcmp(how, "relay"))
 		relay(arg);
-	else if (!strcmp(how, "socket") || !strcmp(how, "bursts"))
-		hold_socket(atoi(arg), !strcmp(how, "bursts"));
+	else if (!strcmp(how, "socket"))
+		hold_socket(atoi(arg), 0);
+	else if (!strcmp(how, "bursts") && argc > 3)
+		hold_socket(atoi(arg), atoi(argv[3]));
 	else if (!strcmp(how, "zerocopy"))
 		hold_mapped(accept_on(atoi(arg)));
 	else

@@ -89,7 +89,7 @@ drop_flood() {
 	local before after i
 	attach drop
 	flood_start 7
-	sleep 2
+	sleep $((2 * RPP_SLOW))
 	before=$(count rx_pp_mapped)
 	i=$(runs)
 	sleep 5
