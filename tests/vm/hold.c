@@ -12,6 +12,8 @@
  *                               too, from which they are read
  *   hold zerocopy PORT [FILE]   TCP, mapped by TCP_ZEROCOPY_RECEIVE; what that
  *                               does not map goes the way of tee
+ *   hold mapping PORT [FILE]    UDP, mapped by the module of tests/mapper, and nowhere
+ *                               else
  *   hold packet DEVICE [FILE]   clones of all packets, in the queue of a packet
  *                               socket
  *   hold tap DEVICE [FILE]      frames in the ring of a tap device, which it makes
@@ -26,6 +28,7 @@
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <linux/ip.h>
+#include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
 #include <net/if.h>
@@ -40,6 +43,8 @@
 #include <unistd.h>
 
 #define PIPES 16
+/* Pages, the first of which tells of the others. */
+#define MAPPED 801
 /* Of the frames in a queue, those to this UDP port are written to FILE. */
 #define PORT 7000
 /* Packets that go at a time. */
@@ -239,6 +244,46 @@ static void hold_mapped(int conn)
 	munmap(at, size);
 }
 
+/* Until packets have come, and come no more. */
+static void wait_for_packets(int fd)
+{
+	unsigned int now[SK_MEMINFO_VARS] = {}, before;
+	socklen_t len = sizeof(now);
+
+	do {
+		before = now[SK_MEMINFO_RMEM_ALLOC];
+		sleep(1);
+		if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, now, &len))
+			err(1, "SO_MEMINFO");
+	} while (!now[SK_MEMINFO_RMEM_ALLOC] || now[SK_MEMINFO_RMEM_ALLOC] != before);
+}
+
+static void hold_mapping(int port)
+{
+	int n = 0, fd = listen_on(SOCK_DGRAM, port), dev = open("/dev/mapper_test", O_RDONLY);
+	const struct { unsigned short offset, len; } *place;
+	const char *at;
+
+	set_room(fd, 256 << 20);
+	report("bound", 1);
+	wait_for_packets(fd);
+	at = mmap(NULL, MAPPED * 4096, PROT_READ, MAP_SHARED, dev, fd * 4096);
+	if (at == MAP_FAILED)
+		err(1, "/dev/mapper_test");
+	close(fd);
+	place = (const void *)at;
+	while (n < MAPPED - 1 && place[n].len)
+		n++;
+	report("mapped", n);
+	hold();
+	out = file ? fopen(file, "w") : NULL;
+	for (int i = 0; out && i < n; i++)
+		write_bytes(at + (i + 1) * 4096 + place[i].offset, place[i].len);
+	if (out)
+		fclose(out);
+	munmap((void *)at, MAPPED * 4096);
+}
+
 static void hold_packets(const char *device)
 {
 	struct sockaddr_ll addr = {
@@ -286,6 +331,8 @@ int main(int argc, char **argv)
 		hold_socket(atoi(arg), 0);
 	else if (!strcmp(how, "bursts") && argc > 3)
 		hold_socket(atoi(arg), atoi(argv[3]));
+	else if (!strcmp(how, "mapping"))
+		hold_mapping(atoi(arg));
 	else if (!strcmp(how, "zerocopy"))
 		hold_mapped(accept_on(atoi(arg)));
 	else
