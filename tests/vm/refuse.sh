@@ -91,7 +91,7 @@ without() {
 	refuse "$@"
 	: >/tmp/sending
 	while [[ -e /tmp/sending ]]; do
-		ip netns exec peer bash samples/pktgen/send.sh -i "$PEER" -m "$MAC" -n 20000 -s 300 -b 1 || true
+		ip netns exec peer bash samples/pktgen/send.sh -i "$PEER" -m "$MAC" -n $((RECEIVED / 3)) -s 300 -b 1 || true
 	done >/dev/null 2>&1 &
 	sender=$!
 	while ((deeds < 4 || n < want || $(refused) == 0)); do
