@@ -132,7 +132,8 @@ tx_short() {
 	check "packets whose content is seen" "$(seen)" -eq 0
 	packets=$(($(stat_of tx_packets) - packets)) bytes=$(($(stat_of tx_bytes) - bytes))
 	check "packets sent back" "$packets" -ge "$N"
-	check "bytes of all" "$bytes" -eq $((packets * 60))
+	# The stack may send something as well, which is no shorter.
+	check "bytes of all" "$bytes" -ge $((packets * 60))
 	check "packets captured" "$(grep -c 'IP \|ethertype\|ARP' /tmp/capture)" -ge "$N"
 	detach
 	settle
