@@ -40,7 +40,7 @@ boot() {
 	hook) vm hook "${nics[@]}" --iommu ;;
 	# Of the test device, only the ROM is used.
 	lifetime) vm lifetime "${nics[@]}" --iommu --hotplug --device "pci-testdev,romfile=$LOGS/ones.rom" ;;
-	refuse) vm refuse "${nics[@]}" --iommu ;;
+	refuse) vm refuse "${nics[@]}" --iommu --timeout 1800 ;;
 	xdp) vm xdp "${nics[@]}" --iommu ;;
 	soak) vm soak "${nics[@]}" --timeout $((MINUTES * 60 + 600)) ;;
 	faults) vm faults "${nics[@]}" --iommu --timeout 1500 ;;
