@@ -248,8 +248,7 @@ leak() {
 
 # unload: all the modules.
 unload() {
-	unload_driver
-	all_unmapped
+	remove_driver
 	if has_pool; then
 		rmmod rust_net
 		rmmod rust_page_pool

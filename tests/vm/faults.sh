@@ -126,11 +126,6 @@ under_faults() {
 	pool_clean
 }
 
-clean() {
-	unload_driver
-	all_unmapped
-}
-
 exec 3>&1
 peer_up
 modprobe pktgen
@@ -141,4 +136,4 @@ try "ring sizes, without each of their allocations" rings
 try "packets, while one allocation in 2 fails" under_faults 50 1
 try "packets, while one allocation in 10 fails" under_faults 10 1
 try "packets, while one allocation in 511 fails" under_faults 100 511
-try "no mapping is left" clean
+try "no mapping is left" remove_driver

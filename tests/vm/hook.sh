@@ -195,8 +195,7 @@ hits() {
 	has_pool || skip "no pool"
 	cat "$DEBUGFS/selftest"
 	check "pages caught" "$(awk '$1 == "site" { s += $4 } END { print s + 0 }' "$DEBUGFS/selftest")" -gt 3000
-	unload_driver
-	all_unmapped
+	remove_driver
 }
 
 peer_up

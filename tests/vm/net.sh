@@ -25,11 +25,13 @@ no_iface() { ! has_iface; }
 # Not for the background: $! would be the process of a shell, and what it runs would outlive it.
 in_peer() { ip netns exec peer "$@"; }
 
+# shellcheck disable=SC2120 # mostly without parameters
+# load_driver [PARAMETER...]: and the modules below it.
 load_driver() {
 	if has_pool; then
 		[[ -d /sys/module/rust_page_pool ]] || insmod rust_page_pool.ko || return
 		[[ -d /sys/module/rust_net ]] || insmod rust_net.ko || return
-		insmod e1000_rust.ko
+		insmod e1000_rust.ko "$@"
 	else
 		modprobe e1000
 	fi
@@ -37,6 +39,11 @@ load_driver() {
 }
 
 unload_driver() { rmmod "$DRIVER"; }
+# remove_driver: it leaves nothing behind.
+remove_driver() {
+	unload_driver
+	all_unmapped
+}
 
 # up: the interface under test with its address, and the link there.
 up() {

@@ -237,8 +237,7 @@ works() {
 }
 
 remove() {
-	unload_driver
-	all_unmapped
+	remove_driver
 	rmmod rust_net
 	rmmod rust_page_pool
 }

@@ -296,14 +296,12 @@ remove() {
 	attach tx
 	flood_start 7
 	sleep 1
-	unload_driver
-	all_unmapped
+	remove_driver
 	traffic_stop
 	load_driver
 	up
 	settle
-	unload_driver
-	all_unmapped
+	remove_driver
 }
 
 peer_up
