@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Sends every frame back where it came from: swaps the two MAC addresses. */
+/* Sends every frame back where it came from. */
 #include <linux/bpf.h>
-#include <linux/if_ether.h>
 #include <bpf/bpf_helpers.h>
+#include "send_back.h"
 
 SEC("xdp")
 int xdp_tx(struct xdp_md *ctx)
 {
-	struct ethhdr *eth = (void *)(long)ctx->data;
-	unsigned char dest[ETH_ALEN];
-
-	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
-		return XDP_ABORTED;
-	__builtin_memcpy(dest, eth->h_dest, ETH_ALEN);
-	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
-	__builtin_memcpy(eth->h_source, dest, ETH_ALEN);
-	return XDP_TX;
+	return send_back(ctx);
 }
 
 char _license[] SEC("license") = "GPL";
