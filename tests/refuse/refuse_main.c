@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the modules under test ask the kernel for is refused, one time in "of": each
- * of "functions" returns "result" to them at once, as it does when the kernel has
- * nothing to give. Others, whose calls do not return to addresses between "from"
+ * What the modules under test ask the kernel for is refused, once in "of" calls: then
+ * the one of "functions" that is called returns "result" at once, as it does when the
+ * kernel has nothing to give. Others, whose calls do not return to addresses between "from"
  * and "to", notice nothing. "refused" counts.
  *
  * Other than the kernel's fault injection this needs no kernel built for it, knows
@@ -10,6 +10,7 @@
  */
 
 #include <linux/atomic.h>
+#include <linux/jhash.h>
 #include <linux/kprobes.h>
 #include <linux/linkage.h>
 #include <linux/module.h>
@@ -28,7 +29,8 @@ module_param(to, ulong, 0444);
 static unsigned int of = 2;
 module_param(of, uint, 0444);
 
-static atomic_t refused;
+static atomic_t asked, refused;
+static u32 seed;
 
 static int refused_get(char *buffer, const struct kernel_param *kp)
 {
@@ -48,11 +50,19 @@ asm("	.text\n"
 	ASM_RET
 	"	.size refuse_return, .-refuse_return\n");
 
+/* Of the first "of" calls one, of the next "of" calls one, and so on: nobody knows which. */
+static bool chosen(void)
+{
+	u32 n = atomic_fetch_inc(&asked);
+
+	return n % of == jhash_1word(n / of, seed) % of;
+}
+
 static int refuse(struct kprobe *probe, struct pt_regs *regs)
 {
 	unsigned long caller = regs_get_kernel_stack_nth(regs, 0);
 
-	if (caller < from || caller >= to || get_random_u32_below(of))
+	if (caller < from || caller >= to || !chosen())
 		return 0;
 	atomic_inc(&refused);
 	regs->ax = result;
@@ -82,6 +92,7 @@ static int __init refuse_init(void)
 
 	if (!of)
 		return -EINVAL;
+	seed = get_random_u32();
 	for (i = 0; i < count; i++) {
 		probes[i].symbol_name = functions[i];
 		probes[i].pre_handler = refuse;
