@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit
 # Less than the RX ring holds: what QEMU has queued for a device comes all at once.
 N=200
 
-plan 15
+plan 16
 
 # runs: how often the attached program ran; there is no other.
 runs() {
@@ -201,6 +201,31 @@ redirect_veth() {
 	pool_clean
 }
 
+# From a veth, by which shorter frames may come than Ethernet has.
+redirect_short() {
+	local zeroes='ether[44:4] = 0 and ether[48:4] = 0 and ether[52:4] = 0 and ether[56:4] = 0' packets bytes
+	has_pool || skip "no native XDP"
+	ip netns add far
+	ip link add near type veth peer name far
+	ip link set far netns far
+	ip -n far addr add 10.9.0.3/24 dev far
+	ip -n far link set far up
+	ip -n far neigh replace "$PEER_ADDR" lladdr "$PEER_MAC" dev far
+	ip link set near up
+	ip -force link set dev near xdpdrv obj samples/xdp/xdp_redirect.o sec xdp
+	to_port "$(iface)"
+	capture "$PEER" "src host 10.9.0.3 and udp and $zeroes" ip netns exec peer
+	packets=$(stat_of tx_packets) bytes=$(stat_of tx_bytes)
+	ip netns exec far bash -c "for ((i = 0; i < $N; i++)); do printf . >/dev/udp/$PEER_ADDR/7; done"
+	seen
+	packets=$(($(stat_of tx_packets) - packets)) bytes=$(($(stat_of tx_bytes) - bytes))
+	ip netns del far
+	check "packets sent" "$packets" -ge "$N"
+	check "bytes of all" "$bytes" -ge $((packets * 60))
+	check "packets captured, filled up with zeroes" "$(grep -c UDP /tmp/capture)" -eq "$N"
+	pool_clean
+}
+
 # Into a tap that nobody reads: it gets no more than nine tenths of the pages, and packets for the
 # stack are copied meanwhile.
 redirect_hoarder() {
@@ -316,6 +341,7 @@ try "TX of frames that are cut: filled up with zeroes" tx_short
 try "ABORTED: none arrives, each is reported" aborted
 try "REDIRECT to the device itself: all are sent" redirect_same
 try "REDIRECT to a veth: all arrive there" redirect_veth
+try "REDIRECT from a veth, short frames: filled up with zeroes" redirect_short
 try "REDIRECT to a tap that keeps them: refused at nine tenths" redirect_hoarder
 try "PASS with a header put in front" adjust
 try "programs attached and detached, under traffic" under_traffic
