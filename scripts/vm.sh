@@ -52,7 +52,7 @@ PROGRAMS="bash dash mount umount dmesg taskset setsid grep sed mawk find xargs t
 # (DMA_API_DEBUG and kmemleak say at boot that they are there, which is no complaint. Of KCSAN's
 # reports, whose first line names two functions, those about code of ours: the kernel has many. With
 # faults injected, ref_tracker lacks memory, and kmemleak a "scan area": they do without.)
-COMPLAINTS='WARNING: |BUG: ([^K]|KASAN|KCSAN: .*(\[(rust_|e1000_rust|race|wrong)|rust_helper_))|BUG [^ ]+ \(|Oops|Kernel panic|Bad page|Call Trace:|unregister_netdevice: waiting'
+COMPLAINTS='WARNING: |BUG: ([^K]|KASAN|KFENCE|KCSAN: .*(\[(rust_|e1000_rust|race|wrong)|rust_helper_))|BUG [^ ]+ \(|Oops|Kernel panic|Bad page|Call Trace:|unregister_netdevice: waiting'
 COMPLAINTS+='|rcu: INFO: rcu.*(stall|kthread)|detected stall|DMAR: .*[Ff]ault|general protection fault'
 COMPLAINTS+='|DMA-API: .*(driver|memory|ENOMEM|EEXIST|segment)'
 COMPLAINTS+='|blocked for more than|soft lockup|hard LOCKUP|scheduling while atomic|list_(add|del) corruption'
