@@ -321,6 +321,7 @@ fn histories_match_the_model() {
     println!("{reached:?}");
     if std::env::var_os("PROPTEST_CASES").is_none() {
         assert!(reached.iter().all(|&(_, n)| n > 100), "{reached:?}");
+        assert!(reached[0].1 > 1_000_000, "{reached:?}");
     }
 }
 

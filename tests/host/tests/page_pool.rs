@@ -6,7 +6,7 @@
 
 use host_tests::{
     cache::{Cache, SIZE},
-    limit::Limit,
+    limit::{Limit, Pressure},
     list::{List, END},
     platform::AtomicU32,
     state::SlotState,
@@ -103,6 +103,37 @@ fn limit_may_change() {
     limit.set(7);
     assert_eq!(limit.take(8), 2);
     assert_eq!(limit.owned(), 7);
+}
+
+#[test]
+fn pressure_begins_at_three_quarters_and_nine_tenths() {
+    let limit = Limit::new(1000);
+    let used = |n, idle| {
+        limit.give_back(limit.owned());
+        assert_eq!(limit.take(n), n);
+        limit.pressure(idle)
+    };
+    assert_eq!(used(0, 0), Pressure::None);
+    assert_eq!(used(749, 0), Pressure::None);
+    assert_eq!(used(750, 0), Pressure::Some);
+    assert_eq!(used(899, 0), Pressure::Some);
+    assert_eq!(used(900, 0), Pressure::High);
+    assert_eq!(used(1000, 0), Pressure::High);
+    // What nobody uses does not count.
+    assert_eq!(used(1000, 251), Pressure::None);
+    assert_eq!(used(1000, 250), Pressure::Some);
+    assert_eq!(used(1000, 101), Pressure::Some);
+    assert_eq!(used(1000, 100), Pressure::High);
+    // Another limit, at once; below what there is as well.
+    assert_eq!(used(600, 0), Pressure::None);
+    limit.set(700);
+    assert_eq!(limit.pressure(0), Pressure::Some);
+    limit.set(500);
+    assert_eq!(limit.pressure(0), Pressure::High);
+    // Of a small pool three quarters are soon used: fewer than a batch left is pressure, too.
+    limit.set(100);
+    assert_eq!(used(36, 0), Pressure::None);
+    assert_eq!(used(37, 0), Pressure::Some);
 }
 
 #[test]
