@@ -127,7 +127,7 @@ checkers() {
 
 has_pool() { [[ $DRIVER == e1000_rust ]]; }
 
-# total NAME: mapped, unmapped, escaped or unbalanced, over all pools that ever were.
+# total NAME: mapped, unmapped, escaped, control or unbalanced, over all pools that ever were.
 total() { awk -v n="$1" '$1 == n { print $2 }' "$DEBUGFS/totals"; }
 
 # free_kb: what the page allocator has, that on the CPUs' own lists included, which MemFree is

@@ -28,6 +28,9 @@ idle() {
 	cat "$DEBUGFS/pools" "$DEBUGFS/totals"
 	check pools "$(grep -c ^pool "$DEBUGFS/pools")" -eq 0
 	check mappings "$(total mapped)" -eq "$(total unmapped)"
+	check "pages freed past the hook, by the control" "$(total control)" -eq 1
+	check "and others" "$(total escaped)" -eq 0
+	check "references dropped that were a pool's" "$(total unbalanced)" -eq 0
 	unload
 	[[ ! -e $DEBUGFS ]]
 }
@@ -75,21 +78,19 @@ refused() {
 	unload
 }
 
-# Pages return on one CPU while their pool ends on another: PAGES of them.
+# Pages return on one CPU while their pool ends on another: PAGES of them, most in large pools for
+# many that meet, some in small ones for many ends.
 race() {
-	local kb pools=$((PAGES / 8192 + 1))
+	local kb
 	[[ $(nproc) != 1 ]] || skip "one CPU only"
 	load
 	insmod race.ko pools=1
 	rmmod race
 	kb=$(free_kb)
-	dmesg -C
-	insmod race.ko pools=$pools
-	dmesg | grep "race: pages="
-	rmmod race
-	check "mappings removed twice, or never" "$(outcome wrong)" -eq 0
+	run_race $((PAGES / 8192 + 1)) 8192
 	check "pages that their returner released" "$(outcome released)" -gt $((PAGES / 100))
 	check "pages that the pool let go of" "$(outcome revoked)" -gt $((PAGES / 100))
+	run_race $((PAGES / 1000)) 128
 	check mappings "$(total mapped)" -eq "$(total unmapped)"
 	check escaped "$(total escaped)" -eq 0
 	check unbalanced "$(total unbalanced)" -eq 0
@@ -97,6 +98,14 @@ race() {
 	unload
 }
 
+# run_race POOLS PAGES: so many pools, of so many pages each.
+run_race() {
+	dmesg -C
+	insmod race.ko pools="$1" pages="$2"
+	dmesg | grep "race: pages="
+	rmmod race
+	check "mappings removed twice, or never" "$(outcome wrong)" -eq 0
+}
 outcome() { dmesg | sed -n "s/.*race: .* $1=\([0-9]*\).*/\1/p"; }
 
 # The modules depend on each other in this order, and the kernel keeps to it.
