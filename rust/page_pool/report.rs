@@ -8,6 +8,7 @@
 //! then the report is off by one.
 
 use crate::{shared::Shared, slots, slots::Slot, HEADROOM};
+use core::net::{IpAddr, SocketAddr};
 use kernel::fmt;
 use pp_bindings as bindings;
 
@@ -17,15 +18,15 @@ const FLOWS: usize = 16;
 /// Seconds; a page that left longer ago is in the last line.
 const AGES: [usize; 5] = [1, 10, 60, 600, 3600];
 
-/// Where a packet was from and to, as far as it is a usual one.
+/// Where a packet was from and to, as far as it is a usual one. Behind an extension header of IPv6 no
+/// port is looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flow {
-    V4 {
+    Ip {
         protocol: u8,
-        from: [u8; 4],
-        to: [u8; 4],
-        ports: [u16; 2],
-        /// A part of an IP packet, which waits for the others; only the first has ports.
+        from: SocketAddr,
+        to: SocketAddr,
+        /// A part of an IPv4 packet, which waits for the others; only the first has ports.
         fragment: bool,
     },
     Other {
@@ -52,37 +53,39 @@ impl Flow {
         };
         let at = |i: usize| headers.get(i).copied().unwrap_or(0);
         let word = |i: usize| u16::from_be_bytes([at(i), at(i + 1)]);
-        let ethertype = word(12);
-        if ethertype != 0x0800 {
-            return Self::Other { ethertype };
-        }
-        let ports = 14 + usize::from(at(14) & 0xf) * 4;
-        let fragment = word(20) & 0x3fff != 0;
-        Self::V4 {
-            protocol: at(23),
-            from: [at(26), at(27), at(28), at(29)],
-            to: [at(30), at(31), at(32), at(33)],
-            ports: match at(23) {
-                6 | 17 if !fragment => [word(ports), word(ports + 2)],
-                _ => [0, 0],
-            },
+        let v4 = |i| IpAddr::from([at(i), at(i + 1), at(i + 2), at(i + 3)]);
+        let v6 = |i| IpAddr::from(core::array::from_fn::<u16, 8, _>(|n| word(i + 2 * n)));
+        let (protocol, from, to, payload, fragment) = match word(12) {
+            0x0800 => {
+                let header = usize::from(at(14) & 0xf) * 4;
+                (at(23), v4(26), v4(30), 14 + header, word(20) & 0x3fff != 0)
+            }
+            0x86dd => (at(20), v6(22), v6(38), 14 + 40, false),
+            ethertype => return Self::Other { ethertype },
+        };
+        let port = |i| match protocol {
+            6 | 17 if !fragment => word(payload + i),
+            _ => 0,
+        };
+        Self::Ip {
+            protocol,
+            from: SocketAddr::new(from, port(0)),
+            to: SocketAddr::new(to, port(2)),
             fragment,
         }
     }
 
     fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::V4 {
+            Self::Ip {
                 protocol,
-                from: [a, b, c, d],
-                to: [e, g, h, i],
-                ports: [source, dest],
+                from,
+                to,
                 fragment,
-            } => write!(
-                f,
-                "protocol {protocol}, {a}.{b}.{c}.{d}:{source} > {e}.{g}.{h}.{i}:{dest}{}",
-                if fragment { ", fragment" } else { "" }
-            ),
+            } => {
+                let fragment = if fragment { ", fragment" } else { "" };
+                write!(f, "protocol {protocol}, {from} > {to}{fragment}")
+            }
             Self::Other { ethertype } => write!(f, "ethertype {ethertype:#06x}"),
         }
     }

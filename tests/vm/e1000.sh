@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.." || exit
 . tests/hold.sh
 MB=${MB:-256}
 
-plan 16
+plan 17
 
 probe() {
 	load_driver
@@ -160,7 +160,7 @@ ethtool_rings() {
 
 # A socket takes all that it gets, and reads nothing. The others must not notice.
 limit() {
-	local i top=0 now
+	local i top=0 now given max
 	has_pool || skip "no pool"
 	start_hold socket 7000
 	held bound 1
@@ -171,16 +171,47 @@ limit() {
 		(($(count rx_pp_pressure) > 1000)) && break
 		sleep 0.1
 	done
-	echo "at most $top pages owned of $(max_owned), $(outstanding) outstanding"
+	max=$(max_owned) given=$(($(outstanding) + $(ring RX)))
+	echo "at most $top pages owned of $max, $given with the stack and the device"
+	# The driver copies when a quarter is left.
+	check "pages given away" "$given" -gt $((max * 70 / 100))
+	check "pages given away" "$given" -lt $((max * 80 / 100))
+	check "times that there was no page" "$(count rx_pp_alloc_limit)" -eq 0
 	check "packets copied for want of pages" "$(count rx_pp_pressure)" -gt 1000
-	check "pages owned" "$top" -le "$(max_owned)"
+	check "pages owned" "$top" -le "$max"
 	eventually 30 pings
 	traffic_stop
-	check "pages owned" "$(owned)" -le "$(max_owned)"
-	let_go
+	check "pages owned" "$(owned)" -le "$max"
 	settle
+	let_go
+	eventually 1 none_outstanding
 	ping_peer 20
 	pool_clean
+}
+
+# Who has the pages, as one who looks for a leak sees it: clones of packets that arrived by IPv4 and
+# IPv6.
+holders() {
+	local flow n
+	has_pool || skip "no pool"
+	start_hold packet "$(iface)"
+	held bound 1
+	send_udp 100
+	ip -n peer neigh replace fe80::1 lladdr "$MAC" dev "$PEER"
+	in_peer socat -u -b 1400 OPEN:/tmp/content,readbytes=70000 "UDP6-SENDTO:[fe80::1%$PEER]:7006"
+	eventually 10 misses 140
+	cat "$DEBUGFS/outstanding"
+	n=$(outstanding)
+	for flow in "outstanding" "left less than 1" "with 1 references" "came with protocol 17, "; do
+		check "pages: $flow" "$(reported "$flow")" -ge $((n * 9 / 10))
+	done
+	grep "protocol 17, $PEER_ADDR:[0-9]* > $ADDR:7000: [0-9]" "$DEBUGFS/outstanding"
+	grep "protocol 17, \[fe80::.*\]:[0-9]* > \[fe80::1\]:7006: [0-9]" "$DEBUGFS/outstanding"
+	sleep 10
+	check "pages that left longer ago" "$(reported "left less than 60 s ago")" -ge $((n * 9 / 10))
+	let_go
+	eventually 1 none_outstanding
+	check "pages reported" "$(reported outstanding)" -eq 0
 }
 
 # The limit is lowered while a socket has more pages than that: they go when they come back.
@@ -275,6 +306,7 @@ try "MTU, under traffic" mtu
 try "link down and up" link
 try "ip link set up and down, 100 times under traffic" updown
 try "a socket hoards all pages it can get, and the NIC goes on" limit
+try "who has the pages that are outstanding" holders
 try "limit lowered while a socket has more pages" lower_limit
 try "driver removed and loaded, under TCP" reload_tcp
 try "memory after loads and unloads" leak

@@ -23,7 +23,7 @@ LIMIT=$((RPP_SLOW == 1 ? 1000 : 10000))
 RACE=$((60 * RPP_SLOW))
 PAUSE=$((RPP_SLOW == 1 ? 100 : 5000))
 TIMES=/tmp/times RACES=/tmp/races
-BUS=/sys/bus/pci
+BUS=/sys/bus/pci MAPPINGS=/sys/kernel/debug/dma-api/dump
 
 plan 35
 
@@ -105,6 +105,7 @@ hold_mapping() {
 	held bound 1
 	send_udp 1000
 	held mapped 300
+	check "pages that are reported as mapped" "$(reported 'mapped by user space')" -ge 300
 }
 
 hold_clone() {
@@ -162,7 +163,7 @@ let_go_of() {
 # no_mapping: right now, by our count and by the checker's. (The IOMMU is the third that would tell.)
 no_mapping() {
 	all_unmapped
-	[[ ! -e /sys/kernel/debug/dma-api ]] || fails grep " $DUT " /sys/kernel/debug/dma-api/dump
+	[[ ! -e $MAPPINGS ]] || fails grep " $DUT " $MAPPINGS
 }
 
 # take BY...: an event under traffic, which has to be over in time, in MS.
@@ -173,6 +174,7 @@ take() {
 	before=$(stat_of rx_packets)
 	sleep 0.5
 	check "packets" $(($(stat_of rx_packets) - before)) -gt 100
+	[[ ! -e $MAPPINGS ]] || check "mappings before" "$(grep -c " $DUT " $MAPPINGS)" -gt 256
 	begins
 	"$@"
 	MS=$(((${EPOCHREALTIME/./} - START) / 1000))
