@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Allocations that fail, on a kernel with fault injection
-# (Documentation/fault-injection/fault-injection.rst).
+# What fails: allocations, on a kernel with fault injection
+# (Documentation/fault-injection/fault-injection.rst), and on any kernel what tests/refuse is told.
 
 FAIL=/sys/kernel/debug
 
@@ -63,3 +63,22 @@ off() {
 	all probability 0
 	for end in {require,reject}-{start,end}; do all "$end" 0; done
 }
+
+# Each with what the kernel calls it, and with what it says when there is none.
+declare -A WHAT=(
+	[pages]="alloc_pages_bulk_noprof,alloc_pages_node_noprof,alloc_pages_noprof 0"
+	[mappings]="dma_map_page_attrs -1"
+	[skbs]="__alloc_skb,napi_build_skb 0"
+	[rings]="dma_alloc_attrs 0"
+	[netdevs]="alloc_etherdev_mqs 0"
+	[interrupts]="request_threaded_irq -12"
+)
+
+# refuse KIND RATE: until "rmmod refuse", one in RATE calls of our modules.
+refuse() {
+	local functions result from to
+	read -r functions result <<<"${WHAT[$1]}"
+	read -r from to < <(text)
+	insmod refuse.ko functions="$functions" result="$result" from="$from" to="$to" of="$2"
+}
+refused() { cat /sys/module/refuse/parameters/refused; }

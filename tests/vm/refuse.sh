@@ -13,23 +13,14 @@ cd "$(dirname "$0")/.." || exit
 . tests/net.sh
 # shellcheck source=inject.sh
 . tests/inject.sh
-RECEIVED=${RECEIVED:-60000}
+RECEIVED=${RECEIVED:-45000}
 PCI=/sys/bus/pci/drivers/$DRIVER
+# How many deeds for each kind and rate, at least.
+DEEDS=${DEEDS:-8}
+# Which one asks for it, where packets do not.
+declare -A ASKED=([pages]=rings [mappings]=rings [rings]=rings [netdevs]=unbind [interrupts]=down)
 
-# Each with what the kernel calls it, and with what it says when there is none.
-declare -A WHAT=(
-	[pages]="alloc_pages_bulk_noprof,alloc_pages_node_noprof,alloc_pages_noprof 0"
-	[mappings]="dma_map_page_attrs -1"
-	[skbs]="__alloc_skb,napi_build_skb 0"
-	[rings]="dma_alloc_attrs 0"
-	[netdevs]="alloc_etherdev_mqs 0"
-	[interrupts]="request_threaded_irq -12"
-)
-
-# What asks for it, where packets do not.
-declare -A ASKED=([rings]=rings [netdevs]=unbind [interrupts]=down)
-
-plan 26
+plan 32
 
 recover() {
 	rm -f /tmp/sending
@@ -42,6 +33,7 @@ prepare() {
 	load_driver
 	up
 	settle
+	free_kb >/tmp/free
 }
 
 # reload PARAMETER...: of the driver.
@@ -51,15 +43,6 @@ reload() {
 	up
 	settle
 }
-
-# refuse KIND RATE
-refuse() {
-	local functions result from to
-	read -r functions result <<<"${WHAT[$1]}"
-	read -r from to < <(text)
-	insmod refuse.ko functions="$functions" result="$result" from="$from" to="$to" of="$2"
-}
-refused() { cat /sys/module/refuse/parameters/refused; }
 
 # deed NAME: may fail, and leaves an interface that is up if there can be one. What is refused one
 # time in two takes a while to come up.
@@ -98,7 +81,7 @@ without() {
 		ip netns exec peer bash samples/pktgen/send.sh -i "$PEER" -m "$MAC" -n $((RECEIVED / 3)) -s 300 -b 1 || true
 	done >/dev/null 2>&1 &
 	sender=$!
-	for ((i = 0; i < 8 || $(received) < want; i++)); do
+	for ((i = 0; i < DEEDS || $(received) < want; i++)); do
 		((SECONDS < end))
 		deed "${deeds[i % ${#deeds[@]}]}"
 		# QEMU's device is deaf for a second.
@@ -122,9 +105,14 @@ without() {
 	pool_clean
 }
 
+remove() {
+	remove_driver
+	lost "$(</tmp/free)" 16000
+}
+
 # enough: packets have arrived while something was refused.
 enough() {
-	check "packets" "$(awk '{ n += $(NF - 1) } END { print n + 0 }' /tmp/rates)" -ge $((18 * RECEIVED))
+	check "packets" "$(awk '{ n += $(NF - 1) } END { print n + 0 }' /tmp/rates)" -ge $((24 * RECEIVED))
 }
 
 exec 3>&1
@@ -135,12 +123,17 @@ try "interface" prepare
 # them cannot be had, so the interface has to keep the one that it has.
 try "driver without recycling" reload recycle=0
 for kind in pages mappings; do
-	for rate in 2 10 511; do try "no $kind, one time in $rate" without $kind $rate rings; done
+	for rate in 2 10 511; do try "no recycling and no $kind, one time in $rate" without $kind $rate rings; done
 done
 try "driver with recycling" reload
-for rate in 2 10 511; do try "no skbs, one time in $rate" without skbs $rate unbind down rings rings; done
+# A ring takes several batches of pages: with each second one refused there is none for minutes, and
+# the interface would not come up again.
+for rate in 2 10 511; do try "no pages, one time in $rate" without pages $rate rings; done
+for kind in mappings skbs; do
+	for rate in 2 10 511; do try "no $kind, one time in $rate" without $kind $rate unbind down rings rings; done
+done
 for kind in rings netdevs interrupts; do
 	for rate in 1 2 10 511; do try "no $kind, one time in $rate" without $kind $rate unbind down rings rings; done
 done
 try "packets received" enough
-try "no mapping is left" remove_driver
+try "no mapping is left, and no page" remove

@@ -95,9 +95,13 @@ do_mtu() {
 }
 
 do_xdp() {
-	local programs=(drop pass tx adjust aborted off off off) p
+	local programs=(drop pass tx redirect adjust aborted off off) p
 	p=${programs[RANDOM % ${#programs[@]}]}
-	if [[ $p == off ]]; then detach; else attach "$p"; fi
+	detach
+	[[ $p != off ]] || return 0
+	attach "$p"
+	# The map of an earlier program goes a little later than that.
+	[[ $p != redirect ]] || eventually 10 to_port near
 }
 
 # Sockets that are never read.
@@ -156,16 +160,16 @@ do_tracer() {
 }
 
 do_faults() {
-	local rates=("50 1" "10 1" "100 511")
-	can_fail || return 0
+	local rates=("50 1" "10 1" "100 511") kinds=(pages mappings skbs rings interrupts) of=(2 10 511)
+	local kind=$((RANDOM % 5)) rate=$((RANDOM % 3))
 	# shellcheck disable=SC2086 # two numbers
-	below ${rates[RANDOM % 3]}
+	if can_fail; then below ${rates[rate]}; else refuse "${kinds[kind]}" "${of[rate]}"; fi
 	do_rings || true
 	sleep 1
 	ip link set "$(iface)" down
 	ip link set "$(iface)" up || true
 	sleep 1
-	off
+	if can_fail; then off; else rmmod refuse; fi
 	# It may have found no memory to come up again.
 	up
 }
@@ -225,6 +229,8 @@ soak() {
 prepare() {
 	modprobe -a sch_ingress cls_matchall
 	if can_fail; then quietly; fi
+	far_up
+	free_kb >/tmp/free
 	load_driver
 	setup
 }
@@ -240,6 +246,7 @@ remove() {
 	remove_driver
 	rmmod rust_net
 	rmmod rust_page_pool
+	lost "$(</tmp/free)" 16000
 }
 
 exec 3>&1

@@ -174,14 +174,9 @@ redirect_same() {
 # Into a veth, whose other end makes skbs from the frames: pages come back from there.
 redirect_veth() {
 	local ring=0
-	ip netns add far
-	ip link add near type veth peer name far
-	ip link set far netns far
+	far_up
 	ip -n far link set far address "$MAC"
 	ip -n far addr add "$ADDR/24" dev far
-	ip netns exec far ethtool -K far gro on
-	ip -n far link set far up
-	ip link set near up
 	attach redirect
 	to_port near
 	if has_pool; then ring=$(count rx_pp_recycle_ring); fi
@@ -205,13 +200,9 @@ redirect_veth() {
 redirect_short() {
 	local zeroes='ether[44:4] = 0 and ether[48:4] = 0 and ether[52:4] = 0 and ether[56:4] = 0' packets bytes
 	has_pool || skip "no native XDP"
-	ip netns add far
-	ip link add near type veth peer name far
-	ip link set far netns far
+	far_up
 	ip -n far addr add 10.9.0.3/24 dev far
-	ip -n far link set far up
 	ip -n far neigh replace "$PEER_ADDR" lladdr "$PEER_MAC" dev far
-	ip link set near up
 	ip -force link set dev near xdpdrv obj samples/xdp/xdp_redirect.o sec xdp
 	to_port "$(iface)"
 	capture "$PEER" "src host 10.9.0.3 and udp and $zeroes" ip netns exec peer
