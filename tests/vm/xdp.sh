@@ -126,7 +126,8 @@ tx_short() {
 	has_pool || skip "no native XDP"
 	local packets bytes
 	attach short
-	packets=$(stat_of tx_packets) bytes=$(stat_of tx_bytes)
+	# First the bytes, at the end last: the stack may send something in between.
+	bytes=$(stat_of tx_bytes) packets=$(stat_of tx_packets)
 	capture "$PEER" "ether src $MAC and ether dst $PEER_MAC" ip netns exec peer
 	send
 	check "packets whose content is seen" "$(seen)" -eq 0
@@ -206,7 +207,7 @@ redirect_short() {
 	ip -force link set dev near xdpdrv obj samples/xdp/xdp_redirect.o sec xdp
 	to_port "$(iface)"
 	capture "$PEER" "src host 10.9.0.3 and udp and $zeroes" ip netns exec peer
-	packets=$(stat_of tx_packets) bytes=$(stat_of tx_bytes)
+	bytes=$(stat_of tx_bytes) packets=$(stat_of tx_packets)
 	ip netns exec far bash -c "for ((i = 0; i < $N; i++)); do printf . >/dev/udp/$PEER_ADDR/7; done"
 	seen
 	packets=$(($(stat_of tx_packets) - packets)) bytes=$(($(stat_of tx_bytes) - bytes))
