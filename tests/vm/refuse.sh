@@ -85,7 +85,7 @@ without() {
 		((SECONDS < end))
 		deed "${deeds[i % ${#deeds[@]}]}"
 		# QEMU's device is deaf for a second.
-		sleep 2
+		sleep $((2 * RPP_SLOW))
 	done
 	rm /tmp/sending
 	wait $sender
