@@ -2,6 +2,7 @@
 /* Back where it came from. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <bpf/bpf_helpers.h>
 
 /* send_back(): swaps the MAC addresses of a frame. */
 static __always_inline int send_back(struct xdp_md *ctx)
