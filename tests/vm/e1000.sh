@@ -192,7 +192,7 @@ limit() {
 # Who has the pages, as one who looks for a leak sees it: clones of packets that arrived by IPv4 and
 # IPv6.
 holders() {
-	local flow n
+	local what n
 	has_pool || skip "no pool"
 	start_hold packet "$(iface)"
 	held bound 1
@@ -202,8 +202,8 @@ holders() {
 	eventually 10 misses 140
 	cat "$DEBUGFS/outstanding"
 	n=$(outstanding)
-	for flow in "outstanding" "left less than 1" "with 1 references" "came with protocol 17, "; do
-		check "pages: $flow" "$(reported "$flow")" -ge $((n * 9 / 10))
+	for what in "outstanding" "left less than 1" "with 1 references" "came with protocol 17, "; do
+		check "pages: $what" "$(reported "$what")" -ge $((n * 9 / 10))
 	done
 	grep "protocol 17, $PEER_ADDR:[0-9]* > $ADDR:7000: [0-9]" "$DEBUGFS/outstanding"
 	grep "protocol 17, \[fe80::.*\]:[0-9]* > \[fe80::1\]:7006: [0-9]" "$DEBUGFS/outstanding"
@@ -264,12 +264,12 @@ reload_tcp() {
 # one load takes is more than a megabyte.
 leak() {
 	local i before
-	unload
+	remove_modules
 	for ((i = 0; i < 14; i++)); do
 		load_driver
 		up
 		ping -q -f -c 200 "$PEER_ADDR"
-		unload
+		remove_modules
 		((i == 5)) && before=$(free_kb)
 	done
 	lost "$before" 4000
@@ -277,18 +277,9 @@ leak() {
 	up
 }
 
-# unload: all the modules.
-unload() {
-	remove_driver
-	if has_pool; then
-		rmmod rust_net
-		rmmod rust_page_pool
-	fi
-}
-
 remove() {
 	pool_clean
-	unload
+	remove_modules
 	[[ ! -e $DEBUGFS ]]
 }
 

@@ -44,6 +44,14 @@ remove_driver() {
 	unload_driver
 	all_unmapped
 }
+# remove_modules: those below it as well.
+remove_modules() {
+	remove_driver
+	if has_pool; then
+		rmmod rust_net
+		rmmod rust_page_pool
+	fi
+}
 
 # up: the interface under test with its address, and the link there.
 up() {

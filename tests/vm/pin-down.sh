@@ -58,11 +58,6 @@ load() {
 	eventually 10 pings
 }
 
-unload() {
-	rmmod "$DRIVER"
-	if has_pool; then rmmod rust_net rust_page_pool; fi
-}
-
 # What virtio_net's code can do is not what it does with each device: pages that the kernel's page_pool
 # took while the interface came up, and whether the device has VIRTIO_NET_F_MRG_RXBUF.
 c_pool_pages() { grep -c page_pool_state_hold "$TRACE/trace" || true; }
@@ -161,7 +156,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
 			load
 			line "kind=buffers $what c_pool_pages=$(c_pool_pages) mergeable=$(mergeable)"
 			attack
-			unload
+			remove_modules
 		done
 	done
 done

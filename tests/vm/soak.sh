@@ -186,11 +186,7 @@ do_unbind() {
 # Also without those who keep pages letting go.
 do_reload() {
 	reconcile
-	rmmod e1000_rust
-	if ((RANDOM % 2)); then
-		rmmod rust_net
-		rmmod rust_page_pool
-	fi
+	if ((RANDOM % 2)); then remove_modules; else remove_driver; fi
 	load_driver
 	setup
 }
@@ -243,9 +239,7 @@ works() {
 }
 
 remove() {
-	remove_driver
-	rmmod rust_net
-	rmmod rust_page_pool
+	remove_modules
 	lost "$(</tmp/free)" 16000
 }
 
