@@ -49,8 +49,7 @@ by_unbind() { echo "$DUT" >"$BUS/drivers/$DRIVER/unbind"; }
 by_rmmod() { rmmod "$DRIVER"; }
 by_down() { ip link set "$DEV" down; }
 
-# QEMU's device_del, from the interrupt on by which the guest hears of it. The serial line to the
-# monitor may lose a command.
+# QEMU's device_del, from the interrupt on by which the guest hears of it.
 by_pull() {
 	local heard i
 	heard=$(</sys/firmware/acpi/interrupts/sci)
@@ -62,14 +61,18 @@ by_pull() {
 	while [[ -e $BUS/devices/$DUT ]]; do :; done
 }
 
+# monitor COMMAND: of QEMU. The serial line to it may lose one, so ask again.
 monitor() { printf '\n%s\n' "$1" >/dev/ttyS3; }
+
+plug_in() {
+	[[ ! -e $BUS/devices/$DUT ]] || return 0
+	monitor "device_add e1000,id=nic0,bus=slot0,netdev=n0,mac=$MAC,romfile="
+	eventually 2 test -e "$BUS/devices/$DUT"
+}
 
 # restore: all that an event, or a test that failed, took away.
 restore() {
-	if [[ ! -e $BUS/devices/$DUT ]]; then
-		monitor "device_add e1000,id=nic0,bus=slot0,netdev=n0,mac=$MAC,romfile="
-		eventually 10 test -e "$BUS/devices/$DUT"
-	fi
+	eventually 30 plug_in
 	[[ -d /sys/module/$DRIVER ]] || load_driver
 	# What was found anew binds by itself, perhaps just now.
 	has_iface || echo "$DUT" >"$BUS/drivers/$DRIVER/bind" || true
