@@ -243,6 +243,8 @@ lower_limit() {
 owns_at_most() { (($(owned) <= $1)); }
 owns_more_than() { (($(owned) > $1)); }
 
+bytes_came() { (($(stat_of rx_bytes) > $1)); }
+
 # TCP sockets are cut off.
 reload_tcp() {
 	local i
@@ -250,8 +252,7 @@ reload_tcp() {
 		socat -u TCP4-LISTEN:5002,reuseaddr OPEN:/dev/null &
 		eventually 10 has_socket tcp 5002
 		ip netns exec peer socat -u OPEN:/dev/zero "TCP4:$ADDR:5002" &
-		sleep 2
-		check "TCP bytes" "$(stat_of rx_bytes)" -gt 1000000
+		eventually 10 bytes_came 1000000
 		unload_driver
 		load_driver
 		up
