@@ -104,14 +104,14 @@ mirror() {
 	modprobe -a dummy sch_ingress cls_matchall act_mirred sch_netem
 	ip link add mirror type dummy
 	ip link set mirror up
-	tc qdisc add dev mirror root netem delay 3s
+	tc qdisc add dev mirror root netem delay $((3 * RPP_SLOW))s
 	tc qdisc add dev "$dev" clsact
 	tc filter add dev "$dev" ingress matchall action mirred egress mirror dev mirror
 	in_peer ping -q -f -c 200 -s 1000 "$ADDR"
 	misses 150
 	tc qdisc del dev "$dev" clsact
 	# Half by the timer, the rest with the queue.
-	sleep 2
+	sleep $((2 * RPP_SLOW))
 	ip link del mirror
 	pool_clean
 }
