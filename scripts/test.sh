@@ -174,6 +174,13 @@ sum() {
 		}' "$1"
 }
 
+# failures PART: those of its log once more, for the end, where they are seen.
+failures() {
+	awk '/^(not ok|test .* FAILED|thread |error|the kernel complained)/ { failure = 1; print; next }
+		/^(#|   )/ { if (failure) print; next }
+		{ failure = 0 }' "$LOGS/$1.log" | tail -n 20 | sed "s/^/  $1: /"
+}
+
 if [[ ${1-} == --run ]]; then
 	settings
 	run "$2"
@@ -199,6 +206,7 @@ for part in "${parts[@]}"; do
 		echo "  $part: did not end"
 		p=0 f=1 s=0
 	fi
+	((f == 0)) || failures "$part" || true
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 done 2>/dev/null
 if ((skipped)); then

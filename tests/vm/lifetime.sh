@@ -142,7 +142,7 @@ hits() { awk '$1 == "site" && $2 != "free_pages" { n += $4 } END { print n }' "$
 # let_go_of_pages: they have in them what was sent, and go to the page allocator.
 let_go_of_pages() {
 	local kb hits size
-	[[ ! $SENDER ]] || kill -KILL "$SENDER"
+	[[ ! $SENDER ]] || kill -KILL "$SENDER" || true
 	rm -f "$DUMP"
 	sleep 0.2
 	kb=$(free_kb) hits=$(hits)
