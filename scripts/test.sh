@@ -60,6 +60,7 @@ boot() {
 vm() {
 	local name=$1 less=''
 	shift
+	[[ -s $K_OUT/modules.order ]] || die "the modules are not built: run 'make modules KERNEL=$K_NAME'"
 	# A slow kernel gets less to do.
 	((RPP_SLOW == 1)) || less="MB=16 COUNT=500000 PAGES=200000 RECEIVED=2000 DEEDS=4"
 	[[ $name != soak ]] || less="MINUTES=$MINUTES${SEED:+ SEED=$SEED}"
