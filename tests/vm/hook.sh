@@ -87,9 +87,10 @@ packet() {
 }
 
 tcpdump_reads() {
-	tcpdump -Z root -w /tmp/dump -i "$(iface)" &
+	rm -f /tmp/dump
+	tcpdump -Z root -U -w /tmp/dump -i "$(iface)" &
 	local dump=$!
-	sleep 1
+	eventually 10 test -s /tmp/dump
 	in_peer ping -q -f -c 200 -s 1400 "$ADDR"
 	kill "$dump"
 	wait "$dump" || true

@@ -87,10 +87,10 @@ fails() {
 
 # eventually SECONDS COMMAND...: waits until COMMAND succeeds.
 eventually() {
-	local end=$((SECONDS + $1 * RPP_SLOW))
+	local end=$((${EPOCHREALTIME/./} + $1 * RPP_SLOW * 1000000))
 	shift
 	until "$@" >/dev/null 2>&1; do
-		((SECONDS < end)) || { echo "never: $*"; return 1; }
+		((${EPOCHREALTIME/./} < end)) || { echo "never: $*"; return 1; }
 		sleep 0.2
 	done
 }

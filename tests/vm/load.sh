@@ -54,8 +54,7 @@ tracer() {
 	for ((i = 0; i < 3; i++)); do
 		load
 		echo function >$t/current_tracer
-		sleep 0.3
-		check "lines of the trace" "$(head -n 1000 $t/trace | grep -c free_)" -gt 10
+		eventually 10 traced
 		echo nop >$t/current_tracer
 		unload
 		echo function >$t/current_tracer
@@ -69,6 +68,8 @@ tracer() {
 	echo >$t/set_ftrace_filter
 	kill $churn
 }
+
+traced() { (($(head -n 1000 /sys/kernel/tracing/trace | grep -c free_) > 10)); }
 
 # A second attempt is refused, and does not disturb the first.
 refused() {

@@ -33,11 +33,12 @@ capture() {
 	eventually 10 grep -q "listening on" /tmp/capture.err
 }
 
-# seen: how many different packets, when all have been through the program.
+# seen [LEAST]: how many different packets, when all have been through the program. tcpdump may need a
+# while for LEAST of them.
 seen() {
-	local last=-1 now=0
+	local least=${1:-0} last=-1 now=0 end=$((SECONDS + 20 * RPP_SLOW))
 	eventually 30 all_ran
-	while ((now != last)); do
+	while ((now != last || now < least && SECONDS < end)); do
 		sleep 1
 		last=$now
 		now=$(grep -o 'packet [0-9]*\.' /tmp/capture | sort -u | wc -l)
@@ -49,6 +50,8 @@ seen() {
 }
 
 all_ran() { (($(runs) >= N)); }
+# captured PATTERN: N packets, at least.
+captured() { (($(grep -c "$1" /tmp/capture) >= N)); }
 
 prepare() {
 	sysctl -q kernel.bpf_stats_enabled=1
@@ -63,7 +66,7 @@ pass() {
 	check runs "$(runs)" -ge 20
 	capture "$(iface)" "udp port 7"
 	send
-	check "packets passed" "$(seen)" -eq "$N"
+	check "packets passed" "$(seen "$N")" -eq "$N"
 	detach
 	ping_peer
 }
@@ -109,7 +112,7 @@ tx() {
 	attach tx
 	capture "$PEER" "udp port 7 and ether src $MAC and ether dst $PEER_MAC" ip netns exec peer
 	send
-	check "packets sent back" "$(seen)" -eq "$N"
+	check "packets sent back" "$(seen "$N")" -eq "$N"
 	check runs "$(runs)" -ge "$N"
 	fails pings
 	# More than a TX ring holds at once.
@@ -130,12 +133,12 @@ tx_short() {
 	bytes=$(stat_of tx_bytes) packets=$(stat_of tx_packets)
 	capture "$PEER" "ether src $MAC and ether dst $PEER_MAC" ip netns exec peer
 	send
+	eventually 20 captured 'IP \|ethertype\|ARP'
 	check "packets whose content is seen" "$(seen)" -eq 0
 	packets=$(($(stat_of tx_packets) - packets)) bytes=$(($(stat_of tx_bytes) - bytes))
 	check "packets sent back" "$packets" -ge "$N"
 	# The stack may send something as well, which is no shorter.
 	check "bytes of all" "$bytes" -ge $((packets * 60))
-	check "packets captured" "$(grep -c 'IP \|ethertype\|ARP' /tmp/capture)" -ge "$N"
 	detach
 	settle
 	pool_clean
@@ -163,7 +166,7 @@ redirect_same() {
 	to_port "$(iface)"
 	capture "$PEER" "udp port 7" ip netns exec peer
 	send
-	check "packets sent" "$(seen)" -eq "$N"
+	check "packets sent" "$(seen "$N")" -eq "$N"
 	flood_start 7
 	sleep 3
 	traffic_stop
@@ -183,7 +186,7 @@ redirect_veth() {
 	if has_pool; then ring=$(count rx_pp_recycle_ring); fi
 	capture far "udp port 7" ip netns exec far
 	send
-	check "packets redirected" "$(seen)" -eq "$N"
+	check "packets redirected" "$(seen "$N")" -eq "$N"
 	if has_pool; then check "pages back by the hook" $(($(count rx_pp_recycle_ring) - ring)) -ge "$N"; fi
 	# The receiver goes away while it has packets.
 	flood_start 7
@@ -209,6 +212,7 @@ redirect_short() {
 	capture "$PEER" "src host 10.9.0.3 and udp and $zeroes" ip netns exec peer
 	bytes=$(stat_of tx_bytes) packets=$(stat_of tx_packets)
 	ip netns exec far bash -c "for ((i = 0; i < $N; i++)); do printf . >/dev/udp/$PEER_ADDR/7; done"
+	eventually 20 captured UDP
 	seen
 	packets=$(($(stat_of tx_packets) - packets)) bytes=$(($(stat_of tx_bytes) - bytes))
 	ip netns del far
@@ -254,7 +258,7 @@ adjust() {
 	attach adjust
 	capture "$(iface)" "ether proto 0x88b5"
 	send
-	check "packets with the new header" "$(seen)" -eq "$N"
+	check "packets with the new header" "$(seen "$N")" -eq "$N"
 	pool_clean
 	detach
 	ping_peer
