@@ -19,7 +19,7 @@ help:
 	@echo 'make run        the main job: boot the VM, drive traffic, print the table of results'
 	@echo 'make test       all tests: host, compile-fail, VM; ends with "N passed, N failed"'
 	@echo 'make test-debug  all tests in the VM on the debug kernel, and tests of its checkers; takes hours'
-	@echo 'make test-kcsan  most tests in the VM on the kcsan kernel, which looks for data races; half an hour'
+	@echo 'make test-kcsan  all tests in the VM on the kcsan kernel, which looks for data races; an hour or two'
 	@echo 'make soak       everything at once, for MINUTES=2; SEED= of an earlier run does the same again'
 	@echo 'make bench      our pool, the C pool and the page allocator side by side: tables and plots'
 	@echo 'make bench-check  the same in instructions, against the figures in samples/bench/baseline.json'
@@ -61,7 +61,7 @@ test-debug: modules
 # "make kernel KERNEL=kcsan" comes before it.
 test-kcsan: KERNEL = kcsan
 test-kcsan: modules
-	@scripts/test.sh e1000 xdp hook load checkers control
+	@scripts/test.sh lifetime e1000 refuse xdp hook liar load checkers control
 
 # On KERNEL=debug as well.
 soak: modules
