@@ -53,15 +53,15 @@ run: modules
 test: modules
 	@scripts/test.sh
 
-# "make kernel KERNEL=debug" comes before it.
+# "make kernel KERNEL=debug" comes before it. Two parts run at a time: the longest go first.
 test-debug: KERNEL = debug
 test-debug: modules
-	@scripts/test.sh lifetime e1000 refuse xdp hook liar load faults checkers control
+	@scripts/test.sh refuse faults lifetime xdp e1000 load liar hook checkers control
 
 # "make kernel KERNEL=kcsan" comes before it.
 test-kcsan: KERNEL = kcsan
 test-kcsan: modules
-	@scripts/test.sh lifetime e1000 refuse xdp hook liar load checkers control
+	@scripts/test.sh refuse lifetime load xdp e1000 hook liar checkers control
 
 # On KERNEL=debug as well.
 soak: modules
