@@ -125,6 +125,12 @@ static void leak(void)
 	}
 }
 
+/* PAGE_OWNER: kmemleak knows nothing of pages. */
+static void leak_page(void)
+{
+	alloc_page(GFP_KERNEL);
+}
+
 /* DEBUG_VM, and PAGE_OWNER for what it tells about the page. */
 static void put_twice(void)
 {
@@ -268,6 +274,7 @@ static const struct {
 	{ "dma_size", dma_size },
 	{ "dma_sync", dma_sync },
 	{ "leak", leak },
+	{ "leak_page", leak_page },
 	{ "put_twice", put_twice },
 	{ "write_freed_page", write_freed_page },
 	{ "shift", shift },

@@ -2,7 +2,8 @@
 /*
  * The side of the race that returns pages: one thread on each other CPU. And what
  * widens the window: whoever removes a mapping takes a random time over it, while it
- * owns the slot, and others wait for it or end the pool.
+ * owns the slot, and others wait for it or end the pool; so does an interrupt that has
+ * found its pool, and has not yet given back the page.
  */
 
 #include <linux/delay.h>
@@ -46,6 +47,22 @@ static struct kprobe unmap = {
 	.pre_handler = linger,
 };
 
+static struct kprobe take_back = {
+	.symbol_name = "rpp_page_clean",
+	.pre_handler = linger,
+};
+
+static struct kprobe *probes[] = { &unmap, &take_back };
+
+/* Up to some ms, but as often a few us: a few pages are back that fast. */
+static void sleep_somewhat(void)
+{
+	u32 us = get_random_u32_below(1 << get_random_u32_below(14));
+
+	if (us)
+		usleep_range(us, us + 1);
+}
+
 /* From each of the contexts in which a page may be put. */
 static void put(struct page *page, u32 how)
 {
@@ -73,8 +90,7 @@ static int return_all(void *data)
 	size_t i;
 
 	/* Some begin before the pool ends, and some after. */
-	if (get_random_u32_below(4))
-		usleep_range(1, get_random_u32_below(8000) + 2);
+	sleep_somewhat();
 	for (i = 0; i < r->count; i++) {
 		u32 dice = get_random_u32();
 
@@ -88,7 +104,7 @@ static int return_all(void *data)
 	return 0;
 }
 
-/* Others return these pages from now on. */
+/* Others return these pages from now on. When this returns some may be back. */
 int race_start(struct page **pages, size_t count)
 {
 	/* If the task moves, another CPU has no returner. */
@@ -112,6 +128,7 @@ int race_start(struct page **pages, size_t count)
 		r++;
 	}
 	r->pages = NULL;
+	sleep_somewhat();
 	return 0;
 }
 
@@ -126,10 +143,10 @@ void race_wait(void)
 
 int race_widen(void)
 {
-	return register_kprobe(&unmap);
+	return register_kprobes(probes, ARRAY_SIZE(probes));
 }
 
 void race_narrow(void)
 {
-	unregister_kprobe(&unmap);
+	unregister_kprobes(probes, ARRAY_SIZE(probes));
 }

@@ -44,6 +44,13 @@ leak() {
 	logged "$(<complaints)"
 }
 
+leak_page() {
+	no_page_left
+	echo leak_page >$WRONG
+	fails no_page_left
+	grep '\[wrong\]' /tmp/pages
+}
+
 # The reference count, and whose page that was.
 put_twice() {
 	reports put_twice 'VM_BUG_ON_PAGE\(page_ref_count\(page\) == 0\)'
@@ -73,7 +80,7 @@ if [[ -e /sys/kernel/debug/kcsan ]]; then
 	exit
 fi
 
-plan 20
+plan 21
 # The task that did wrong ends, the others go on.
 sysctl -qw kernel.panic_on_oops=0
 
@@ -101,6 +108,7 @@ try "DEBUG_LIST: entry deleted twice" reports list_twice "list_del corruption"
 try "FAILSLAB: allocations of a task fail" inject failslab
 try "FAIL_PAGE_ALLOC: allocations of a task fail" inject fail_page_alloc
 try "DEBUG_KMEMLEAK: pointers lost" leak
+try "PAGE_OWNER: page lost" leak_page
 try "KASAN: use after free" reports use_after_free "KASAN: slab-use-after-free in use_after_free"
 try "KASAN: use after free, in Rust" \
 	reports rust_use_after_free "KASAN: slab-use-after-free in wrong_rust_use_after_free"

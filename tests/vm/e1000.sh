@@ -179,6 +179,8 @@ limit() {
 	check "times that there was no page" "$(count rx_pp_alloc_limit)" -eq 0
 	check "packets copied for want of pages" "$(count rx_pp_pressure)" -gt 1000
 	check "pages owned" "$top" -le "$max"
+	# Not by our own count.
+	[[ ! $CHECKERS ]] || check "pages allocated for the pool" "$(pages_of_pools)" -le "$max"
 	eventually 30 pings
 	traffic_stop
 	check "pages owned" "$(owned)" -le "$max"
@@ -214,9 +216,10 @@ holders() {
 	check "pages reported" "$(reported outstanding)" -eq 0
 }
 
-# The limit is lowered while a socket has more pages than that: they go when they come back.
+# The limit is lowered below what a socket has: no page is taken any more, and what there is no page for
+# is dropped, for that reason. Pages above the limit go when they come back.
 lower_limit() {
-	local pool max
+	local i pool max low=600 refused dropped mapped
 	has_pool || skip "no pool"
 	pool=$(awk '$1 == "pool" { print $2 }' "$DEBUGFS/pools")
 	max=$(max_owned)
@@ -229,18 +232,42 @@ lower_limit() {
 	check "pages owned" "$(owned)" -gt $((max * 3 / 4))
 	fails bash -c "echo $pool $((max + 1)) >$DEBUGFS/limits"
 	fails bash -c "echo nonsense >$DEBUGFS/limits"
-	echo "$pool $((max / 2))" >"$DEBUGFS/limits"
-	grep -x "  limit $((max / 2))" "$DEBUGFS/limits"
+	echo "$pool $low" >"$DEBUGFS/limits"
+	grep -x "  limit $low" "$DEBUGFS/limits"
+	refused=$(count rx_pp_alloc_limit) dropped=$(count rx_drop_limit) mapped=$(count rx_pp_mapped)
+	flood_start 7
+	eventually 20 dropped_more_than $((dropped + 1000))
+	traffic_stop
+	check "allocations refused" "$(count rx_pp_alloc_limit)" -gt "$refused"
+	check "pages taken at the limit" $(($(count rx_pp_mapped) - mapped)) -eq 0
+	check "pages outstanding" "$(outstanding)" -gt "$low"
+	# With room above them all goes on, whoever still has the others.
+	echo "$pool $max" >"$DEBUGFS/limits"
+	ping_peer 20
+	echo "$pool $low" >"$DEBUGFS/limits"
 	let_go
 	traffic_start
-	eventually 30 owns_at_most $((max / 2))
+	eventually 30 owns_at_most "$low"
+	# And no more than that, by two counts, while a socket takes what it gets.
+	start_hold socket 7000
+	held bound 1
+	flood_start 7000
+	for ((i = 0; i < 20; i++)); do
+		check "pages owned" "$(owned)" -le "$low"
+		check "pages mapped" "$(mapped)" -le "$low"
+		sleep 0.2
+	done
 	traffic_stop
+	let_go
 	echo "$pool $max" >"$DEBUGFS/limits"
 	settle
 	ping_peer 20
 	pool_clean
 }
 owns_at_most() { (($(owned) <= $1)); }
+dropped_more_than() { (($(count rx_drop_limit) > $1)); }
+# mapped: how many pages the pool has mapped now.
+mapped() { ethtool -S "$(iface)" | awk '$1 == "rx_pp_mapped:" { n += $2 } $1 == "rx_pp_unmapped:" { n -= $2 } END { print n }'; }
 owns_more_than() { (($(owned) > $1)); }
 
 bytes_came() { (($(stat_of rx_bytes) > $1)); }

@@ -96,7 +96,7 @@ eventually() {
 }
 
 # lost KB LIMIT: how much less free_kb says than KB, which was before. KASAN keeps what is freed, so
-# there it is kmemleak that tells; see leaks.
+# there it is kmemleak and page_owner that tell; see checkers.
 lost() {
 	local now
 	now=$(free_kb)
@@ -114,6 +114,26 @@ leaks() {
 	cat /sys/kernel/debug/kmemleak
 }
 
+# pages_of FRAMES: how many pages are allocated for which page_owner has FRAMES, a regular expression on
+# the calls that led there, with ";" between them, the last one first. (Of a module that is gone the
+# addresses are left.) What the kernel keeps for itself does not count: slabs, KASAN's shadow, page
+# tables of the IOMMU, the page that the heads of skbs are cut from. Those found are in /tmp/pages.
+pages_of() {
+	: >/tmp/pages
+	FRAMES=$1 awk 'BEGIN { RS = ""; FS = "\n"; OFS = ";" }
+		{ pages = $NF; $1 = $1 }
+		$0 ~ ENVIRON["FRAMES"] && !/_slab\+|__kasan_|iommu_alloc_pages|page_frag/ {
+			sub(/.*: */, "", pages)
+			n += pages
+			print >"/tmp/pages"
+		}
+		END { print n + 0 }' /sys/kernel/debug/page_owner_stacks/show_stacks
+}
+OURS='(\[(rust_|e1000_rust|wrong)| 0xff)'
+# pages_of_pools: those that a pool allocated, and that nobody has freed.
+pages_of_pools() { pages_of "alloc_pages_bulk_noprof[^;]*;[^;]*$OURS"; }
+no_page_left() { [[ $(pages_of "$OURS") == 0 ]]; }
+
 # checkers: those that do not report by the kernel log, and those that switch themselves off.
 checkers() {
 	local dma=/sys/kernel/debug/dma-api
@@ -123,6 +143,8 @@ checkers() {
 	leaks >/tmp/leaks
 	cat /tmp/leaks
 	fails grep -q "unreferenced object" /tmp/leaks
+	# kmemleak knows nothing of pages.
+	eventually 10 no_page_left || { tr ';' '\n' </tmp/pages; return 1; }
 }
 
 has_pool() { [[ $DRIVER == e1000_rust ]]; }
