@@ -19,7 +19,7 @@ struct returner {
 	struct task_struct *task;
 	struct completion done;
 	struct page **pages;
-	size_t count;
+	size_t count, returned;
 };
 
 static struct returner returners[NR_CPUS];
@@ -54,10 +54,10 @@ static struct kprobe take_back = {
 
 static struct kprobe *probes[] = { &unmap, &take_back };
 
-/* Up to some ms, but as often a few us: a few pages are back that fast. */
+/* Mostly less than the pool's end takes, sometimes more. */
 static void sleep_somewhat(void)
 {
-	u32 us = get_random_u32_below(1 << get_random_u32_below(14));
+	u32 us = get_random_u32_below(1 << get_random_u32_below(17));
 
 	if (us)
 		usleep_range(us, us + 1);
@@ -89,12 +89,13 @@ static int return_all(void *data)
 	struct returner *r = data;
 	size_t i;
 
-	/* Some begin before the pool ends, and some after. */
+	/* If the pool's end does not wait, some begin after it. */
 	sleep_somewhat();
 	for (i = 0; i < r->count; i++) {
 		u32 dice = get_random_u32();
 
 		put(r->pages[i], dice);
+		WRITE_ONCE(r->returned, i + 1);
 		if (!(dice & 0xf00))
 			relax((dice >> 12) % 64);
 		if (!(dice & 0xff0000))
@@ -104,12 +105,23 @@ static int return_all(void *data)
 	return 0;
 }
 
-/* Others return these pages from now on. When this returns some may be back. */
+static size_t returned(void)
+{
+	struct returner *r;
+	size_t n = 0;
+
+	for (r = returners; r->pages; r++)
+		n += READ_ONCE(r->returned);
+	return n;
+}
+
+/* Others return these pages from now on. When this returns some may be back, or all. */
 int race_start(struct page **pages, size_t count)
 {
 	/* If the task moves, another CPU has no returner. */
 	unsigned int cpu, self = raw_smp_processor_id(), others = num_online_cpus() - 1;
 	size_t share = count / max(others, 1U), from = 0;
+	size_t wait_for = get_random_u32_below(2) * get_random_u32_below(count + 1);
 	struct returner *r = returners;
 
 	if (!others)
@@ -119,6 +131,7 @@ int race_start(struct page **pages, size_t count)
 			continue;
 		r->pages = pages + from;
 		r->count = --others ? share : count - from;
+		r->returned = 0;
 		from += r->count;
 		init_completion(&r->done);
 		r->task = kthread_run_on_cpu(return_all, r, cpu, "return/%u");
@@ -128,7 +141,10 @@ int race_start(struct page **pages, size_t count)
 		r++;
 	}
 	r->pages = NULL;
-	sleep_somewhat();
+	while (returned() < wait_for) {
+		cpu_relax();
+		cond_resched();
+	}
 	return 0;
 }
 

@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.." || exit
 . tests/hold.sh
 MB=${MB:-256}
 
-plan 17
+plan 18
 
 probe() {
 	load_driver
@@ -216,12 +216,12 @@ holders() {
 	check "pages reported" "$(reported outstanding)" -eq 0
 }
 
-# The limit is lowered below what a socket has: no page is taken any more, and what there is no page for
-# is dropped, for that reason. Pages above the limit go when they come back.
+# The limit is lowered below what a socket has: not a page is taken any more, and all others go on with
+# copies. Pages above the limit go when they come back.
 lower_limit() {
-	local i pool max low=600 refused dropped mapped
+	local i pool max low=600 refused mapped
 	has_pool || skip "no pool"
-	pool=$(awk '$1 == "pool" { print $2 }' "$DEBUGFS/pools")
+	pool=$(pool_id)
 	max=$(max_owned)
 	start_hold socket 7000
 	held bound 1
@@ -234,20 +234,17 @@ lower_limit() {
 	fails bash -c "echo nonsense >$DEBUGFS/limits"
 	echo "$pool $low" >"$DEBUGFS/limits"
 	grep -x "  limit $low" "$DEBUGFS/limits"
-	refused=$(count rx_pp_alloc_limit) dropped=$(count rx_drop_limit) mapped=$(count rx_pp_mapped)
+	refused=$(count rx_pp_alloc_limit) mapped=$(count rx_pp_mapped)
 	flood_start 7
-	eventually 20 dropped_more_than $((dropped + 1000))
+	eventually 20 more_than $((refused + 1000)) rx_pp_alloc_limit
 	traffic_stop
-	check "allocations refused" "$(count rx_pp_alloc_limit)" -gt "$refused"
 	check "pages taken at the limit" $(($(count rx_pp_mapped) - mapped)) -eq 0
 	check "pages outstanding" "$(outstanding)" -gt "$low"
-	# With room above them all goes on, whoever still has the others.
-	echo "$pool $max" >"$DEBUGFS/limits"
 	ping_peer 20
-	echo "$pool $low" >"$DEBUGFS/limits"
 	let_go
 	traffic_start
 	eventually 30 owns_at_most "$low"
+	traffic_stop
 	# And no more than that, by two counts, while a socket takes what it gets.
 	start_hold socket 7000
 	held bound 1
@@ -257,6 +254,7 @@ lower_limit() {
 		check "pages mapped" "$(mapped)" -le "$low"
 		sleep 0.2
 	done
+	check "pages outstanding" "$(outstanding)" -gt 100
 	traffic_stop
 	let_go
 	echo "$pool $max" >"$DEBUGFS/limits"
@@ -264,10 +262,42 @@ lower_limit() {
 	ping_peer 20
 	pool_clean
 }
-owns_at_most() { (($(owned) <= $1)); }
-dropped_more_than() { (($(count rx_drop_limit) > $1)); }
+
+# Fewer pages than the ring: what comes is dropped, for that reason. (With recycling the ring keeps its
+# pages.)
+no_page_at_limit() {
+	local pool max
+	has_pool || skip "no pool"
+	unload_driver
+	load_driver recycle=0
+	up
+	settle
+	pool=$(pool_id)
+	max=$(max_owned)
+	echo "$pool 100" >"$DEBUGFS/limits"
+	flood_start 7
+	eventually 20 more_than 1000 rx_drop_limit
+	traffic_stop
+	check "pages owned" "$(owned)" -le 100
+	check "pages mapped" "$(mapped)" -le 100
+	check "drops in rx_dropped" "$(stat_of rx_dropped)" -ge 1000
+	echo "$pool $max" >"$DEBUGFS/limits"
+	ping_peer 20
+	unload_driver
+	load_driver
+	up
+}
+
+pool_id() { awk '$1 == "pool" { print $2 }' "$DEBUGFS/pools"; }
+# more_than N COUNTER
+more_than() { (($(count "$2") > $1)); }
 # mapped: how many pages the pool has mapped now.
-mapped() { ethtool -S "$(iface)" | awk '$1 == "rx_pp_mapped:" { n += $2 } $1 == "rx_pp_unmapped:" { n -= $2 } END { print n }'; }
+mapped() {
+	ethtool -S "$(iface)" | awk '$1 == "rx_pp_mapped:" { n += $2 }
+		$1 == "rx_pp_unmapped:" { n -= $2 }
+		END { print n }'
+}
+owns_at_most() { (($(owned) <= $1)); }
 owns_more_than() { (($(owned) > $1)); }
 
 bytes_came() { (($(stat_of rx_bytes) > $1)); }
@@ -327,6 +357,7 @@ try "ip link set up and down, 100 times under traffic" updown
 try "a socket hoards all pages it can get, and the NIC goes on" limit
 try "who has the pages that are outstanding" holders
 try "limit lowered while a socket has more pages" lower_limit
+try "limit below the size of the ring" no_page_at_limit
 try "driver removed and loaded, under TCP" reload_tcp
 try "memory after loads and unloads" leak
 try "removal" remove

@@ -54,8 +54,17 @@ ours() {
 # INTERVALth fail.
 below() {
 	ours
+	all times $TIMES
 	all interval "$2"
 	all probability "$1"
+}
+
+# injected: how many have failed since below().
+TIMES=1000000000
+injected() {
+	local f n=0
+	for f in $FAIL/{failslab,fail_page_alloc}/times; do n=$((n + TIMES - $(<"$f"))); done
+	echo $n
 }
 
 off() {

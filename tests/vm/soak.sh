@@ -4,7 +4,7 @@
 # Everything at once, for MINUTES: packets of all kinds, and one thing after the
 # other done to the interface, its driver, and those who keep its pages. With the same SEED it
 # does the same things again. At each removal, and at the end, every packet and every page is
-# accounted for.
+# accounted for. In ten minutes all of it has to have happened.
 
 cd "$(dirname "$0")/.." || exit
 # shellcheck source=lib.sh
@@ -20,9 +20,21 @@ BUS=/sys/bus/pci/drivers/$DRIVER
 plan 4
 echo "# soak for $MINUTES minutes, SEED=$SEED"
 
-# What is done, as often as it is named here.
+# What is done, as often as it is named here, in another order each time.
 DEEDS=(updown updown rings rings mtu xdp xdp xdp xdp hoard hoard hoard release splice splice
 	limit cpu cpu tracer faults faults unbind reload)
+
+# draw DECK CARD...: CARD is the next one of a deck that is shuffled when it is used up.
+declare -A LEFT
+draw() {
+	local deck=$1 cards i
+	read -r -a cards <<<"${LEFT[$deck]-}"
+	((${#cards[@]})) || cards=("${@:2}")
+	i=$((RANDOM % ${#cards[@]}))
+	CARD=${cards[i]}
+	unset "cards[i]"
+	LEFT[$deck]=${cards[*]}
+}
 
 # fate NAME N: what became of packets, summed up over all devices.
 declare -A FATE COUNT
@@ -44,6 +56,7 @@ delivered() { tc -s filter show dev "$(iface)" ingress | sed -n 's/.*rule hit \(
 reconcile() {
 	local dev name n sum
 	dev=$(iface)
+	eventually 10 balanced
 	ip link set "$dev" down
 	all_unmapped
 	sum=$(delivered)
@@ -53,11 +66,24 @@ reconcile() {
 		sum=$((sum + n))
 		fate "${name#rx_}" "$n"
 	done
+	fate at_limit "$(count rx_pp_alloc_limit)"
 	n=$(stat_of rx_packets)
 	fate in "$n"
 	fate broken "$(stat_of rx_errors)"
 	echo "$n packets in, $sum accounted for"
 	check "packets in, and those that are accounted for" "$n" -eq "$sum"
+}
+
+# balanced: the pages mapped are those unmapped and those that the pool has, of which some are with the
+# stack. (With packets arriving, now and then only.)
+balanced() {
+	ethtool -S "$(iface)" | awk -v out="$(outstanding)" '
+		{ n[$1] = $2 }
+		END {
+			mapped = n["rx_pp_mapped:"]; unmapped = n["rx_pp_unmapped:"]; owned = n["rx_pp_owned:"]
+			print mapped " pages mapped, " unmapped " unmapped, " owned " owned, " out " outstanding"
+			exit !(mapped > 0 && mapped == unmapped + owned && owned >= out)
+		}'
 }
 
 # Packets without an end, in both directions; what fails because there is no interface begins again.
@@ -73,7 +99,7 @@ traffic() {
 	done
 }
 RUN=8 PAUSE=1
-((RPP_SLOW == 1)) || RUN=1 PAUSE=30
+((RPP_SLOW == 1)) || RUN=2 PAUSE=10
 
 again() {
 	while :; do
@@ -95,13 +121,12 @@ do_mtu() {
 }
 
 do_xdp() {
-	local programs=(drop pass tx redirect adjust aborted off off) p
-	p=${programs[RANDOM % ${#programs[@]}]}
+	draw programs drop pass tx redirect adjust aborted off off
 	detach
-	[[ $p != off ]] || return 0
-	attach "$p"
+	[[ $CARD != off ]] || return 0
+	attach "$CARD"
 	# The map of an earlier program goes a little later than that.
-	[[ $p != redirect ]] || eventually 10 to_port near
+	[[ $CARD != redirect ]] || eventually 10 to_port near
 }
 
 # Sockets that are never read.
@@ -136,10 +161,13 @@ do_splice() {
 	ip netns exec peer timeout 5 socat -u OPEN:/dev/zero "TCP4:$ADDR:$port" &
 }
 
+# For a while fewer pages than the ring has.
 do_limit() {
 	local pool max
 	pool=$(awk '$1 == "pool" { print $2 }' "$DEBUGFS/pools")
 	max=$(($(ring RX) * 2 + 2048))
+	echo "$pool $((RANDOM % $(ring RX)))" >"$DEBUGFS/limits"
+	sleep 2
 	echo "$pool $((max - RANDOM % (max * 3 / 4)))" >"$DEBUGFS/limits"
 }
 
@@ -160,15 +188,19 @@ do_tracer() {
 }
 
 do_faults() {
-	local rates=("50 1" "10 1" "100 511") kinds=(pages mappings skbs rings interrupts) of=(2 10 511)
-	local kind=$((RANDOM % 5)) rate=$((RANDOM % 3))
+	local -A interval=([2]="50 1" [10]="10 1" [511]="100 511")
+	local rate
+	draw rates 2 10 511
+	rate=$CARD
+	draw kinds pages mappings skbs rings interrupts
 	# shellcheck disable=SC2086 # two numbers
-	if can_fail; then below ${rates[rate]}; else refuse "${kinds[kind]}" "${of[rate]}"; fi
+	if can_fail; then below ${interval[$rate]}; else refuse "$CARD" "$rate"; fi
 	do_rings || true
 	sleep 1
 	ip link set "$(iface)" down
 	ip link set "$(iface)" up || true
 	sleep 1
+	fate refused "$(if can_fail; then injected; else refused; fi)"
 	if can_fail; then off; else rmmod refuse; fi
 	# It may have found no memory to come up again.
 	up
@@ -196,7 +228,8 @@ soak() {
 	RANDOM=$SEED
 	traffic
 	while ((SECONDS < end)); do
-		deed=${DEEDS[RANDOM % ${#DEEDS[@]}]}
+		draw deeds "${DEEDS[@]}"
+		deed=$CARD
 		COUNT[$deed]=$((${COUNT[$deed]:-0} + 1))
 		n=$((n + 1))
 		echo "$((SECONDS - start)) s: deed $n: $deed"
@@ -216,10 +249,20 @@ soak() {
 		for n in in delivered xdp_{drop,tx,redirect,aborted} drop_{limit,no_page,no_skb} broken; do
 			printf '# packets %-12s %9d\n' "$n" "${FATE[$n]}"
 		done
-		echo "# pages mapped and unmapped: $(total mapped), $(total unmapped)"
+		echo "# pages mapped and unmapped: $(total mapped), $(total unmapped); refused at the limit: ${FATE[at_limit]}; calls refused: ${FATE[refused]-0}"
 	} >&3
 	check "packets in" "${FATE[in]}" -gt 1000
 	check "packets delivered" "${FATE[delivered]}" -gt 1000
+	((MINUTES < 10)) || all_happened
+}
+
+all_happened() {
+	local name
+	for name in "${DEEDS[@]}"; do check "times: $name" "${COUNT[$name]-0}" -gt 0; done
+	for name in xdp_{drop,tx,redirect,aborted} drop_no_skb refused at_limit; do
+		check "$name" "${FATE[$name]-0}" -gt 0
+	done
+	check "packets in" "${FATE[in]}" -gt $((MINUTES * (RPP_SLOW == 1 ? 20000 : 1000)))
 }
 
 prepare() {
