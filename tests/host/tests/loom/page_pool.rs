@@ -358,6 +358,12 @@ controls! {
         without(Kind::Loads, || hand_over(1, 2, 1, None));
     loom_without_exchanges_hand_over_in_interrupts, "Causality violation":
         without(Kind::Exchanges, || hand_over(1, 2, INTERRUPT, None));
+    loom_hand_over_two_pages_without_reference, "references":
+        hand_over(2, 3, 1, Some(Mistake::FillBeforeRevive));
+    loom_without_stores_two_returners, "not the pool's":
+        without(Kind::Stores, || two_returners(2, None));
+    loom_without_exchanges_two_returners_one_in_an_interrupt, "not the pool's":
+        without(Kind::Exchanges, || two_returners(INTERRUPT, None));
     loom_page_in_the_ring_without_reference, "references":
         hand_over(1, 2, 1, Some(Mistake::FillBeforeRevive));
     loom_destroy_does_not_wait_for_a_grace_period, "neither side freed it":
