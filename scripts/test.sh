@@ -14,7 +14,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Parts that boot the VM, longest first. Two run at a time.
-BOOTS="lifetime e1000 refuse xdp hook liar load control"
+BOOTS="refuse lifetime e1000 xdp hook liar load control"
 # Those for the debug kernel only, and one that is asked for by name.
 OTHER_BOOTS="faults checkers soak"
 

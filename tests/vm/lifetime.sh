@@ -26,7 +26,7 @@ PAUSE=$((RPP_SLOW == 1 ? 50 : 500))
 TIMES=/tmp/times RACES=/tmp/races
 BUS=/sys/bus/pci MAPPINGS=/sys/kernel/debug/dma-api/dump
 
-plan 35
+plan 37
 
 prepare() {
 	# No packets but ours.
@@ -402,7 +402,7 @@ for event in $EVENTS; do
 		try "$event, pages held by: $holder" ends "$event" "$holder"
 	done
 done
-for holder in socket pipe redirect; do
+for holder in $HOLDERS; do
 	try "pool's module, pages held by: $holder" ends_module "$holder"
 done
 for event in unbind rmmod down; do
