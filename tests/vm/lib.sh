@@ -30,6 +30,8 @@ finish() {
 	jobs=$(jobs -p)
 	# shellcheck disable=SC2086 # a list of numbers
 	[[ $jobs ]] && kill -9 $jobs 2>/dev/null
+	# The modules stay where they are, which is nowhere.
+	recover() { :; }
 	[[ $CHECKERS ]] && try "checkers: still on, no leak, no DMA error" checkers
 	((ran == planned)) || echo "# planned $planned tests, ran $ran"
 	((ran == planned && failures == 0)) || exit 1
