@@ -47,7 +47,8 @@ try() {
 	ran=$((ran + 1))
 	(
 		set -eE
-		trap 'jobs -p | xargs -r kill -9 2>/dev/null || true' EXIT
+		# Without a word about each.
+		trap 'exec >/dev/null 2>&1; jobs -p | xargs -r kill -9 || true' EXIT
 		trap '((BASH_SUBSHELL > 1)) || echo "line $LINENO: $BASH_COMMAND"' ERR
 		"$@"
 	) >"$LOG" 2>&1

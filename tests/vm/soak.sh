@@ -195,11 +195,12 @@ do_faults() {
 	draw kinds pages mappings skbs rings interrupts
 	# shellcheck disable=SC2086 # two numbers
 	if can_fail; then below ${interval[$rate]}; else refuse "$CARD" "$rate"; fi
+	# QEMU's device is deaf for a second then.
 	do_rings || true
-	sleep 1
+	sleep $((2 + RPP_SLOW))
 	ip link set "$(iface)" down
 	ip link set "$(iface)" up || true
-	sleep 1
+	sleep $((2 + RPP_SLOW))
 	fate refused "$(if can_fail; then injected; else refused; fi)"
 	if can_fail; then off; else rmmod refuse; fi
 	# It may have found no memory to come up again.
@@ -215,10 +216,21 @@ do_unbind() {
 	setup
 }
 
+# add_totals: before the pool's module goes, and with it what it has counted.
+add_totals() {
+	fate mapped "$(total mapped)"
+	fate unmapped "$(total unmapped)"
+}
+
 # Also without those who keep pages letting go.
 do_reload() {
 	reconcile
-	if ((RANDOM % 2)); then remove_modules; else remove_driver; fi
+	if ((RANDOM % 2)); then
+		add_totals
+		remove_modules
+	else
+		remove_driver
+	fi
 	load_driver
 	setup
 }
@@ -244,12 +256,13 @@ soak() {
 	do_release
 	detach
 	reconcile
+	add_totals
 	{
 		echo "# $n deeds:$(for deed in "${!COUNT[@]}"; do echo -n " $deed ${COUNT[$deed]}"; done)"
 		for n in in delivered xdp_{drop,tx,redirect,aborted} drop_{limit,no_page,no_skb} broken; do
 			printf '# packets %-12s %9d\n' "$n" "${FATE[$n]}"
 		done
-		echo "# pages mapped and unmapped: $(total mapped), $(total unmapped); refused at the limit: ${FATE[at_limit]}; calls refused: ${FATE[refused]-0}"
+		echo "# pages mapped and unmapped: ${FATE[mapped]}, ${FATE[unmapped]}; refused at the limit: ${FATE[at_limit]}; calls refused: ${FATE[refused]-0}"
 	} >&3
 	check "packets in" "${FATE[in]}" -gt 1000
 	check "packets delivered" "${FATE[delivered]}" -gt 1000
