@@ -275,7 +275,7 @@ all_happened() {
 	for name in xdp_{drop,tx,redirect,aborted} drop_no_skb refused at_limit; do
 		check "$name" "${FATE[$name]-0}" -gt 0
 	done
-	check "packets in" "${FATE[in]}" -gt $((MINUTES * (RPP_SLOW == 1 ? 20000 : 1000)))
+	check "packets in" "${FATE[in]}" -gt $((MINUTES * (RPP_SLOW == 1 ? 20000 : 300)))
 }
 
 prepare() {
