@@ -15,7 +15,7 @@ use crate::{
     limit::{Limit, Pressure},
     list::{List, END},
     pages::{self, DmaDevice},
-    platform::{array_from_fn, Array, AtomicBool, Ordering},
+    platform::{array_from_fn, array_try_from_fn, Array, AtomicBool, Ordering},
     pool::Mode,
     ptr_ring::{PtrRing, MAX_BATCH},
     slots::{self, Slot, Tag},
@@ -30,8 +30,8 @@ use kernel::{ffi::c_ulong, prelude::*, str::CString};
 use pp_bindings as bindings;
 
 /// The rings need not hold all pages of a large pool: what does not fit is too much for one CPU's
-/// caches anyway, and goes back to the system.
-const MAX_RING: usize = 1024;
+/// caches anyway, and goes back to the system. (On the host all pools are large.)
+const MAX_RING: usize = if cfg!(CONFIG_RUST) { 1024 } else { 4 };
 
 /// Every so many refusals for the limit, the slots are audited.
 const AUDIT_INTERVAL: u64 = 4096;
@@ -85,7 +85,7 @@ pub(crate) struct Shared {
     pub(crate) napi: UnsafeCell<NapiSide>,
     pub(crate) stats: NapiStats,
     pub(crate) dev: DmaDevice,
-    slots: Array<Slot>,
+    pub(crate) slots: Array<Slot>,
     cpus: Array<PerCpu>,
     list: List,
     pub(crate) limit: Limit,
@@ -134,8 +134,13 @@ impl Shared {
             stats: NapiStats::default(),
             dev,
             slots: slots::table(count)?,
-            // A ring may be full with a batch less in it than its capacity.
-            cpus: per_cpu(count.min(MAX_RING).saturating_add(MAX_BATCH))?,
+            cpus: array_try_from_fn(kernel::cpu::nr_cpu_ids() as usize, |_| {
+                Ok(PerCpu {
+                    // It may be full with a batch less in it than its capacity.
+                    ring: PtrRing::new(count.min(MAX_RING).saturating_add(MAX_BATCH))?,
+                    stats: CpuStats::default(),
+                })
+            })?,
             list: List::new(),
             limit: Limit::new(pages),
             open: AtomicBool::new(mode == Mode::Recycle),
@@ -638,7 +643,7 @@ impl Shared {
     /// # Safety
     ///
     /// The caller is the NAPI side.
-    unsafe fn audit(&self) {
+    pub(crate) unsafe fn audit(&self) {
         for slot in self.lost() {
             // A page that comes back leaves `Out` before it loses its tag, and only the NAPI side puts
             // another page into the slot: if this is still `Out`, it is the page that was looked at.
@@ -728,19 +733,4 @@ impl Shared {
             self.limit.owned(),
         )
     }
-}
-
-fn per_cpu(ring: usize) -> Result<Array<PerCpu>> {
-    let count = kernel::cpu::nr_cpu_ids() as usize;
-    let mut cpus = Array::with_capacity(count, GFP_KERNEL)?;
-    for _ in 0..count {
-        cpus.push(
-            PerCpu {
-                ring: PtrRing::new(ring)?,
-                stats: CpuStats::default(),
-            },
-            GFP_KERNEL,
-        )?;
-    }
-    Ok(cpus)
 }

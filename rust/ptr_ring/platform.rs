@@ -36,13 +36,13 @@ mod array {
 
     /// Allocates an array of `len` elements, each made by `element` for its index. May sleep. How long
     /// it is was the user's choice, who gets the error: the log is spared a stack trace.
-    pub fn array_from_fn<E>(
+    pub fn array_try_from_fn<E>(
         len: usize,
-        element: impl Fn(usize) -> E,
+        element: impl Fn(usize) -> Result<E, AllocError>,
     ) -> Result<Array<E>, AllocError> {
         let mut array = KVVec::with_capacity(len, GFP_KERNEL | __GFP_NOWARN)?;
         for index in 0..len {
-            array.push(element(index), GFP_KERNEL)?;
+            array.push(element(index)?, GFP_KERNEL)?;
         }
         Ok(array)
     }
@@ -58,12 +58,17 @@ mod array {
     pub type Array<E> = Vec<E>;
 
     /// Allocates an array of `len` elements, each made by `element` for its index.
-    pub fn array_from_fn<E>(
+    pub fn array_try_from_fn<E>(
         len: usize,
-        element: impl Fn(usize) -> E,
+        element: impl Fn(usize) -> Result<E, AllocError>,
     ) -> Result<Array<E>, AllocError> {
-        Ok((0..len).map(element).collect())
+        (0..len).map(element).collect()
     }
 }
 
-pub use array::{array_from_fn, AllocError, Array};
+pub use array::{array_try_from_fn, AllocError, Array};
+
+/// As [`array_try_from_fn`], of elements that can always be made.
+pub fn array_from_fn<E>(len: usize, element: impl Fn(usize) -> E) -> Result<Array<E>, AllocError> {
+    array_try_from_fn(len, |index| Ok(element(index)))
+}

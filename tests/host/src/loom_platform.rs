@@ -137,9 +137,11 @@ visible! {
     AtomicBool: bool,
     AtomicPtr<T>: *mut T,
     AtomicU32: u32,
-    AtomicU64: u64,
     AtomicUsize: usize,
 }
+
+// Of counters only, by which nothing is decided: loom need not try what else they may be.
+pub use std::sync::atomic::AtomicU64;
 
 /// Stands for the kernel's error of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +151,14 @@ pub struct AllocError;
 pub type Array<E> = Vec<E>;
 
 /// Allocates an array of `len` elements, each made by `element` for its index.
+pub fn array_try_from_fn<E>(
+    len: usize,
+    element: impl Fn(usize) -> Result<E, AllocError>,
+) -> Result<Array<E>, AllocError> {
+    (0..len).map(element).collect()
+}
+
+/// As [`array_try_from_fn`], of elements that can always be made.
 pub fn array_from_fn<E>(len: usize, element: impl Fn(usize) -> E) -> Result<Array<E>, AllocError> {
-    Ok((0..len).map(element).collect())
+    array_try_from_fn(len, |index| Ok(element(index)))
 }

@@ -1,34 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A page's ways through a pool, as `rust/page_pool/shared.rs` and `hook.rs` have them.
+//! A pool, the shipping `rust/page_pool/shared.rs`, in a system of a few pages.
 //!
-//! Those two are full of the kernel and do not compile here, so what they decide is written down once
-//! more, function by function under the same names. What they decide *with* is the shipping code: ring,
-//! cache, list, limit and slot state. Left out are statistics, syncs, pools that do not recycle, and the
-//! flags of a page.
-//!
-//! Everything that must have one owner at a time is an [`Exclusive`], and a mapping notices when it is
-//! removed twice or outlived by its page's life in the pool. [`Mistake`]s can be planted, to see that
-//! the tests would find them.
+//! What a driver and the stack do with pages is here, as `pool.rs` and `hook.rs` do it in the kernel;
+//! so is RCU, as a lock. Everything that must have one owner at a time is an [`Exclusive`].
+//! [`Mistake`]s can be planted, to see that the tests would find them.
 
 use crate::{
-    cache::{Cache, REFILL},
+    bindings::page,
     exclusive::Exclusive,
     limit::Limit,
-    list::{List, END},
-    platform::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
-    ptr_ring::PtrRing,
+    pages::DmaDevice,
+    platform::{AtomicPtr, Ordering},
+    shared::{NapiSide, Shared},
+    slots::{Slot, Tag},
     state::SlotState,
+    stats::NAMES,
 };
-use std::ptr::NonNull;
+use std::{cell::Cell, ptr::null_mut, ptr::NonNull, sync::atomic};
 
 #[cfg(loom)]
-use loom::{sync::RwLock, thread::yield_now};
+use loom::{sync::RwLock, thread_local};
 #[cfg(not(loom))]
-use std::{sync::RwLock, thread::yield_now};
+use std::sync::RwLock;
 
 /// A CPU without a ring: in hard interrupt context, or with interrupts off.
 pub const INTERRUPT: usize = usize::MAX;
+
+/// As in the kernel's `pool.rs`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Recycle,
+    #[allow(dead_code)]
+    AllocMap,
+}
 
 /// What could have been done wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +44,7 @@ pub enum Mistake {
     ReviveRelaxed,
     /// A return does not ask whether the slot is of this very page.
     NoPageCompare,
-    /// A return to a pool that is being destroyed moves the slot with a load and a store.
+    /// A slot is claimed with a load and a store.
     NoClaim,
     /// The loser of a claim does not wait until the winner has removed the mapping.
     NoWait,
@@ -53,85 +58,58 @@ pub enum Mistake {
     TakeBackAlways,
 }
 
-/// `struct page`, and what a test wants to know about the page.
-pub struct Page {
-    /// The first word: the slot's index + 1, or 0 for no tag.
-    tag: AtomicUsize,
-    count: AtomicU32,
-    mapped: Exclusive<bool>,
-    content: Exclusive<u64>,
-    /// The page is the system's.
-    free: Exclusive<bool>,
-}
-
-impl Page {
-    fn new() -> Self {
-        Self {
-            tag: AtomicUsize::new(0),
-            count: AtomicU32::new(0),
-            mapped: Exclusive::new(false),
-            content: Exclusive::new(0),
-            free: Exclusive::new(true),
-        }
-    }
-}
-
-struct Slot {
-    index: u32,
-    /// Of the page, + 1.
-    page: AtomicUsize,
-    state: SlotState,
-    next: AtomicU32,
-}
-
-struct NapiSide {
-    cache: Cache<NonNull<Slot>>,
-    free: Vec<u32>,
-    chain: u32,
-}
-
-// SAFETY: The pointers are to slots of the pool that it is part of.
-unsafe impl Send for NapiSide {}
-
 /// A pool, with all pages of its system.
 pub struct Pool {
-    pages: Vec<Page>,
-    slots: Vec<Slot>,
-    rings: Vec<PtrRing<Slot>>,
-    list: List,
-    limit: Limit,
-    open: AtomicBool,
-    napi: Exclusive<NapiSide>,
+    pages: Vec<page>,
+    slots: u32,
+    cpus: u32,
+    /// The owner's, see [`shared`](Self::shared).
+    shared: atomic::AtomicPtr<Shared>,
+    /// The registry.
+    registered: AtomicPtr<Shared>,
+    /// Whose the NAPI side is.
+    napi: Exclusive<()>,
+    /// The page that the system has left.
+    offered: Exclusive<Option<usize>>,
     /// Readers are where the kernel has RCU readers; `synchronize_net()` is a writer.
     rcu: RwLock<()>,
     mistake: Option<Mistake>,
 }
 
+std::thread_local! {
+    /// The pool that this thread uses. (All threads of a loom model are on one thread.)
+    static CURRENT: Cell<*const Pool> = const { Cell::new(null_mut()) };
+}
+
+thread_local! {
+    /// The page whose last reference this thread has just dropped.
+    static HOOKED: Cell<*mut page> = Cell::new(null_mut());
+}
+
 impl Pool {
-    /// A pool of up to `slots` of the system's `pages`, with a ring of `ring` for each of `cpus`.
-    pub fn new(pages: usize, slots: u32, cpus: usize, ring: usize) -> Self {
-        Self {
-            pages: (0..pages).map(|_| Page::new()).collect(),
-            slots: (0..slots)
-                .map(|index| Slot {
-                    index,
-                    page: AtomicUsize::new(0),
-                    state: SlotState::new(),
-                    next: AtomicU32::new(0),
-                })
-                .collect(),
-            rings: (0..cpus).map(|_| PtrRing::new(ring).unwrap()).collect(),
-            list: List::new(),
-            limit: Limit::new(slots),
-            open: AtomicBool::new(true),
-            napi: Exclusive::new(NapiSide {
-                cache: Cache::new(),
-                free: (0..slots).rev().collect(),
-                chain: END,
-            }),
+    /// A pool of up to `slots` of the system's `pages`, with a ring for each of `cpus`.
+    pub fn new(pages: usize, slots: u32, cpus: u32) -> Self {
+        let pool = Self {
+            pages: (0..pages).map(page::new).collect(),
+            slots,
+            cpus,
+            shared: atomic::AtomicPtr::new(null_mut()),
+            registered: AtomicPtr::new(null_mut()),
+            napi: Exclusive::new(()),
+            offered: Exclusive::new(None),
             rcu: RwLock::new(()),
             mistake: None,
-        }
+        };
+        pool.register();
+        pool
+    }
+
+    fn register(&self) {
+        kernel::cpu::CPUS.set(self.cpus);
+        let shared = Shared::new(DmaDevice, c"pool", self.slots, Mode::Recycle, 0).unwrap();
+        let shared = Box::into_raw(Box::new(shared));
+        self.shared.store(shared, atomic::Ordering::Relaxed);
+        self.registered.store(shared, Ordering::Release);
     }
 
     /// Does something wrong from now on.
@@ -140,8 +118,44 @@ impl Pool {
         self
     }
 
-    fn makes(&self, mistake: Mistake) -> bool {
-        self.mistake == Some(mistake)
+    /// For its owner, who is one thread at a time.
+    fn shared(&self) -> &Shared {
+        // SAFETY: It is there until `reopen()`, when there is no other user.
+        unsafe { &*self.shared.load(atomic::Ordering::Relaxed) }
+    }
+
+    /// The NAPI side.
+    fn napi<R>(&self, f: impl FnOnce(&Shared) -> R) -> R {
+        CURRENT.set(self);
+        self.napi.with(|()| f(self.shared()))
+    }
+
+    pub(crate) fn current<'a>() -> &'a Self {
+        // SAFETY: Whoever gets here was called by this pool.
+        unsafe { &*CURRENT.get() }
+    }
+
+    pub(crate) fn makes(mistake: Mistake) -> bool {
+        Self::current().mistake == Some(mistake)
+    }
+
+    pub(crate) fn hooked() -> Option<*mut page> {
+        Some(HOOKED.with(Cell::get)).filter(|page| !page.is_null())
+    }
+
+    pub(crate) fn synchronize_net(&self) {
+        if self.mistake != Some(Mistake::NoGracePeriod) {
+            drop(self.rcu.write().unwrap());
+        }
+    }
+
+    /// Takes the page that the system has left.
+    pub(crate) fn offered(&self) -> Option<&page> {
+        let page = &self.pages[self.offered.with(Option::take)?];
+        page.free
+            .with(|free| assert!(std::mem::replace(free, false), "not the system's"));
+        page.count.store(1, Ordering::Relaxed);
+        Some(page)
     }
 
     /// Uses a page, as only its owner may.
@@ -156,324 +170,156 @@ impl Pool {
 
     /// Drops a reference; the last one is the hook's business. Returns whether the page was freed.
     pub fn put_page(&self, page: usize, cpu: usize) -> bool {
-        if self.pages[page].count.fetch_sub(1, Ordering::AcqRel) != 1 {
+        CURRENT.set(self);
+        self.put(&self.pages[page], cpu)
+    }
+
+    pub(crate) fn put(&self, page: &page, cpu: usize) -> bool {
+        if page.count.fetch_sub(1, Ordering::AcqRel) != 1 {
             return false;
         }
         let _reader = self.rcu.read().unwrap();
-        let tag = self.pages[page].tag.load(Ordering::Relaxed);
-        if tag != 0
-            && (self.take_back(page, tag - 1, cpu).is_some()
-                || self.take_back_unusual(page, tag - 1, cpu))
-        {
-            return false;
+        if page.word.load(Ordering::Relaxed) != 0 {
+            HOOKED.with(|hooked| hooked.set(page.as_ptr()));
+            let taken = self.hook(page.as_ptr(), cpu);
+            HOOKED.with(|hooked| hooked.set(null_mut()));
+            if taken {
+                if self.mistake == Some(Mistake::FillBeforeRevive) {
+                    page.count.store(1, Ordering::Release);
+                }
+                return false;
+            }
+            page.word.store(0, Ordering::Release);
         }
-        self.pages[page].tag.store(0, Ordering::Relaxed);
-        self.free(page);
+        page.mapped
+            .with(|mapped| assert!(!*mapped, "freed while it is mapped"));
+        page.free
+            .with(|free| assert!(!std::mem::replace(free, true), "freed twice"));
         true
+    }
+
+    /// `rpp_page_release()`.
+    fn hook(&self, page: *mut page, cpu: usize) -> bool {
+        // SAFETY: The page is valid.
+        let tag = unsafe { Tag::seen(page) };
+        // SAFETY: We are an RCU reader, and the pool goes after a grace period.
+        let Some(pool) = (unsafe { self.registered.load(Ordering::Acquire).as_ref() }) else {
+            return false;
+        };
+        // SAFETY: The count is 0, we dropped it, and one thread stands for one CPU.
+        unsafe {
+            pool.take_back(page, tag.slot(), cpu).is_some()
+                || pool.take_back_unusual(page, tag.slot(), cpu)
+        }
     }
 
     /// Drops the last reference by a way that the hook does not see. The page's next owner uses the
     /// word with the tag for something else.
     pub fn escape(&self, page: usize) {
-        assert_eq!(self.pages[page].count.fetch_sub(1, Ordering::AcqRel), 1);
-        self.pages[page].tag.store(0, Ordering::Relaxed);
-    }
-
-    /// The page goes back to the system.
-    fn free(&self, page: usize) {
         let page = &self.pages[page];
-        page.mapped
-            .with(|mapped| assert!(!*mapped, "freed while it is mapped"));
-        page.free
-            .with(|free| assert!(!std::mem::replace(free, true), "freed twice"));
-    }
-
-    fn revive(&self, page: usize) {
-        let order = if self.makes(Mistake::ReviveRelaxed) {
-            Ordering::Relaxed
-        } else {
-            Ordering::Release
-        };
-        self.pages[page].count.store(1, order);
-    }
-
-    fn unrevive(&self, page: usize) -> bool {
-        self.pages[page].count.fetch_sub(1, Ordering::AcqRel) == 1
+        page.escaped.with(|escaped| *escaped = true);
+        assert_eq!(page.count.fetch_sub(1, Ordering::AcqRel), 1);
+        page.word.store(0, Ordering::Relaxed);
     }
 
     /// Takes a page from the cache, or from what was returned.
     pub fn alloc(&self, cpu: usize) -> Option<usize> {
-        self.napi.with(|napi| {
-            if napi.cache.count() == 0 {
-                self.collect(napi, cpu);
-            }
-            let slot = self.slot(napi.cache.pop()?);
-            let page = slot.page.load(Ordering::Relaxed) - 1;
+        self.napi(|shared| {
+            let cached = side(shared).cache.pop();
+            // SAFETY: We are the NAPI side.
+            let slot = cached.or_else(|| unsafe { shared.refill(cpu) }.ok())?;
+            // SAFETY: It is a slot of the pool's.
+            let slot = unsafe { slot.as_ref() };
             assert!(slot.state.is_pool(), "not the pool's");
-            Some(page)
+            // SAFETY: As above, and it has a page.
+            Some(unsafe { &*slot.page() }.number)
         })
     }
 
     /// Brings one page of the system into the cache. `false`: the limit is reached.
     pub fn grow(&self, page: usize) -> bool {
-        self.napi
-            .with(|napi| self.limit.take(1) != 0 && self.adopt(napi, page))
-    }
-
-    fn adopt(&self, napi: &mut NapiSide, index: usize) -> bool {
-        let page = &self.pages[index];
-        page.free
-            .with(|free| assert!(std::mem::replace(free, false), "not the system's"));
-        page.count.store(1, Ordering::Relaxed);
-        // The limit says that there is a free slot.
-        let slot = &self.slots[self.free_slot(napi).unwrap() as usize];
-        page.mapped.with(|mapped| *mapped = true);
-        page.tag.store(slot.index as usize + 1, Ordering::Relaxed);
-        slot.page.store(index + 1, Ordering::Relaxed);
-        slot.state.fill();
-        napi.cache.put(slot.into()).is_ok()
-    }
-
-    fn free_slot(&self, napi: &mut NapiSide) -> Option<u32> {
-        if napi.free.is_empty() {
-            let free = self.slots.iter().filter(|slot| slot.state.is_free());
-            napi.free.extend(free.map(|slot| slot.index));
-        }
-        napi.free.pop()
+        self.offered.with(|offered| *offered = Some(page));
+        self.napi(|shared| {
+            // A pool asks the system when it has nothing else.
+            let mut slots = Vec::new();
+            loop {
+                slots.extend(std::iter::from_fn(|| side(shared).cache.take()));
+                // SAFETY: We are the NAPI side.
+                match unsafe { shared.refill(0) } {
+                    Ok(slot) => slots.push(slot),
+                    Err(_) => break,
+                }
+                if self.offered.with(|offered| offered.is_none()) {
+                    break;
+                }
+            }
+            slots.into_iter().for_each(|slot| recycle(shared, slot, 0));
+        });
+        self.offered.with(Option::take).is_none()
     }
 
     /// Gives a page to the stack.
     pub fn into_stack(&self, page: usize) {
         let count = self.pages[page].count.load(Ordering::Relaxed);
         assert_eq!(count, 1, "references");
-        self.slot_of(page).state.hand_out();
+        self.napi(|shared| self.slot_of(shared, page).hand_out());
     }
 
     /// Gives a page back that the driver has.
     pub fn recycle(&self, page: usize, cpu: usize) {
-        let slot = self.slot_of(page);
-        if self.napi.with(|napi| napi.cache.push(slot.into()).is_err()) {
-            if let Some(page) = self.put_back(slot, cpu) {
-                self.put_page(page, cpu);
-            }
-        }
+        self.napi(|shared| recycle(shared, self.slot_of(shared, page).into(), cpu));
     }
 
-    fn collect(&self, napi: &mut NapiSide, cpu: usize) {
-        let (before, from) = self.rings.split_at(cpu.min(self.rings.len()));
-        for ring in from.iter().chain(before) {
-            let want = REFILL.saturating_sub(napi.cache.count());
-            let Some(spare) = napi.cache.spare().get_mut(..want) else {
-                break;
-            };
-            // SAFETY: `napi` has one user, and so has the consumer's side.
-            let got = unsafe { ring.consume_batched(spare) };
-            // SAFETY: So many were just written.
-            unsafe { napi.cache.added(got) };
-        }
-        if napi.chain == END {
-            napi.chain = self.list.take_all();
-        }
-        while napi.cache.count() < REFILL {
-            let Some(slot) = self.slots.get(napi.chain as usize) else {
-                break;
-            };
-            napi.chain = slot.next.load(Ordering::Relaxed);
-            napi.cache.put(slot.into()).unwrap();
-        }
-        for _ in 0..self.limit.excess() {
-            let Some(slot) = napi.cache.take() else {
-                break;
-            };
-            self.discard(napi, self.slot(slot));
-        }
-    }
-
-    /// Gives a page back to the system that NAPI has.
-    fn discard(&self, napi: &mut NapiSide, slot: &Slot) {
-        let page = self.retire(slot);
-        napi.free.push(slot.index);
-        self.put_page(page, 0);
-    }
-
-    /// Gives the page that would be allocated next back to the system.
+    /// Gives one of the pages in the cache back to the system.
     pub fn shrink(&self) {
-        self.napi.with(|napi| {
-            if let Some(slot) = napi.cache.take() {
-                self.discard(napi, self.slot(slot));
-            }
+        self.napi(|shared| {
+            let (owned, max) = shared.owned();
+            shared.limit.set(owned - 1);
+            // SAFETY: We are the NAPI side.
+            unsafe { shared.pressure(0) };
+            shared.limit.set(max);
         });
-    }
-
-    fn put_back(&self, slot: &Slot, cpu: usize) -> Option<usize> {
-        // SAFETY: One thread stands for one CPU.
-        match unsafe { self.rings[cpu].produce(slot.into()) } {
-            Ok(()) => None,
-            Err(_) => Some(self.retire(slot)),
-        }
-    }
-
-    fn retire(&self, slot: &Slot) -> usize {
-        let page = slot.page.load(Ordering::Relaxed) - 1;
-        slot.state.retire();
-        if !self.makes(Mistake::KeepTag) {
-            self.pages[page].tag.store(0, Ordering::Relaxed);
-        }
-        self.unmap(slot);
-        page
-    }
-
-    fn unmap(&self, slot: &Slot) {
-        let page = slot.page.load(Ordering::Relaxed) - 1;
-        pause();
-        let mapped = &self.pages[page].mapped;
-        mapped.with(|mapped| assert!(std::mem::replace(mapped, false), "unmapped twice"));
-        pause();
-        slot.state.unmapped();
-        self.limit.give_back(1);
-    }
-
-    fn take_back(&self, page: usize, index: usize, cpu: usize) -> Option<()> {
-        let slot = self.slots.get(index)?;
-        // SAFETY: One thread stands for one CPU.
-        let room = unsafe { self.rings.get(cpu)?.reserve() }?;
-        let usual = self.is_of(slot, page)
-            && self.open.load(Ordering::Acquire)
-            && (slot.state.take_back() || self.makes(Mistake::TakeBackAlways));
-        if !usual {
-            return None;
-        }
-        pause();
-        if self.makes(Mistake::FillBeforeRevive) {
-            room.fill(slot.into());
-            self.revive(page);
-        } else {
-            self.revive(page);
-            room.fill(slot.into());
-        }
-        Some(())
-    }
-
-    fn take_back_unusual(&self, page: usize, index: usize, cpu: usize) -> bool {
-        let slot = self.slots.get(index);
-        let Some(slot) = slot.filter(|slot| self.is_of(slot, page)) else {
-            return false;
-        };
-        pause();
-        if !self.open.load(Ordering::Acquire) {
-            return self.take_back_closed(slot, page);
-        }
-        if !slot.state.take_back() {
-            return self.unbalanced(slot, page);
-        }
-        self.revive(page);
-        if cpu >= self.rings.len() {
-            self.list.push(slot.index, &slot.next);
-            return true;
-        }
-        if self.put_back(slot, cpu).is_some() {
-            return !self.unrevive(page);
-        }
-        true
-    }
-
-    fn is_of(&self, slot: &Slot, page: usize) -> bool {
-        slot.page.load(Ordering::Relaxed) == page + 1 || self.makes(Mistake::NoPageCompare)
-    }
-
-    fn take_back_closed(&self, slot: &Slot, page: usize) -> bool {
-        if self.makes(Mistake::NoClaim) {
-            if slot.state.take_back() {
-                pause();
-                slot.state.retire();
-                self.unmap(slot);
-            }
-        } else if slot.state.claim() {
-            self.unmap(slot);
-        } else if slot.state.is_pool() {
-            return self.unbalanced(slot, page);
-        }
-        while slot.state.is_unmapping() && !self.makes(Mistake::NoWait) {
-            yield_now();
-        }
-        false
-    }
-
-    fn unbalanced(&self, slot: &Slot, page: usize) -> bool {
-        if !slot.state.is_pool() {
-            return false;
-        }
-        self.revive(page);
-        true
     }
 
     /// Removes the mappings of pages that escaped, and returns how many there were.
     pub fn audit(&self) -> usize {
-        let mut escaped = 0;
-        for slot in &self.slots {
-            if !slot.state.is_out() {
-                continue;
-            }
-            let page = &self.pages[slot.page.load(Ordering::Relaxed) - 1];
-            let lost = page.tag.load(Ordering::Relaxed) != slot.index as usize + 1;
-            if (lost || self.makes(Mistake::AuditClaimsAll)) && slot.state.claim() {
-                escaped += 1;
-                self.unmap(slot);
-                // It was since it escaped.
-                page.free.with(|free| *free = true);
-            }
-        }
-        escaped
+        self.napi(|shared| {
+            let escaped = || counter(shared, "rx_pp_escaped");
+            let before = escaped();
+            // SAFETY: We are the NAPI side.
+            unsafe { shared.audit() };
+            (escaped() - before) as usize
+        })
     }
 
     /// Ends the pool: no mapping is left. What is with the stack stays there.
     pub fn destroy(&self) {
-        self.audit();
-        self.open.store(false, Ordering::Release);
-        if !self.makes(Mistake::NoGracePeriod) {
-            drop(self.rcu.write().unwrap());
-        }
-        for slot in &self.slots {
-            pause();
-            if slot.state.is_pool() {
-                self.put_page(self.retire(slot), 0);
-            } else if slot.state.claim() {
-                self.unmap(slot);
-            }
-        }
+        // SAFETY: We are the NAPI side, and the registry lets go of it now.
+        self.napi(|shared| unsafe { shared.destroy() });
+        self.registered.store(null_mut(), Ordering::Release);
+        self.synchronize_net();
     }
 
-    /// Makes the pool that comes next, in the same place and with the same id.
+    /// Makes the pool that comes next, in the same place and with the same id. Nobody else may be using
+    /// the one that was destroyed.
     pub fn reopen(&self) {
-        for ring in &self.rings {
-            // SAFETY: Nobody else uses the pool.
-            while unsafe { ring.consume() }.is_some() {}
-        }
-        self.list.take_all();
-        let free = (0..self.slots.len() as u32).rev().collect();
-        self.napi.with(|napi| {
-            *napi = NapiSide {
-                cache: Cache::new(),
-                free,
-                chain: END,
-            }
-        });
-        for slot in &self.slots {
+        for slot in self.shared().slots.iter() {
             assert!(slot.state.is_free(), "a mapping is left");
-            slot.page.store(0, Ordering::Relaxed);
         }
-        assert_eq!(self.limit.owned(), 0, "a page is left");
-        self.open.store(true, Ordering::Relaxed);
+        assert_eq!(self.limit().owned(), 0, "a page is left");
+        self.close();
+        self.register();
     }
 
-    fn slot(&self, slot: NonNull<Slot>) -> &Slot {
-        // SAFETY: Only pointers to the pool's own slots are in its cache.
-        unsafe { slot.as_ref() }
+    fn close(&self) {
+        let shared = self.shared.swap(null_mut(), atomic::Ordering::Relaxed);
+        // SAFETY: It is from a box, and there is no other user.
+        drop(unsafe { Box::from_raw(shared) });
     }
 
     /// The slot of a page that is the pool's.
-    fn slot_of(&self, page: usize) -> &Slot {
-        &self.slots[self.pages[page].tag.load(Ordering::Relaxed) - 1]
+    fn slot_of<'a>(&self, shared: &'a Shared, page: usize) -> &'a Slot {
+        &shared.slots[self.pages[page].word.load(Ordering::Relaxed) - 1]
     }
 
     /// Whether the page is the system's.
@@ -486,22 +332,23 @@ impl Pool {
         let page = &self.pages[page];
         page.free.with(|free| *free = false);
         page.count.store(1, Ordering::Relaxed);
-        page.tag.store(1, Ordering::Relaxed);
+        page.word.store(1, Ordering::Relaxed);
     }
 
     /// How many pages are in the cache.
     pub fn cached(&self) -> usize {
-        self.napi.with(|napi| napi.cache.count())
+        self.napi(|shared| side(shared).cache.count())
     }
 
     /// A limit that can be changed.
     pub fn limit(&self) -> &Limit {
-        &self.limit
+        &self.shared().limit
     }
 
     /// How many slots are free, the pool's, and out.
     pub fn states(&self) -> [usize; 3] {
-        let count = |is: fn(&SlotState) -> bool| self.slots.iter().filter(|s| is(&s.state)).count();
+        let slots = &self.shared().slots;
+        let count = |is: fn(&SlotState) -> bool| slots.iter().filter(|s| is(&s.state)).count();
         [
             count(SlotState::is_free),
             count(SlotState::is_pool),
@@ -510,8 +357,26 @@ impl Pool {
     }
 }
 
-/// Where a race may be won or lost; see [`crate::exclusive`].
-fn pause() {
-    #[cfg(not(loom))]
-    crate::exclusive::pause();
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[allow(clippy::mut_from_ref)]
+fn side(shared: &Shared) -> &mut NapiSide {
+    // SAFETY: Used within `Pool::napi()` only, for one expression.
+    unsafe { &mut *shared.napi.get() }
+}
+
+fn recycle(shared: &Shared, slot: NonNull<Slot>, cpu: usize) {
+    if let Err(slot) = side(shared).cache.push(slot) {
+        // SAFETY: We are the NAPI side, and own the slot.
+        unsafe { shared.spill(slot, cpu) };
+    }
+}
+
+fn counter(shared: &Shared, name: &str) -> u64 {
+    let index = NAMES.iter().position(|n| *n == name).unwrap();
+    shared.snapshot()[index]
 }

@@ -133,13 +133,21 @@ impl History<'_> {
 
     /// Pages of the pool that are the system's now.
     fn released(&mut self) -> usize {
-        let pages = self.those(|owner| *owner == Owner::Pool);
-        let gone: Vec<_> = pages
-            .into_iter()
-            .filter(|&p| self.pool.is_free(p))
-            .collect();
+        self.gone(|owner| *owner == Owner::Pool)
+    }
+
+    /// Of those, the ones that are the system's now.
+    fn gone(&mut self, those: fn(&Owner) -> bool) -> usize {
+        let mut gone = self.those(those);
+        gone.retain(|&page| self.pool.is_free(page));
         gone.iter().for_each(|&page| self.owners[page] = System);
         gone.len()
+    }
+
+    /// Escaped pages that were found.
+    fn found(&mut self) {
+        let found = self.gone(|owner| *owner == Escaped);
+        count(&self.reached.escaped, found);
     }
 
     fn step(&mut self, event: Event) {
@@ -150,6 +158,8 @@ impl History<'_> {
                 let (excess, cached) = (pool.limit().excess() as usize, pool.cached());
                 let page = pool.alloc(cpu);
                 let discarded = self.released();
+                // Pages are looked for when there is none at the limit.
+                self.found();
                 count(&self.reached.discarded, discarded);
                 assert!(discarded <= excess, "discarded without need");
                 assert!(discarded == 0 || cached == 0, "discarded for no refill");
@@ -158,6 +168,10 @@ impl History<'_> {
                     let new = self.any(0, |owner| *owner == System).unwrap();
                     let room = self.owned() < self.max;
                     assert_eq!(self.pool.grow(new), room, "the limit");
+                    self.found();
+                    // What is above the limit goes by batches.
+                    let discarded = self.released();
+                    assert!(!room || discarded == 0, "discarded below the limit");
                     count(&self.reached.limit, usize::from(!room));
                     room.then(|| {
                         self.owners[new] = Owner::Pool;
@@ -237,10 +251,9 @@ impl History<'_> {
                 }
             }
             Event::Audit => {
-                let escaped = self.those(|owner| *owner == Escaped);
-                assert_eq!(pool.audit(), escaped.len(), "lost pages");
-                count(&self.reached.escaped, escaped.len());
-                escaped.iter().for_each(|&page| self.owners[page] = System);
+                let escaped = self.number(|owner| *owner == Escaped);
+                assert_eq!(pool.audit(), escaped, "lost pages");
+                self.found();
             }
             Event::Limit(max) => {
                 pool.limit().set(max);
@@ -286,7 +299,7 @@ fn run(
     runner
         .run(&vec(event(), 1000..3000), |events| {
             let mut history = History {
-                pool: Pool::new(PAGES, SLOTS, CPUS, RING).with(mistake),
+                pool: Pool::new(PAGES, SLOTS, CPUS as u32).with(mistake),
                 owners: [System; PAGES],
                 max: SLOTS as usize,
                 reached: &reached,

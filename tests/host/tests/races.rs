@@ -60,7 +60,7 @@ impl Drop for Guard<'_> {
 /// Returns how many pages came back in time and how many too late, and in how many rounds there were
 /// both; or nothing if it went wrong.
 fn race(rounds: usize, mistake: Option<Mistake>) -> Option<[usize; 3]> {
-    let pool = Pool::new(PAGES, PAGES as u32, 2, PAGES).with(mistake);
+    let pool = Pool::new(PAGES, PAGES as u32, 2).with(mistake);
     let meeting = Meeting::default();
 
     thread::scope(|scope| {
