@@ -43,7 +43,7 @@ boot() {
 	refuse) vm refuse "${nics[@]}" --iommu --timeout 1800 ;;
 	xdp) vm xdp "${nics[@]}" --iommu ;;
 	soak) vm soak "${nics[@]}" --timeout $((MINUTES * 60 + 600)) ;;
-	faults) vm faults "${nics[@]}" --iommu --timeout 1500 ;;
+	faults) vm faults "${nics[@]}" --iommu --timeout 2700 ;;
 	# Here the kernel has to complain, and the tests see that it does.
 	checkers) vm checkers --allow . ;;
 	# The test of the tests: a complaint in the kernel log fails a boot.
