@@ -49,6 +49,9 @@ MODULE_PARM_DESC(seed, "of the lies; the same ones for the same seed");
 static bool exact = true;
 module_param(exact, bool, 0444);
 MODULE_PARM_DESC(exact, "in the order in which a device would");
+static unsigned int pause = 1;
+module_param(pause, uint, 0444);
+MODULE_PARM_DESC(pause, "5 to 20 us each, for the driver to look");
 
 static unsigned long packets, errors, done;
 module_param(packets, ulong, 0444);
@@ -131,7 +134,7 @@ static void write_back(struct ring *ring, u32 at, u64 word)
 /* Lets the driver do something, perhaps on this CPU in a thread, but not forever. */
 static int wait(unsigned long since)
 {
-	usleep_range(5, 20);
+	usleep_range(5 * pause, 20 * pause);
 	if (signal_pending(current))
 		return -EINTR;
 	return time_after(jiffies, since + 60 * HZ) ? -ETIMEDOUT : 0;

@@ -58,7 +58,7 @@ anywhere() {
 	packets=$(stat_of rx_packets) errors=$(stat_of rx_errors) sent=$(stat_of tx_packets)
 	ping -f -q -s 1000 "$PEER_ADDR" &
 	sender=$!
-	insmod liar.ko exact=0 count=$count seed="$SEED"
+	insmod liar.ko exact=0 count=$count seed="$SEED" pause=$PAUSE
 	packets=$(($(stat_of rx_packets) - packets)) errors=$(($(stat_of rx_errors) - errors))
 	sent=$(($(stat_of tx_packets) - sent))
 	rmmod liar
@@ -70,7 +70,8 @@ anywhere() {
 	check "packets sent" "$sent" -gt 100
 	if has_pool; then check "pages owned" "$(owned)" -le "$(max_owned)"; fi
 }
-SHARE=20
+SHARE=40
+PAUSE=$((RPP_SLOW == 1 ? 1 : 100))
 
 # What is left of it when it is over.
 clean() {
