@@ -20,7 +20,7 @@ use std::{cell::Cell, mem::take};
 const SLOTS: u32 = 160;
 const PAGES: usize = 200;
 const CPUS: usize = 2;
-/// Small, so that rings overflow.
+/// What `shared.rs` gives a ring on the host: little, so that rings overflow.
 const RING: usize = 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
