@@ -16,7 +16,7 @@ set -euo pipefail
 # Parts that boot the VM, longest first. Two run at a time.
 BOOTS="refuse lifetime e1000 xdp hook liar load control"
 # Those for the debug kernel only, and one that is asked for by name.
-OTHER_BOOTS="faults checkers soak"
+OTHER_BOOTS="shortage faults checkers soak"
 
 # settings: what depends on the kernel.
 settings() {
@@ -43,7 +43,8 @@ boot() {
 	refuse) vm refuse "${nics[@]}" --iommu --timeout 1800 ;;
 	xdp) vm xdp "${nics[@]}" --iommu ;;
 	soak) vm soak "${nics[@]}" --timeout $((MINUTES * 60 + 600)) ;;
-	faults) vm faults "${nics[@]}" --iommu --timeout 2700 ;;
+	shortage) vm shortage "${nics[@]}" --iommu --timeout 1800 ;;
+	faults) vm faults "${nics[@]}" --iommu --timeout 1500 ;;
 	# Here the kernel has to complain, and the tests see that it does.
 	checkers) vm checkers --allow . ;;
 	# The test of the tests: a complaint in the kernel log fails a boot.

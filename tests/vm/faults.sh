@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Allocations that fail, on a kernel with fault injection: each single one of those
-# that a system call makes, and at random below the modules while packets arrive.
-# PACKETS is for each rate of failures.
+# that a system call makes. (At random, while packets arrive: shortage.sh.)
 
 cd "$(dirname "$0")/.." || exit
 # shellcheck source=lib.sh
@@ -12,18 +11,10 @@ cd "$(dirname "$0")/.." || exit
 . tests/net.sh
 # shellcheck source=inject.sh
 . tests/inject.sh
-PACKETS=${PACKETS:-400000}
 PCI=/sys/bus/pci/drivers/$DRIVER
 STRIDE=5000 WITHOUT=''
 
-plan 9
-
-prepare() {
-	quietly
-	load_driver
-	up
-	settle
-}
+plan 5
 
 bound() { [[ -e $PCI/$DUT ]]; }
 
@@ -98,56 +89,10 @@ rings() {
 	ping_peer
 }
 
-# under_faults PROBABILITY INTERVAL: packets arrive while rings are resized.
-under_faults() {
-	local dev before dropped now names=(rx_drop_limit rx_drop_no_page rx_drop_no_skb) sizes=0 failed sender
-	dev=$(iface)
-	before=$(stat_of rx_packets) dropped=$(stat_of rx_dropped)
-	below "$1" "$2"
-	ip netns exec peer bash samples/pktgen/send.sh -i "$PEER" -m "$MAC" -n "$PACKETS" -s 1000 -b 1 >/tmp/sent &
-	sender=$!
-	while kill -0 $sender; do
-		# Refused for want of memory, now and then; then it stays as it was.
-		if ethtool -G "$dev" rx $((80 + RANDOM % 50 * 8)); then sizes=$((sizes + 1)); fi
-		# After each of these QEMU's device is deaf for a second.
-		sleep 5
-	done 2>/dev/null
-	wait $sender
-	failed=$(injected)
-	off
-	cat /tmp/sent
-	# A reset that found no memory for its rings leaves the interface down.
-	up
-	settle
-	now=$(stat_of rx_packets)
-	echo "# 1/$((100 * $2 / $1)): $failed allocations failed, $((now - before)) packets received, dropped for want of" \
-		"$(for n in "${names[@]}"; do echo -n "${n#rx_drop_} $(count "$n"), "; done)rings resized $sizes times" >&3
-	echo $((now - before)) >>/tmp/received
-	check "allocations that failed" "$failed" -gt 0
-	check "packets dropped" $(($(stat_of rx_dropped) - dropped)) -gt 0
-	check "rings resized" "$sizes" -gt 0
-	ethtool -G "$dev" rx 256
-	ping_peer
-	pool_clean
-}
-
-# A million, when PACKETS is what it is by default.
-enough() {
-	local n=0 packets
-	while read -r packets; do n=$((n + packets)); done </tmp/received
-	echo "# $n packets in all" >&3
-	check "packets in all" "$n" -ge $((PACKETS * 5 / 2))
-}
-
 exec 3>&1
 peer_up
-modprobe pktgen
-try "interface" prepare
+try "interface" load_quietly
 try "probe, without each of its allocations" probe
 try "ip link set up, without each of its allocations" open
 try "ring sizes, without each of their allocations" rings
-try "packets, while one allocation in 2 fails" under_faults 50 1
-try "packets, while one allocation in 10 fails" under_faults 10 1
-try "packets, while one allocation in 511 fails" under_faults 100 511
-try "packets received" enough
 try "no mapping is left" remove_driver

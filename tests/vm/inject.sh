@@ -23,6 +23,14 @@ quietly() {
 	echo 0 >$FAIL/fail_page_alloc/min-order
 }
 
+# load_quietly: the driver, on a kernel whose allocations can fail.
+load_quietly() {
+	quietly
+	load_driver
+	up
+	settle
+}
+
 # Where the code of our modules lies: from here, to here.
 text() {
 	local m size from to low=0 high=0
