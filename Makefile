@@ -18,7 +18,7 @@ help:
 	@echo 'make modules    build the modules for the kernel of the VM'
 	@echo 'make run        the main job: boot the VM, drive traffic, print the table of results'
 	@echo 'make test       all tests: host, compile-fail, VM; ends with "N passed, N failed"'
-	@echo 'make test-debug  all tests in the VM on the debug kernel, and tests of its checkers; takes hours'
+	@echo 'make test-debug  all tests in the VM on the debug kernel, and tests of its checkers; two hours'
 	@echo 'make test-kcsan  all tests in the VM on the kcsan kernel, which looks for data races; an hour or two'
 	@echo 'make soak       everything at once, for MINUTES=2; SEED= of an earlier run does the same again'
 	@echo 'make bench      our pool, the C pool and the page allocator side by side: tables and plots'
