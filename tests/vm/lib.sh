@@ -121,12 +121,12 @@ leaks() {
 # the calls that led there, with ";" between them, the last one first. (Of a module that is gone the
 # addresses are left.) What the kernel keeps for itself does not count: slabs, KASAN's shadow, page
 # tables of the IOMMU and of the kernel's own mappings (each ioremap() may be at another place), the
-# page that the heads of skbs are cut from. Those found are in /tmp/pages.
+# checkers' record of stacks, the page that the heads of skbs are cut from. Those found are in /tmp/pages.
 pages_of() {
 	: >/tmp/pages
 	FRAMES=$1 awk 'BEGIN { RS = ""; FS = "\n"; OFS = ";" }
 		{ pages = $NF; $1 = $1 }
-		$0 ~ ENVIRON["FRAMES"] && !/_slab\+|__kasan_|iommu_alloc_pages|__(p4d|pud|pmd|pte)_alloc|page_frag/ {
+		$0 ~ ENVIRON["FRAMES"] && !/_slab\+|__kasan_|iommu_alloc_pages|__(p4d|pud|pmd|pte)_alloc|stack_depot_save|page_frag/ {
 			sub(/.*: */, "", pages)
 			n += pages
 			print >"/tmp/pages"
