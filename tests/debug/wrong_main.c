@@ -273,6 +273,8 @@ static const struct {
 	{ "hang", hang },
 	{ "dma_size", dma_size },
 	{ "dma_sync", dma_sync },
+	{ "dma_pending", wrong_dma_pending },
+	{ "dma_unmapped", wrong_dma_unmapped },
 	{ "leak", leak },
 	{ "leak_page", leak_page },
 	{ "put_twice", put_twice },

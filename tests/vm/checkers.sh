@@ -49,6 +49,10 @@ leak_page() {
 	echo leak_page >$WRONG
 	fails no_page_left
 	grep '\[wrong\]' /tmp/pages
+	# Also when the module is gone.
+	rmmod wrong
+	fails no_page_left
+	insmod wrong.ko
 }
 
 # The reference count, and whose page that was.
@@ -80,7 +84,7 @@ if [[ -e /sys/kernel/debug/kcsan ]]; then
 	exit
 fi
 
-plan 21
+plan 23
 # The task that did wrong ends, the others go on.
 sysctl -qw kernel.panic_on_oops=0
 
@@ -98,6 +102,9 @@ try "DMA_API_DEBUG: unmapped with another size" \
 	dma dma_size "DMA-API: .*device driver frees DMA memory with different size"
 try "DMA_API_DEBUG: synced after unmapping" \
 	dma dma_sync "DMA-API: .*device driver tries to sync DMA memory it has not allocated"
+try "DMA_API_DEBUG: mapped still, without a driver" \
+	dma dma_pending "DMA-API: .*device driver has pending DMA allocations while released from device"
+try "IOMMU: read by a device, not mapped" reports dma_unmapped "DMAR: .*DMA Read.* fault addr 0x1000"
 try "UBSAN: shift" reports shift "UBSAN: shift-out-of-bounds"
 try "UBSAN: bounds" reports bounds "UBSAN: array-index-out-of-bounds"
 try "DEBUG_OBJECTS: work freed while queued" \
