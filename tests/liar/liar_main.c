@@ -6,7 +6,7 @@
  *
  * Nothing but loading it happens, and that returns when all is done. "exact" lies
  * one descriptor after the other, as a device would, and predicts what the driver
- * has to count (parameters packets, errors). Otherwise it writes anywhere at any time,
+ * has to count (parameters packets, bytes, errors). Otherwise it writes anywhere at any time,
  * every second time where the driver is about to look, and also to the transmit ring.
  *
  * It finds the rings by the device's registers, so there must be no IOMMU.
@@ -53,8 +53,9 @@ static unsigned int pause = 1;
 module_param(pause, uint, 0444);
 MODULE_PARM_DESC(pause, "5 to 20 us each, for the driver to look");
 
-static unsigned long packets, errors, done;
+static unsigned long packets, bytes, errors, done;
 module_param(packets, ulong, 0444);
+module_param(bytes, ulong, 0444);
 module_param(errors, ulong, 0444);
 module_param(done, ulong, 0444);
 
@@ -107,10 +108,12 @@ static void predict(u64 word)
 		skipping = true;
 		return;
 	}
-	if (skipping || word & BROKEN || len < ETH_LEAST || len > BUFFER)
+	if (skipping || word & BROKEN || len < ETH_LEAST || len > BUFFER) {
 		errors++;
-	else
+	} else {
 		packets++;
+		bytes += len;
+	}
 	skipping = false;
 }
 

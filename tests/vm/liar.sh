@@ -32,13 +32,14 @@ fresh() {
 
 # in_order PERCENT: so many of COUNT, one after the other. Each counts, once.
 in_order() {
-	local packets errors
+	local packets bytes errors
 	fresh
-	packets=$(stat_of rx_packets) errors=$(stat_of rx_errors)
+	packets=$(stat_of rx_packets) bytes=$(stat_of rx_bytes) errors=$(stat_of rx_errors)
 	insmod liar.ko count=$((COUNT * $1 / 100)) seed="$SEED"
 	echo "packets: $(liar packets), $(($(stat_of rx_packets) - packets)) counted;" \
 		"errors: $(liar errors), $(($(stat_of rx_errors) - errors)) counted"
 	check "packets counted" $(($(stat_of rx_packets) - packets)) -eq "$(liar packets)"
+	check "bytes counted" $(($(stat_of rx_bytes) - bytes)) -eq "$(liar bytes)"
 	check "errors counted" $(($(stat_of rx_errors) - errors)) -eq "$(liar errors)"
 	rmmod liar
 	if has_pool; then check "pages owned" "$(owned)" -le "$(max_owned)"; fi
