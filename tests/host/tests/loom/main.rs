@@ -412,6 +412,18 @@ fn loom_weak_pointers_do_not_deliver() {
 
 #[test]
 #[should_panic(expected = "Causality violation")]
+fn loom_weak_pointers_do_not_deliver_what_fits() {
+    full_and_empty::<WeakPointers>(2, 3);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn loom_weak_pointers_do_not_deliver_batches() {
+    batched::<WeakPointers>(2, 3);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
 fn loom_weak_nulls_do_not_allow_reuse() {
     reuse::<WeakNulls>(1);
 }

@@ -374,6 +374,8 @@ controls! {
         put_against_destroy(1, Some(Mistake::NoWait));
     loom_return_does_not_claim, "Causality violation":
         put_against_destroy(1, Some(Mistake::NoClaim));
+    loom_return_in_an_interrupt_does_not_claim, "Causality violation":
+        put_against_destroy(INTERRUPT, Some(Mistake::NoClaim));
     loom_reference_is_not_released, "came twice":
         unbalanced_put(Some(Mistake::ReviveRelaxed));
     loom_page_of_the_pool_is_taken_back, "came twice":
