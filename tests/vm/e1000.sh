@@ -179,15 +179,13 @@ limit() {
 	check "times that there was no page" "$(count rx_pp_alloc_limit)" -eq 0
 	check "packets copied for want of pages" "$(count rx_pp_pressure)" -gt 1000
 	check "pages owned" "$top" -le "$max"
-	# Not by our own count.
-	[[ ! $CHECKERS ]] || check "pages allocated for the pool" "$(pages_of_pools)" -le "$max"
+	allocated_at_most "$max"
 	eventually 30 pings
 	traffic_stop
 	check "pages owned" "$(owned)" -le "$max"
-	settle
+	ping_peer 20
 	let_go
 	eventually 1 none_outstanding
-	ping_peer 20
 	pool_clean
 }
 
@@ -256,11 +254,13 @@ lower_limit() {
 	done
 	check "pages outstanding" "$(outstanding)" -gt 100
 	traffic_stop
+	allocated_at_most "$low"
 	let_go
 	echo "$pool $max" >"$DEBUGFS/limits"
-	settle
 	ping_peer 20
 	pool_clean
+	none_lost "$pool"
+	ping_peer 20
 }
 
 # Fewer pages than the ring: what comes is dropped, for that reason. (With recycling the ring keeps its
@@ -280,6 +280,7 @@ no_page_at_limit() {
 	traffic_stop
 	check "pages owned" "$(owned)" -le 100
 	check "pages mapped" "$(mapped)" -le 100
+	allocated_at_most 100
 	check "drops in rx_dropped" "$(stat_of rx_dropped)" -ge 1000
 	echo "$pool $max" >"$DEBUGFS/limits"
 	ping_peer 20
@@ -288,7 +289,15 @@ no_page_at_limit() {
 	up
 }
 
-pool_id() { awk '$1 == "pool" { print $2 }' "$DEBUGFS/pools"; }
+# allocated_at_most N: not by the pool's own count. (Of what is with the stack all is seen.)
+allocated_at_most() {
+	local pages
+	[[ $CHECKERS ]] || return 0
+	pages=$(pages_of_pools)
+	check "pages allocated for the pool" "$pages" -le "$1"
+	check "pages allocated for the pool" "$pages" -ge "$(outstanding)"
+	check "pages allocated for the pool" "$pages" -gt 0
+}
 # more_than N COUNTER
 more_than() { (($(count "$2") > $1)); }
 # mapped: how many pages the pool has mapped now.

@@ -155,6 +155,34 @@ outstanding() { awk '/ pages / { sub(/.*outstanding /, ""); s += $1 } END { prin
 owned() { awk '/ pages / { s += $2 } END { print s + 0 }' "$DEBUGFS/pools"; }
 max_owned() { awk '/ pages / { s += $4 } END { print s + 0 }' "$DEBUGFS/pools"; }
 
+# posted: how many pages the driver has, by the pool's counters: handed out, and neither back, nor freed,
+# nor with the stack.
+posted() {
+	ethtool -S "$(iface)" | awk -v out="$(outstanding)" '
+		/rx_pp_alloc_(fast|slow|refill):/ { n += $2 }
+		/rx_pp_(recycle_(cached|ring|ring_full)|returned_irq|released|escaped):/ { n -= $2 }
+		END { print n - out }'
+}
+
+# none_lost POOL: without a limit to stay within, the pool gives back all that comes by; what it owns then
+# is with the driver, or else the pool has lost it.
+none_lost() {
+	local max posted
+	max=$(max_owned)
+	echo "$1 0" >"$DEBUGFS/limits"
+	eventually 30 all_posted || { cat "$DEBUGFS/pools"; echo "posted: $(posted)"; return 1; }
+	posted=$(posted)
+	echo "$1 $max" >"$DEBUGFS/limits"
+	check "pages with the driver" "$posted" -gt 0
+	check "pages with the driver" "$posted" -lt "$(ring RX)"
+}
+# (Small packets are copied without a look at the limit.)
+all_posted() {
+	ping -q -c 10 -i 0.01 -s 1000 -W 1 "$PEER_ADDR"
+	none_outstanding && (($(owned) == $(posted)))
+}
+pool_id() { awk '$1 == "pool" { print $2 }' "$DEBUGFS/pools"; }
+
 # reported WHAT: how many pages the report on those that are outstanding says it of.
 reported() { awk -v what="  $1" 'index($0, what) == 1 { n += $NF } END { print n + 0 }' "$DEBUGFS/outstanding"; }
 

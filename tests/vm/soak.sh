@@ -75,14 +75,16 @@ reconcile() {
 }
 
 # balanced: the pages mapped are those unmapped and those that the pool has, of which some are with the
-# stack. (With packets arriving, now and then only.)
+# stack, and some with the driver. (With packets arriving, now and then only.)
 balanced() {
-	ethtool -S "$(iface)" | awk -v out="$(outstanding)" '
+	local posted
+	posted=$(posted)
+	ethtool -S "$(iface)" | awk -v out="$(outstanding)" -v posted="$posted" -v ring="$(ring RX)" '
 		{ n[$1] = $2 }
 		END {
 			mapped = n["rx_pp_mapped:"]; unmapped = n["rx_pp_unmapped:"]; owned = n["rx_pp_owned:"]
-			print mapped " pages mapped, " unmapped " unmapped, " owned " owned, " out " outstanding"
-			exit !(mapped > 0 && mapped == unmapped + owned && owned >= out)
+			print mapped " pages mapped, " unmapped " unmapped, " owned " owned, " out " outstanding, " posted " posted"
+			exit !(mapped > 0 && mapped == unmapped + owned && posted > 0 && posted < ring && owned >= out + posted)
 		}'
 }
 
@@ -164,7 +166,7 @@ do_splice() {
 # For a while fewer pages than the ring has.
 do_limit() {
 	local pool max
-	pool=$(awk '$1 == "pool" { print $2 }' "$DEBUGFS/pools")
+	pool=$(pool_id)
 	max=$(($(ring RX) * 2 + 2048))
 	echo "$pool $((RANDOM % $(ring RX)))" >"$DEBUGFS/limits"
 	sleep 2
@@ -292,6 +294,8 @@ works() {
 	up
 	ping_peer 20
 	pool_clean
+	none_lost "$(pool_id)"
+	ping_peer
 }
 
 remove() {
