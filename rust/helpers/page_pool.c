@@ -11,15 +11,20 @@
 #include <linux/mm.h>
 #include <linux/netdevice.h>
 #include <linux/page-flags.h>
+#include <linux/preempt.h>
 #include <linux/smp.h>
 
 #include "page_pool.h"
 
-unsigned int rpp_smp_processor_id(void)
+/*
+ * This CPU, whose bottom halves are off; or none, in a hard interrupt: that may
+ * have come between the two halves of a return to this CPU's ring.
+ */
+unsigned int rpp_cpu(void)
 {
-	return smp_processor_id();
+	return in_hardirq() || in_nmi() ? UINT_MAX : smp_processor_id();
 }
-EXPORT_SYMBOL_GPL(rpp_smp_processor_id);
+EXPORT_SYMBOL_GPL(rpp_cpu);
 
 void rpp_local_bh_disable(void)
 {

@@ -9,7 +9,7 @@
 struct device;
 struct page;
 
-unsigned int rpp_smp_processor_id(void);
+unsigned int rpp_cpu(void);
 void rpp_local_bh_disable(void);
 void rpp_local_bh_enable(void);
 void rpp_synchronize_net(void);

@@ -30,11 +30,12 @@ impl BhDisabled<'_> {
         Self(PhantomData)
     }
 
-    /// The number of the CPU that we are bound to.
+    /// The number of the CPU that we are bound to; that of no CPU in hard interrupt context, where
+    /// nothing may be put into a ring.
     #[inline]
     pub(crate) fn cpu(&self) -> usize {
-        // SAFETY: With bottom halves off the task does not migrate. A CPU number fits in usize.
-        unsafe { pp_bindings::rpp_smp_processor_id() as usize }
+        // SAFETY: With bottom halves off the task does not migrate. CAST: u32 fits.
+        unsafe { pp_bindings::rpp_cpu() as usize }
     }
 }
 
