@@ -43,7 +43,7 @@ pub struct Adapter<T: Driver>(T);
 
 /// What belongs to a bound device. Dropped from the first to the last.
 pub struct Device<'bound, T: Driver> {
-    _registration: Registration<T::Ops<'bound>>,
+    registration: Registration<T::Ops<'bound>>,
     _vectors: pci::IrqVectorRegistration<'bound>,
     _enabled: Enabled<'bound>,
 }
@@ -91,11 +91,16 @@ impl<T: Driver + 'static> pci::Driver for Adapter<T> {
             let ops = T::probe(pdev, info)?;
             pdev.set_master();
             Ok(Ok::<_, Error>(Device {
-                _registration: Registration::new(pdev.as_ref(), irq, Ok(ops))?,
+                registration: Registration::new(pdev.as_ref(), irq, Ok(ops))?,
                 _vectors: vectors,
                 _enabled: enabled,
             }))
         })
+    }
+
+    /// While the device still has its power: dropping comes when the core may let it sleep already.
+    fn unbind<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self::Data<'bound>>) {
+        this.registration.unregister();
     }
 }
 
