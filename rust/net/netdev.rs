@@ -138,7 +138,7 @@ pub trait Operations: Send + Sync + Sized {
     /// Lets the device raise interrupts.
     fn unmask_interrupts(&self);
 
-    /// Which packets to receive.
+    /// Which packets to receive. May be called with a spinlock held: must not sleep.
     fn set_rx_mode(&self, mode: &RxMode<'_>);
 
     /// Uses another MAC address.
