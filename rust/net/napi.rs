@@ -8,12 +8,28 @@ use crate::{
     device::Core,
     netdev::{Operations, RxStats},
     queue::TxQueue,
-    skb::{Checksum, SkBuff},
+    skb::{Checksum, RxSkBuff},
     xdp::Program,
 };
-use core::cell::Cell;
+use core::{cell::Cell, marker::PhantomData};
 use page_pool::context::BhDisabled;
 use pp_bindings as bindings;
+
+/// How many packets the core asked a poll for, for [`SkBuff::consume`](crate::skb::SkBuff::consume): what
+/// is left of [`Napi`] while the transmit queue is locked.
+///
+/// # Invariants
+///
+/// The current CPU is in a poll of that budget for `'a`. It cannot be sent to another thread.
+#[derive(Clone, Copy)]
+pub struct Budget<'a>(i32, PhantomData<(&'a (), *mut ())>);
+
+impl Budget<'_> {
+    #[inline]
+    pub(crate) fn get(&self) -> i32 {
+        self.0
+    }
+}
 
 /// The context of a NAPI poll.
 ///
@@ -26,7 +42,7 @@ use pp_bindings as bindings;
 /// The current CPU is in the poll of `core`'s device for `'a`.
 pub struct Napi<'a, D: Operations> {
     core: &'a Core<D>,
-    budget: i32,
+    budget: Budget<'a>,
     bh: BhDisabled<'a>,
     /// An XDP program has redirected packets, which wait for the end of the poll.
     redirected: &'a Cell<bool>,
@@ -40,7 +56,8 @@ impl<'a, D: Operations> Napi<'a, D> {
     pub(crate) unsafe fn new(core: &'a Core<D>, budget: i32, redirected: &'a Cell<bool>) -> Self {
         Self {
             core,
-            budget,
+            // INVARIANT: By the safety requirement.
+            budget: Budget(budget, PhantomData),
             // SAFETY: Polls run with bottom halves off.
             bh: unsafe { BhDisabled::assert() },
             redirected,
@@ -51,11 +68,6 @@ impl<'a, D: Operations> Napi<'a, D> {
     #[inline]
     pub fn bh(&self) -> BhDisabled<'a> {
         self.bh
-    }
-
-    #[inline]
-    pub(crate) fn budget(&self) -> i32 {
-        self.budget
     }
 
     #[inline]
@@ -93,23 +105,24 @@ impl<'a, D: Operations> Napi<'a, D> {
 
     /// Hands a received packet to the stack. It starts with the Ethernet header.
     #[inline]
-    pub fn receive(&self, skb: SkBuff, checksum: Checksum) {
+    pub fn receive(&self, skb: RxSkBuff, checksum: Checksum) {
         let ok = checksum == Checksum::Verified;
         // SAFETY: We are in the poll of this instance, and give the skb away.
         unsafe { bindings::rnet_skb_receive(self.as_raw(), skb.into_raw(), ok) };
     }
 
     /// Takes the transmit queue's lock: to clean the ring, or to send from here. The lock is the one
-    /// that the core holds around [`Operations::start_xmit`]. `&mut self`, and only a shared reference for
-    /// `f`, so that nobody takes it twice.
+    /// that the core holds around [`Operations::start_xmit`]. `&mut self`, and nothing but the budget
+    /// for `f`, so that nobody takes it twice: the stack and XDP, which may want to send as well, need
+    /// a `Napi`.
     ///
     /// `None`: the queue is being shut down.
     #[inline]
     pub fn with_tx<R>(
         &mut self,
-        f: impl FnOnce(&Self, &mut D::Tx, &TxQueue<'_, D>) -> R,
+        f: impl FnOnce(Budget<'a>, &mut D::Tx, &TxQueue<'_, D>) -> R,
     ) -> Option<R> {
         // SAFETY: Bottom halves are off.
-        unsafe { self.core.with_tx(|tx, queue| f(self, tx, queue)) }
+        unsafe { self.core.with_tx(|tx, queue| f(self.budget, tx, queue)) }
     }
 }

@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
-use crate::{napi::Napi, netdev::Operations};
+use crate::{
+    napi::{Budget, Napi},
+    netdev::Operations,
+};
 use core::ptr::NonNull;
 use kernel::prelude::*;
 use page_pool::{CpuBuf, NapiPool, Pressure};
@@ -88,57 +91,6 @@ impl SkBuff {
         ptr
     }
 
-    /// Makes a packet of a received buffer.
-    ///
-    /// A small packet is copied and `buf` goes back into the pool at once. Of a larger one the page
-    /// itself becomes the head of the skb, and comes back to the pool when the last user of it,
-    /// whoever that is, drops the page. As the pool nears its limit every packet is copied: who
-    /// hoards packets then takes no more pages from the device, and nobody else loses a packet. `None`: no memory for an skb; the page
-    /// is given back.
-    ///
-    /// `meta` is the number of bytes of XDP metadata in front of the packet; no more than there are in
-    /// the buffer. A packet that is copied for want of pages loses it.
-    #[inline]
-    pub fn from_buf<'id, D: Operations>(
-        napi: &Napi<'_, D>,
-        pool: &mut NapiPool<'id, '_>,
-        buf: CpuBuf<'id>,
-        meta: u32,
-    ) -> Option<Self> {
-        if (buf.len() <= COPYBREAK && meta == 0) || pool.pressure() != Pressure::None {
-            let data = buf.data();
-            // CAST: Less than a page.
-            let len = data.len() as u32;
-            // SAFETY: `Napi` is the proof that we are in this instance's poll; `data` is readable.
-            let skb = unsafe { bindings::rnet_skb_copy(napi.as_raw(), data.as_ptr().cast(), len) };
-            pool.recycle(buf);
-            // INVARIANT: It is new, and ours.
-            return NonNull::new(skb).map(Self);
-        }
-
-        let page = pool.into_stack(buf);
-        // CAST: An offset in a page.
-        let meta = meta.min(page.offset as u32);
-        // SAFETY: The page is ours, and the pool's buffers leave the end of it to
-        // `struct skb_shared_info`. CAST: Offsets in a page.
-        let skb = unsafe {
-            bindings::rnet_skb_build(
-                page.start.cast(),
-                kernel::page::PAGE_SIZE as u32,
-                page.offset as u32,
-                page.len as u32,
-                meta,
-            )
-        };
-        let skb = NonNull::new(skb);
-        if skb.is_none() {
-            // SAFETY: The reference is still ours. It finds its way back through the hook.
-            unsafe { bindings::rpp_put_page(page.page.as_ptr()) };
-        }
-        // INVARIANT: It is new, and ours.
-        skb.map(Self)
-    }
-
     /// Bytes of the packet.
     #[inline]
     pub fn len(&self) -> usize {
@@ -183,11 +135,79 @@ impl SkBuff {
         unsafe { bindings::rnet_skb_drop(self.into_raw(), reason.raw()) };
     }
 
-    /// Frees a packet that was sent. `napi` proves that the per-CPU cache of NAPI may be used.
+    /// Frees a packet that was sent. `budget` proves that the per-CPU cache of NAPI may be used.
     #[inline]
-    pub fn consume<D: Operations>(self, napi: &Napi<'_, D>) {
+    pub fn consume(self, budget: Budget<'_>) {
         // SAFETY: The reference is given away here, in a poll of that budget.
-        unsafe { bindings::rnet_skb_consume(self.into_raw(), napi.budget()) };
+        unsafe { bindings::rnet_skb_consume(self.into_raw(), budget.get()) };
+    }
+}
+
+/// A packet that was received: the only one that [`Napi::receive`] takes. What the stack sends is
+/// another thing, for that may be shared (pktgen sends one skb many times) or have clones (of whoever
+/// listens), and GRO assumes neither.
+///
+/// # Invariants
+///
+/// The skb is new: nobody else has a reference to it, or to its data.
+pub struct RxSkBuff(SkBuff);
+
+impl RxSkBuff {
+    /// Makes a packet of a received buffer.
+    ///
+    /// A small packet is copied and `buf` goes back into the pool at once. Of a larger one the page
+    /// itself becomes the head of the skb, and comes back to the pool when the last user of it,
+    /// whoever that is, drops the page. As the pool nears its limit every packet is copied: who
+    /// hoards packets then takes no more pages from the device, and nobody else loses a packet.
+    /// `None`: no memory for an skb; the page is given back.
+    ///
+    /// `meta` is the number of bytes of XDP metadata in front of the packet; no more than there are in
+    /// the buffer. A packet that is copied for want of pages loses it.
+    #[inline]
+    pub fn from_buf<'id, D: Operations>(
+        napi: &Napi<'_, D>,
+        pool: &mut NapiPool<'id, '_>,
+        buf: CpuBuf<'id>,
+        meta: u32,
+    ) -> Option<Self> {
+        if (buf.len() <= COPYBREAK && meta == 0) || pool.pressure() != Pressure::None {
+            let data = buf.data();
+            // CAST: Less than a page.
+            let len = data.len() as u32;
+            // SAFETY: `Napi` is the proof that we are in this instance's poll; `data` is readable.
+            let skb = unsafe { bindings::rnet_skb_copy(napi.as_raw(), data.as_ptr().cast(), len) };
+            pool.recycle(buf);
+            // INVARIANT: It is new, and ours.
+            return NonNull::new(skb).map(|skb| Self(SkBuff(skb)));
+        }
+
+        let page = pool.into_stack(buf);
+        // CAST: An offset in a page.
+        let meta = meta.min(page.offset as u32);
+        // SAFETY: The page is ours, and the pool's buffers leave the end of it to
+        // `struct skb_shared_info`. CAST: Offsets in a page.
+        let skb = unsafe {
+            bindings::rnet_skb_build(
+                page.start.cast(),
+                kernel::page::PAGE_SIZE as u32,
+                page.offset as u32,
+                page.len as u32,
+                meta,
+            )
+        };
+        let skb = NonNull::new(skb);
+        if skb.is_none() {
+            // SAFETY: The reference is still ours. It finds its way back through the hook.
+            unsafe { bindings::rpp_put_page(page.page.as_ptr()) };
+        }
+        // INVARIANT: It is new, and ours.
+        skb.map(|skb| Self(SkBuff(skb)))
+    }
+
+    /// Gives up the ownership.
+    #[inline]
+    pub(crate) fn into_raw(self) -> *mut bindings::sk_buff {
+        self.0.into_raw()
     }
 }
 

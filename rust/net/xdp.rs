@@ -64,8 +64,16 @@ impl<'a> Program<'a> {
 
     /// Runs the program over a packet, and carries out what needs no driver. What is too short for an
     /// Ethernet header is no packet: the kernel takes that header for granted after a program.
+    ///
+    /// `_napi` proves that the transmit queue is not locked: a redirected frame may be sent by the same
+    /// device.
     #[inline]
-    pub fn run<'id>(&self, pool: &mut NapiPool<'id, '_>, mut buf: CpuBuf<'id>) -> Verdict<'id> {
+    pub fn run<'id, D: Operations>(
+        &self,
+        _napi: &Napi<'_, D>,
+        pool: &mut NapiPool<'id, '_>,
+        mut buf: CpuBuf<'id>,
+    ) -> Verdict<'id> {
         if buf.len() < ETH_HLEN {
             pool.recycle(buf);
             return Verdict::Aborted;

@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.." || exit
 . tests/hold.sh
 MB=${MB:-256}
 
-plan 18
+plan 19
 
 probe() {
 	load_driver
@@ -141,6 +141,24 @@ ethtool_info() {
 timestamp() {
 	ethtool -T "$(iface)" | grep software-transmit
 	./stamp "$PEER_ADDR" 7
+}
+
+# What another device may send, and tc mirrors: more than a descriptor can say, and than the device can
+# send.
+too_long() {
+	local dropped size dev
+	has_pool || skip "no pool"
+	dev=$(iface)
+	ip link set lo up
+	tc qdisc add dev lo clsact
+	tc filter add dev lo egress matchall action mirred egress mirror dev "$dev"
+	dropped=$(stat_of tx_dropped)
+	for size in 65507 16100; do
+		socat -u -b "$size" "OPEN:/tmp/content,readbytes=$size" UDP4-SENDTO:127.0.0.1:7
+	done
+	tc qdisc del dev lo clsact
+	check "packets dropped" $(($(stat_of tx_dropped) - dropped)) -eq 2
+	ping_peer
 }
 
 ethtool_rings() {
@@ -359,6 +377,7 @@ try "TCP out, $MB MB" tcp out tx_bytes
 try "all pages are back" pool_clean
 try "ethtool: driver, link, features, statistics" ethtool_info
 try "software time stamp of a packet sent" timestamp
+try "frames that are too long to be sent" too_long
 try "ethtool: ring sizes, under traffic" ethtool_rings
 try "MTU, under traffic" mtu
 try "link down and up" link

@@ -154,7 +154,7 @@ impl<'bound> Operations for E1000<'bound> {
             napi,
             budget,
             |napi, pool| {
-                napi.with_tx(|napi, tx, queue| tx.clean(napi, pool, queue));
+                napi.with_tx(|budget, tx, queue| tx.clean(budget, pool, queue));
             },
             |napi, pool, buf| {
                 let mut buf = Some(buf);

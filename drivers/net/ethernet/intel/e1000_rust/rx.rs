@@ -15,7 +15,7 @@ use net::{
     dma::DescRing,
     napi::Napi,
     netdev::Operations,
-    skb::{Checksum, SkBuff},
+    skb::{Checksum, RxSkBuff},
     xdp::{Program, Verdict},
 };
 use page_pool::{
@@ -300,7 +300,7 @@ fn deliver<'id, D: Operations>(
     checksum: Checksum,
     counts: &mut Counts,
 ) {
-    match SkBuff::from_buf(napi, pool, buf, meta) {
+    match RxSkBuff::from_buf(napi, pool, buf, meta) {
         Some(skb) => napi.receive(skb, checksum),
         None => counts.drop(DROP_NO_SKB),
     }
@@ -321,7 +321,7 @@ fn run<'id, D: Operations>(
         CpuBuf<'id>,
     ) -> Result<(), CpuBuf<'id>>,
 ) {
-    let verdict = match program.run(pool, buf) {
+    let verdict = match program.run(napi, pool, buf) {
         Verdict::Drop => XDP_DROP,
         Verdict::Pass(buf, meta) => {
             deliver(napi, pool, buf, meta, checksum(desc), counts);

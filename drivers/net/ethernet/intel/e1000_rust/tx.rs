@@ -10,10 +10,10 @@ use kernel::{
 };
 use net::{
     dma::{DescRing, Mapped},
-    napi::Napi,
+    napi::Budget,
     netdev::Operations,
     queue::TxQueue,
-    skb::SkBuff,
+    skb::{DropReason, SkBuff},
     xdp::{Frame, ETH_ZLEN},
 };
 use page_pool::{CpuBuf, Detached, NapiPool};
@@ -25,6 +25,9 @@ const COMMAND: u64 = (1 | 1 << 1 | 1 << 3 | 1 << 7) << 24;
 const DONE: u64 = 1 << 32;
 /// A stopped queue goes on when this many descriptors are free: not for one packet at a time.
 const WAKE: usize = 32;
+
+/// The longest frame that the device sends.
+const MAX_FRAME: usize = 0x3f00;
 
 /// What is on its way.
 enum InFlight<'bound> {
@@ -96,7 +99,7 @@ impl<'bound> TxRing<'bound> {
         if let Some(slot) = self.in_flight.get_mut(self.next) {
             *slot = Some(what);
         }
-        // CAST: A frame is shorter than 64 KiB.
+        // CAST: At most `MAX_FRAME`.
         self.ring.store(self.next, 0, addr);
         self.ring
             .store(self.next, 1, COMMAND | (len as u64 & 0xffff));
@@ -126,6 +129,13 @@ impl<'bound> TxRing<'bound> {
             self.tell(bar);
             return Err(skb);
         }
+        // The core lets pass what tc mirrors, or a bridge forwards, from a device of a larger MTU.
+        if skb.len() > MAX_FRAME {
+            skb.free(DropReason::DevHeader);
+            queue.stats().dropped.inc();
+            self.tell(bar);
+            return Ok(());
+        }
         // The hardware's own padding is not reliable on all PCI variants.
         let Ok(skb) = skb.pad() else {
             queue.stats().dropped.inc();
@@ -146,7 +156,7 @@ impl<'bound> TxRing<'bound> {
                 }
             }
             Err(skb) => {
-                skb.free(net::skb::DropReason::NoMemory);
+                skb.free(DropReason::NoMemory);
                 queue.stats().dropped.inc();
                 self.tell(bar);
             }
@@ -192,7 +202,7 @@ impl<'bound> TxRing<'bound> {
     /// Frees what the device has sent.
     pub(crate) fn clean<D: Operations>(
         &mut self,
-        napi: &Napi<'_, D>,
+        budget: Budget<'_>,
         pool: &mut NapiPool<'_, '_>,
         queue: &TxQueue<'_, D>,
     ) {
@@ -210,7 +220,7 @@ impl<'bound> TxRing<'bound> {
                     let len = skb.len();
                     skbs = skbs.wrapping_add(1);
                     skb_bytes = skb_bytes.wrapping_add(len);
-                    skb.into_inner().consume(napi);
+                    skb.into_inner().consume(budget);
                     len
                 }
                 Some(InFlight::Frame(frame)) => frame.len(),
