@@ -56,7 +56,7 @@ delivered() { tc -s filter show dev "$(iface)" ingress | sed -n 's/.*rule hit \(
 reconcile() {
 	local dev name n sum
 	dev=$(iface)
-	eventually 10 balanced
+	eventually 10 balanced || { balanced; return 1; }
 	ip link set "$dev" down
 	all_unmapped
 	sum=$(delivered)
@@ -75,16 +75,16 @@ reconcile() {
 }
 
 # balanced: the pages mapped are those unmapped and those that the pool has, of which some are with the
-# stack, and some with the driver. (With packets arriving, now and then only.)
+# stack, and some in the driver's rings. (With packets arriving, now and then only.)
 balanced() {
-	local posted
-	posted=$(posted)
-	ethtool -S "$(iface)" | awk -v out="$(outstanding)" -v posted="$posted" -v ring="$(ring RX)" '
+	local posted rings
+	posted=$(posted) rings=$(($(ring RX) + $(ring TX)))
+	ethtool -S "$(iface)" | awk -v out="$(outstanding)" -v posted="$posted" -v rings="$rings" '
 		{ n[$1] = $2 }
 		END {
 			mapped = n["rx_pp_mapped:"]; unmapped = n["rx_pp_unmapped:"]; owned = n["rx_pp_owned:"]
 			print mapped " pages mapped, " unmapped " unmapped, " owned " owned, " out " outstanding, " posted " posted"
-			exit !(mapped > 0 && mapped == unmapped + owned && posted > 0 && posted < ring && owned >= out + posted)
+			exit !(mapped > 0 && mapped == unmapped + owned && posted > 0 && posted < rings && owned >= out + posted)
 		}'
 }
 
