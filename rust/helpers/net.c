@@ -468,12 +468,18 @@ EXPORT_SYMBOL_GPL(rnet_tx_sent);
 
 void rnet_tx_completed(struct net_device *dev, u32 packets, u32 bytes)
 {
-	netdev_completed_queue(dev, packets, bytes);
+	struct netdev_queue *txq = netdev_get_tx_queue(dev, 0);
+
+#ifdef CONFIG_BQL
+	/* More than was sent would be a BUG(). */
+	bytes = min(bytes, txq->dql.num_queued - txq->dql.num_completed);
+#endif
+	netdev_tx_completed_queue(txq, packets, bytes);
 	/*
 	 * XDP shares the queue, and can keep the stack from sending for long. A
 	 * device that completes is alive, whatever the watchdog thinks.
 	 */
-	txq_trans_cond_update(netdev_get_tx_queue(dev, 0));
+	txq_trans_cond_update(txq);
 }
 EXPORT_SYMBOL_GPL(rnet_tx_completed);
 

@@ -61,7 +61,7 @@ impl<'a, D: Operations> TxQueue<'a, D> {
     }
 
     /// Tells the byte queue limits what the device has finished, in skbs that were
-    /// [`TxQueue::sent`].
+    /// [`TxQueue::sent`]. No more than those are believed.
     #[inline]
     pub fn completed(&self, packets: u32, bytes: u32) {
         // SAFETY: The device is valid, and we hold the lock.
