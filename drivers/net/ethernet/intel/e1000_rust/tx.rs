@@ -26,7 +26,7 @@ const DONE: u64 = 1 << 32;
 /// A stopped queue goes on when this many descriptors are free: not for one packet at a time.
 const WAKE: usize = 32;
 
-/// The longest frame that the device sends.
+/// The longest frame that the device sends: `MAX_JUMBO_FRAME_SIZE` of the C driver.
 const MAX_FRAME: usize = 0x3f00;
 
 /// What is on its way.
