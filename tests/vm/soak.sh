@@ -161,13 +161,16 @@ do_splice() {
 	ip netns exec peer timeout 5 socat -u OPEN:/dev/zero "TCP4:$ADDR:$port" &
 }
 
-# For a while fewer pages than the ring has.
+# For a while fewer pages than the ring has, while each packet takes one to the transmit ring: the stack
+# gets copies then, and would not miss any.
 do_limit() {
 	local pool max
 	pool=$(pool_id)
 	max=$(($(ring RX) * 2 + 2048))
+	attach tx
 	echo "$pool $((RANDOM % $(ring RX)))" >"$DEBUGFS/limits"
-	sleep 2
+	sleep $((2 + PAUSE))
+	detach
 	echo "$pool $((max - RANDOM % (max * 3 / 4)))" >"$DEBUGFS/limits"
 }
 
