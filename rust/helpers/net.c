@@ -332,6 +332,8 @@ void rnet_unregister(struct net_device *dev)
 {
 	struct rnet_priv *priv = netdev_priv(dev);
 
+	if (dev->reg_state != NETREG_REGISTERED)
+		return;
 	unregister_netdev(dev);
 	/* A reset that was still to come finds the device not running. */
 	cancel_work_sync(&priv->reset_work);

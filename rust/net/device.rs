@@ -335,14 +335,7 @@ impl<D: Operations> Core<D> {
 
 /// A network device that the core knows. [`unregister`](Self::unregister) takes it from the core, or else
 /// dropping it does; when that returns, no callback runs any more.
-///
-/// # Invariants
-///
-/// The core knows the device if and only if `known` is set.
-pub(crate) struct Registration<D: Operations> {
-    core: Pin<KBox<Core<D>>>,
-    known: AtomicFlag,
-}
+pub(crate) struct Registration<D: Operations>(Pin<KBox<Core<D>>>);
 
 impl<D: Operations> Registration<D> {
     pub(crate) fn new<'a>(
@@ -369,21 +362,15 @@ impl<D: Operations> Registration<D> {
         }
         // SAFETY: Everything that a callback may need is in place.
         to_result(unsafe { bindings::rnet_register(dev) })?;
-        // INVARIANT: Just registered.
-        Ok(Self {
-            core,
-            known: AtomicFlag::new(true),
-        })
+        Ok(Self(core))
     }
 
-    /// Takes the device from the core, if that has not been done. Process context.
+    /// Takes the device from the core, if that has not been done. Process context; called by the bus and
+    /// by `drop()`, one after the other.
     pub(crate) fn unregister(&self) {
-        // INVARIANT: One caller comes to the next line, once.
-        if self.known.xchg(false, Relaxed) {
-            // SAFETY: Registered by `new()`. Stops the interface if it is up, and waits for everybody
-            // who uses the device.
-            unsafe { bindings::rnet_unregister(self.core.dev.as_raw()) };
-        }
+        // SAFETY: Registered by `new()`. Stops the interface if it is up, and waits for everybody who
+        // uses the device; a second time it does nothing.
+        unsafe { bindings::rnet_unregister(self.0.dev.as_raw()) };
     }
 }
 
