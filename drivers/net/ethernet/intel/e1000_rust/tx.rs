@@ -129,39 +129,37 @@ impl<'bound> TxRing<'bound> {
             self.tell(bar);
             return Err(skb);
         }
-        // The core lets pass what tc mirrors, or a bridge forwards, from a device of a larger MTU.
-        if skb.len() > MAX_FRAME {
-            skb.free(DropReason::DevHeader);
-            queue.stats().dropped.inc();
-            self.tell(bar);
-            return Ok(());
-        }
-        // The hardware's own padding is not reliable on all PCI variants.
-        let Ok(skb) = skb.pad() else {
+        let Some(skb) = self.prepare(skb) else {
             queue.stats().dropped.inc();
             self.tell(bar);
             return Ok(());
         };
-        match Mapped::new(self.dev, skb) {
-            Ok(skb) => {
-                let (addr, len) = (skb.dma_addr(), skb.len());
-                skb.tx_timestamp();
-                // CAST: u32 fits.
-                self.push(addr, len as usize, InFlight::Skb(skb));
-                if self.room() == 0 {
-                    self.stop(queue);
-                }
-                if queue.sent(len, more) || self.stopped {
-                    self.tell(bar);
-                }
-            }
-            Err(skb) => {
-                skb.free(DropReason::NoMemory);
-                queue.stats().dropped.inc();
-                self.tell(bar);
-            }
+        let (addr, len) = (skb.dma_addr(), skb.len());
+        skb.tx_timestamp();
+        // CAST: u32 fits.
+        self.push(addr, len as usize, InFlight::Skb(skb));
+        if self.room() == 0 {
+            self.stop(queue);
+        }
+        if queue.sent(len, more) || self.stopped {
+            self.tell(bar);
         }
         Ok(())
+    }
+
+    /// Makes of a packet what the device can send, or frees it with the reason why not.
+    #[inline]
+    fn prepare(&self, skb: SkBuff) -> Option<Mapped<'bound, SkBuff>> {
+        // The core lets pass what tc mirrors, or a bridge forwards, from a device of a larger MTU.
+        if skb.len() > MAX_FRAME {
+            skb.free(DropReason::DevHeader);
+            return None;
+        }
+        // The hardware's own padding is not reliable on all PCI variants.
+        let skb = skb.pad().ok()?;
+        Mapped::new(self.dev, skb)
+            .map_err(|skb| skb.free(DropReason::NoMemory))
+            .ok()
     }
 
     fn stop<D: Operations>(&mut self, queue: &TxQueue<'_, D>) {
