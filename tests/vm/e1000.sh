@@ -235,9 +235,8 @@ holders() {
 # The limit is lowered below what a socket has: not a page is taken any more, and all others go on with
 # copies. Pages above the limit go when they come back.
 lower_limit() {
-	local i pool max low=600 refused mapped
+	local i max low=600 refused mapped
 	has_pool || skip "no pool"
-	pool=$(pool_id)
 	max=$(max_owned)
 	start_hold socket 7000
 	held bound 1
@@ -246,9 +245,9 @@ lower_limit() {
 	traffic_stop
 	eventually 90 quiet
 	check "pages owned" "$(owned)" -gt $((max * 3 / 4))
-	fails bash -c "echo $pool $((max + 1)) >$DEBUGFS/limits"
+	fails limit_to $((max + 1))
 	fails bash -c "echo nonsense >$DEBUGFS/limits"
-	echo "$pool $low" >"$DEBUGFS/limits"
+	limit_to "$low"
 	grep -x "  limit $low" "$DEBUGFS/limits"
 	refused=$(count rx_pp_alloc_limit) mapped=$(count rx_pp_mapped)
 	flood_start 7
@@ -274,32 +273,31 @@ lower_limit() {
 	traffic_stop
 	allocated_at_most "$low"
 	let_go
-	echo "$pool $max" >"$DEBUGFS/limits"
+	limit_to "$max"
 	ping_peer 20
 	pool_clean
-	none_lost "$pool"
+	none_lost
 	ping_peer 20
 }
 
 # Fewer pages than the ring: what comes is dropped, for that reason. (With recycling the ring keeps its
 # pages.)
 no_page_at_limit() {
-	local pool max
+	local max
 	has_pool || skip "no pool"
 	unload_driver
 	load_driver recycle=0
 	up
 	settle
-	pool=$(pool_id)
 	max=$(max_owned)
-	echo "$pool 100" >"$DEBUGFS/limits"
+	limit_to 100
 	flood_start 7
 	eventually 20 more_than 1000 rx_drop_limit
 	traffic_stop
 	check "pages owned" "$(owned)" -le 100
 	check "pages mapped" "$(mapped)" -le 100
 	check "drops in rx_dropped" "$(stat_of rx_dropped)" -ge 1000
-	echo "$pool $max" >"$DEBUGFS/limits"
+	limit_to "$max"
 	ping_peer 20
 	unload_driver
 	load_driver
@@ -317,12 +315,6 @@ allocated_at_most() {
 }
 # more_than N COUNTER
 more_than() { (($(count "$2") > $1)); }
-# mapped: how many pages the pool has mapped now.
-mapped() {
-	ethtool -S "$(iface)" | awk '$1 == "rx_pp_mapped:" { n += $2 }
-		$1 == "rx_pp_unmapped:" { n -= $2 }
-		END { print n }'
-}
 owns_at_most() { (($(owned) <= $1)); }
 owns_more_than() { (($(owned) > $1)); }
 

@@ -155,24 +155,36 @@ outstanding() { awk '/ pages / { sub(/.*outstanding /, ""); s += $1 } END { prin
 owned() { awk '/ pages / { s += $2 } END { print s + 0 }' "$DEBUGFS/pools"; }
 max_owned() { awk '/ pages / { s += $4 } END { print s + 0 }' "$DEBUGFS/pools"; }
 
-# posted: how many pages the driver has, by the pool's counters: handed out, and neither back, nor freed,
-# nor with the stack.
+# less COUNTERS COUNTERS: the pool's counters that the one regular expression names, without those of the
+# other.
+less() {
+	ethtool -S "$(iface)" | awk -v more="^rx_pp_($1):" -v less="^rx_pp_($2):" '
+		$1 ~ more { n += $2 }
+		$1 ~ less { n -= $2 }
+		END { print n }'
+}
+# mapped: how many pages the pool has mapped now.
+mapped() { less mapped unmapped; }
+# posted: how many pages the driver has, by the counters: handed out, and neither back, nor freed, nor with
+# the stack.
 posted() {
-	ethtool -S "$(iface)" | awk -v out="$(outstanding)" '
-		/rx_pp_alloc_(fast|slow|refill):/ { n += $2 }
-		/rx_pp_(recycle_(cached|ring|ring_full)|returned_irq|released|escaped):/ { n -= $2 }
-		END { print n - out }'
+	local out
+	out=$(less "alloc_(fast|slow|refill)" "recycle_(cached|ring|ring_full)|returned_irq|released|escaped")
+	echo $((out - $(outstanding)))
 }
 
-# none_lost POOL: without a limit to stay within, the pool gives back all that comes by; what it owns then
-# is with the driver, or else the pool has lost it.
+# limit_to PAGES: of the pool; there is one.
+limit_to() { echo "$(awk '$1 == "pool" { print $2 }' "$DEBUGFS/pools") $1" >"$DEBUGFS/limits"; }
+
+# none_lost: at a limit of 0 the pool gives back all pages that come by; what it owns then is with the
+# driver, or else the pool has lost it.
 none_lost() {
 	local max posted
 	max=$(max_owned)
-	echo "$1 0" >"$DEBUGFS/limits"
+	limit_to 0
 	eventually 30 all_posted || { cat "$DEBUGFS/pools"; echo "posted: $(posted)"; return 1; }
 	posted=$(posted)
-	echo "$1 $max" >"$DEBUGFS/limits"
+	limit_to "$max"
 	check "pages with the driver" "$posted" -gt 0
 	check "pages with the driver" "$posted" -lt "$(ring RX)"
 }
@@ -181,7 +193,6 @@ all_posted() {
 	ping -q -c 10 -i 0.01 -s 1000 -W 1 "$PEER_ADDR"
 	none_outstanding && (($(owned) == $(posted)))
 }
-pool_id() { awk '$1 == "pool" { print $2 }' "$DEBUGFS/pools"; }
 
 # reported WHAT: how many pages the report on those that are outstanding says it of.
 reported() { awk -v what="  $1" 'index($0, what) == 1 { n += $NF } END { print n + 0 }' "$DEBUGFS/outstanding"; }

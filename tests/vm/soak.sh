@@ -164,14 +164,13 @@ do_splice() {
 # For a while fewer pages than the ring has, while each packet takes one to the transmit ring: the stack
 # gets copies then, and would not miss any.
 do_limit() {
-	local pool max
-	pool=$(pool_id)
+	local max
 	max=$(($(ring RX) * 2 + 2048))
 	attach tx
-	echo "$pool $((RANDOM % $(ring RX)))" >"$DEBUGFS/limits"
+	limit_to $((RANDOM % $(ring RX)))
 	sleep $((2 + PAUSE))
 	detach
-	echo "$pool $((max - RANDOM % (max * 3 / 4)))" >"$DEBUGFS/limits"
+	limit_to $((max - RANDOM % (max * 3 / 4)))
 }
 
 # The interrupt, and with it NAPI, moves to another CPU: pages come back from this one.
@@ -264,7 +263,7 @@ soak() {
 	pkill 'hold|socat|ping' || true
 	settle
 	pool_clean
-	none_lost "$(pool_id)"
+	none_lost
 	reconcile
 	add_totals
 	{
