@@ -296,6 +296,7 @@ no_page_at_limit() {
 	traffic_stop
 	check "pages owned" "$(owned)" -le 100
 	check "pages mapped" "$(mapped)" -le 100
+	allocated_at_most 100
 	check "drops in rx_dropped" "$(stat_of rx_dropped)" -ge 1000
 	limit_to "$max"
 	ping_peer 20

@@ -135,7 +135,7 @@ pages_of() {
 }
 OURS='(\[(rust_|e1000_rust|wrong)| 0xff)'
 # pages_of_pools: those that a pool allocated, and that nobody has freed.
-pages_of_pools() { pages_of "alloc_pages_bulk_noprof[^;]*;[^;]*$OURS"; }
+pages_of_pools() { pages_of "alloc_pages_((bulk|node)_)?noprof[^;]*;[^;]*$OURS"; }
 no_page_left() { [[ $(pages_of "$OURS") == 0 ]]; }
 
 # checkers: those that do not report by the kernel log, and those that switch themselves off.
