@@ -241,9 +241,12 @@ traffic_start() {
 	TRAFFIC=$!
 }
 
-# flood_start PORT: UDP to the device under test, as fast as it can be sent.
+# pktgen PACKETS SIZE BURST: frames from the peer; it says how many, and how long it took.
+pktgen() { in_peer bash samples/pktgen/send.sh -i "$PEER" -m "$MAC" -n "$1" -s "$2" -b "$3"; }
+
+# flood_start PORT [SECONDS]: UDP to the device under test, as fast as it can be sent.
 flood_start() {
-	ip netns exec peer socat -u -b 1400 OPEN:/dev/zero "UDP4-SENDTO:$ADDR:$1" &
+	ip netns exec peer timeout "${2:-0}" socat -u -b 1400 OPEN:/dev/zero "UDP4-SENDTO:$ADDR:$1" &
 	TRAFFIC=$!
 }
 

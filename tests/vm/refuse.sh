@@ -98,7 +98,7 @@ without() {
 	refuse "$kind" "$of"
 	: >/tmp/sending
 	while [[ -e /tmp/sending ]]; do
-		ip netns exec peer bash samples/pktgen/send.sh -i "$PEER" -m "$MAC" -n $((RECEIVED / 3)) -s 300 -b 1 || true
+		pktgen $((RECEIVED / 3)) 300 1 || true
 	done >/dev/null 2>&1 &
 	sender=$!
 	for ((i = 0; i < DEEDS || $(received) < want; i++)); do

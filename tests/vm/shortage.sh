@@ -20,8 +20,7 @@ plan 5
 # after each change of the rings, and what is sent then is lost.
 send_until() {
 	while (($(stat_of rx_packets) < $1)); do
-		ip netns exec peer bash samples/pktgen/send.sh -i "$PEER" -m "$MAC" -n $((PACKETS / 10)) -s 1000 -b 8 ||
-			return
+		pktgen $((PACKETS / 10)) 1000 8 || return
 	done
 }
 

@@ -133,24 +133,13 @@ hoarders=()
 do_hoard() {
 	local port=$((7000 + RANDOM % 4))
 	if has_socket udp "$port"; then return; fi
-	sysctl -qw net.core.rmem_default=$((16 << 20))
-	socat -u "UDP4-RECV:$port" OPEN:/dev/null &
-	hoarders+=($!)
-	eventually 10 has_socket udp "$port"
-	kill -STOP $!
-	sysctl -qw net.core.rmem_default=212992
-	datagrams "$port"
+	hold "$port" 16
+	hoarders+=("$HOLDER")
+	flood_start "$port" 3
 }
 
-# datagrams PORT: as many as the peer can send, for a while.
-datagrams() { ip netns exec peer timeout 3 socat -u -b 1400 OPEN:/dev/zero "UDP4-SENDTO:$ADDR:$1" & }
-
 do_release() {
-	local pid
-	for pid in "${hoarders[@]}"; do
-		kill -KILL "$pid"
-		wait "$pid" || true
-	done
+	for HOLDER in "${hoarders[@]}"; do let_go; done
 	hoarders=()
 }
 
@@ -172,7 +161,7 @@ do_limit() {
 	refused=$(count rx_pp_alloc_limit)
 	attach tx
 	limit_to $((RANDOM % ($(ring RX) / 2)))
-	datagrams 9
+	flood_start 9 3
 	sleep $((2 + PAUSE))
 	fate at_limit $(($(count rx_pp_alloc_limit) - refused))
 	detach
