@@ -246,7 +246,7 @@ pktgen() { in_peer bash samples/pktgen/send.sh -i "$PEER" -m "$MAC" -n "$1" -s "
 
 # flood_start PORT [SECONDS]: UDP to the device under test, as fast as it can be sent.
 flood_start() {
-	ip netns exec peer timeout "${2:-0}" socat -u -b 1400 OPEN:/dev/zero "UDP4-SENDTO:$ADDR:$1" &
+	ip netns exec peer ${2:+timeout "$2"} socat -u -b 1400 OPEN:/dev/zero "UDP4-SENDTO:$ADDR:$1" &
 	TRAFFIC=$!
 }
 
