@@ -232,6 +232,10 @@ do_reload() {
 	setup
 }
 
+# IP keeps the fragments of a packet that was lost in part for half a minute, and up to two seconds more,
+# for so coarse is a timer of that length.
+no_fragments() { grep -q '^FRAG: inuse 0' /proc/net/sockstat; }
+
 soak() {
 	local end=$((SECONDS + MINUTES * 60)) minute=0 deed n=0 start=$SECONDS
 	RANDOM=$SEED
@@ -257,6 +261,7 @@ soak() {
 	kill $(jobs -p) || true
 	pkill 'hold|socat|ping' || true
 	settle
+	eventually 40 no_fragments
 	pool_clean
 	none_lost
 	reconcile
