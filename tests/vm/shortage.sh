@@ -19,7 +19,9 @@ plan 5
 # send_until PACKETS: as many as it takes until so many were received. QEMU's device is deaf for a second
 # after each change of the rings, and what is sent then is lost.
 send_until() {
+	local end=$((SECONDS + 600 * RPP_SLOW))
 	while (($(stat_of rx_packets) < $1)); do
+		((SECONDS < end)) || return
 		pktgen $((PACKETS / 10)) 1000 8 || return
 	done
 }
