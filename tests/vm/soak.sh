@@ -152,21 +152,26 @@ do_splice() {
 	ip netns exec peer timeout 5 socat -u OPEN:/dev/zero "TCP4:$ADDR:$port" &
 }
 
-# For a while fewer pages than the ring has, while each packet takes one to the transmit ring: the stack
-# gets copies then, and would not miss any. A slow kernel's other packets would not use up the cache.
+# For a while fewer pages than the ring has: the stack gets copies then, and would not miss any, but the
+# pool gives back all that it has to spare. With nothing left in its cache, the first packet that takes
+# its page to the transmit ring finds no other.
 do_limit() {
 	local max refused
 	max=$(($(ring RX) * 2 + 2048))
 	# The next ring has a new pool, which begins at 0.
 	refused=$(count rx_pp_alloc_limit)
-	attach tx
+	detach
 	limit_to $((RANDOM % ($(ring RX) / 2)))
-	flood_start 9 3
+	flood_start 9
 	sleep $((2 + PAUSE))
+	attach tx
+	eventually 20 more_refused "$refused" || true
+	traffic_stop || true
 	fate at_limit $(($(count rx_pp_alloc_limit) - refused))
 	detach
 	limit_to $((max - RANDOM % (max * 3 / 4)))
 }
+more_refused() { (($(count rx_pp_alloc_limit) > $1)); }
 
 # The interrupt, and with it NAPI, moves to another CPU: pages come back from this one.
 do_cpu() {
