@@ -120,13 +120,21 @@ do_mtu() {
 }
 
 do_xdp() {
+	local before
 	draw programs drop pass tx redirect adjust aborted off off
 	detach
 	[[ $CARD != off ]] || return 0
+	before=$(verdicts "$CARD")
 	attach "$CARD"
 	# The map of an earlier program goes a little later than that.
 	[[ $CARD != redirect ]] || eventually 10 to_port near
+	# Traffic has pauses, and the next deed may take the program away. (Those that are not counted
+	# do not wait.)
+	[[ -z $before ]] || eventually 20 more_verdicts "$CARD" "$before" || true
 }
+# verdicts PROGRAM: how many packets met it; nothing for one that has no counter of its own.
+verdicts() { count "rx_xdp_$1"; }
+more_verdicts() { (($(verdicts "$1") > $2)); }
 
 # Sockets that are never read.
 hoarders=()
