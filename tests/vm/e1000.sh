@@ -314,8 +314,6 @@ allocated_at_most() {
 	check "pages allocated for the pool" "$pages" -ge "$(outstanding)"
 	check "pages allocated for the pool" "$pages" -gt 0
 }
-# more_than N COUNTER
-more_than() { (($(count "$2") > $1)); }
 owns_at_most() { (($(owned) <= $1)); }
 owns_more_than() { (($(owned) > $1)); }
 

@@ -146,6 +146,8 @@ pings() { ping -q -c 1 -W 1 "$PEER_ADDR"; }
 
 # count NAME: a counter of ethtool -S; of the pool, or the driver's.
 count() { ethtool -S "$(iface)" | awk -v n="$1:" '$1 == n { print $2 }'; }
+# more_than N COUNTER
+more_than() { (($(count "$2") > $1)); }
 # ring DIRECTION: its size now.
 ring() { ethtool -g "$(iface)" | awk -v d="$1:" '/Current/ { now = 1 } now && $1 == d { print $2 }'; }
 stat_of() { cat "/sys/class/net/$(iface)/statistics/$1"; }

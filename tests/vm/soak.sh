@@ -124,17 +124,14 @@ do_xdp() {
 	draw programs drop pass tx redirect adjust aborted off off
 	detach
 	[[ $CARD != off ]] || return 0
-	before=$(verdicts "$CARD")
+	before=$(count "rx_xdp_$CARD")
 	attach "$CARD"
 	# The map of an earlier program goes a little later than that.
 	[[ $CARD != redirect ]] || eventually 10 to_port near
 	# Traffic has pauses, and the next deed may take the program away. (Those that are not counted
 	# do not wait.)
-	[[ -z $before ]] || eventually 20 more_verdicts "$CARD" "$before" || true
+	[[ -z $before ]] || eventually 20 more_than "$before" "rx_xdp_$CARD" || true
 }
-# verdicts PROGRAM: how many packets met it; nothing for one that has no counter of its own.
-verdicts() { count "rx_xdp_$1"; }
-more_verdicts() { (($(verdicts "$1") > $2)); }
 
 # Sockets that are never read.
 hoarders=()
@@ -173,13 +170,12 @@ do_limit() {
 	flood_start 9
 	sleep $((2 + PAUSE))
 	attach tx
-	eventually 20 more_refused "$refused" || true
+	eventually 20 more_than "$refused" rx_pp_alloc_limit || true
 	traffic_stop || true
 	fate at_limit $(($(count rx_pp_alloc_limit) - refused))
 	detach
 	limit_to $((max - RANDOM % (max * 3 / 4)))
 }
-more_refused() { (($(count rx_pp_alloc_limit) > $1)); }
 
 # The interrupt, and with it NAPI, moves to another CPU: pages come back from this one.
 do_cpu() {
