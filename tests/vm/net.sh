@@ -18,7 +18,10 @@ of_device() {
 DUT=$(of_device 0x100e)
 
 # iface: the interface of the device under test.
-iface() { ls "/sys/bus/pci/devices/$DUT/net" 2>/dev/null; }
+iface() {
+	local dev=("/sys/bus/pci/devices/$DUT/net/"*)
+	[[ -e ${dev[0]} ]] && echo "${dev[0]##*/}"
+}
 has_iface() { [[ $(iface) ]]; }
 no_iface() { ! has_iface; }
 
@@ -84,7 +87,7 @@ to_port() {
 	bpftool map update name tx_port key 0 0 0 0 value $((n & 255)) $((n >> 8)) 0 0
 }
 
-carrier() { [[ $(cat "/sys/class/net/$(iface)/carrier") == 1 ]]; }
+carrier() { [[ $(<"/sys/class/net/$(iface)/carrier") == 1 ]]; }
 no_carrier() { ! carrier; }
 
 # The peer's neighbour entry is permanent: it goes on sending when nobody is there.

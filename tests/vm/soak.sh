@@ -86,7 +86,8 @@ balanced() {
 }
 
 # Packets without an end, in both directions; what fails because there is no interface begins again.
-# A slow kernel has pauses, or nothing but packets would be seen to.
+# A slow kernel is busy with packets alone when they come as fast as it takes them, and starting programs
+# for each burst costs as much again: there pings go on at a steady rate, and TCP comes now and then.
 traffic() {
 	local size
 	again socat -u TCP4-LISTEN:5001,reuseaddr,fork OPEN:/dev/null
@@ -94,11 +95,11 @@ traffic() {
 	again ip netns exec peer timeout "$RUN" socat -u OPEN:/dev/zero "TCP4:$ADDR:5001"
 	again timeout "$RUN" socat -u OPEN:/dev/zero "TCP4:$PEER_ADDR:5001"
 	for size in 56 300 1472 6000; do
-		again ip netns exec peer timeout "$RUN" ping -f -l 4 -q -s "$size" "$ADDR"
+		again ip netns exec peer ping -q -s "$size" "${PINGS[@]}" "$ADDR"
 	done
 }
-RUN=8 PAUSE=1
-((RPP_SLOW == 1)) || RUN=2 PAUSE=10
+RUN=8 PAUSE=1 PINGS=(-f -l 4 -w 8)
+((RPP_SLOW == 1)) || RUN=2 PAUSE=10 PINGS=(-i 0.5)
 
 again() {
 	while :; do
