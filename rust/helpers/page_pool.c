@@ -5,6 +5,7 @@
  */
 #include <linux/bottom_half.h>
 #include <linux/device.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
 #include <linux/irqflags.h>
@@ -12,7 +13,9 @@
 #include <linux/netdevice.h>
 #include <linux/page-flags.h>
 #include <linux/preempt.h>
+#include <linux/pagemap.h>
 #include <linux/smp.h>
+#include <linux/swiotlb.h>
 
 #include "page_pool.h"
 
@@ -47,21 +50,39 @@ void rpp_synchronize_net(void)
  * Without access to the emergency reserves: a page from there must not be kept
  * (the kernel wants it back at once), so it would be of no use to a pool.
  */
-unsigned long rpp_alloc_pages_bulk(struct device *dev, unsigned long nr,
-				   struct page **pages)
+unsigned long rpp_alloc_pages_bulk(struct device *dev, gfp_t zone,
+				   unsigned long nr, struct page **pages)
 {
 	const gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN | __GFP_NOMEMALLOC;
 	int node = dev ? dev_to_node(dev) : NUMA_NO_NODE;
 
-	if (nr > 1)
-		return alloc_pages_bulk_node(gfp, node, nr, pages);
-	pages[0] = alloc_pages_node(node, gfp, 0);
-	return pages[0] ? 1 : 0;
+	return alloc_pages_bulk_node(gfp | zone, node, nr, pages);
 }
 
-bool rpp_page_is_pfmemalloc(const struct page *page)
+void rpp_put_pages(struct page **pages, unsigned long nr)
 {
-	return page_is_pfmemalloc(page);
+	release_pages(pages, nr);
+}
+
+/*
+ * Where there are pages that @dev reaches: anywhere, if an IOMMU translates or all
+ * memory is low enough. A page from elsewhere would be bounced for life.
+ */
+gfp_t rpp_dma_zone(struct device *dev)
+{
+	if (!dma_addressing_limited(dev))
+		return 0;
+	return dma_get_mask(dev) < DMA_BIT_MASK(32) ? GFP_DMA : GFP_DMA32;
+}
+
+/* How many pages the bounce buffers of @dev hold, if those are why it needs syncs. */
+u32 rpp_bounce_pages(struct device *dev)
+{
+#ifdef CONFIG_SWIOTLB
+	if (dev_is_dma_coherent(dev) && dev->dma_io_tlb_mem)
+		return dev->dma_io_tlb_mem->nslabs >> (PAGE_SHIFT - IO_TLB_SHIFT);
+#endif
+	return U32_MAX;
 }
 
 /* Flags that a page in a pool never has. */
@@ -93,14 +114,11 @@ bool rpp_page_clean(struct page *page)
 	return true;
 }
 
-bool rpp_page_mapped(const struct page *page)
+void rpp_page_addresses(struct page *const *pages, unsigned long nr,
+			void **addresses)
 {
-	return folio_mapped(page_folio(page));
-}
-
-void *rpp_page_address(const struct page *page)
-{
-	return page_address(page);
+	while (nr--)
+		addresses[nr] = page_address(pages[nr]);
 }
 
 void rpp_put_page(struct page *page)

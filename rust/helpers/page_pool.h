@@ -14,13 +14,15 @@ void rpp_local_bh_disable(void);
 void rpp_local_bh_enable(void);
 void rpp_synchronize_net(void);
 
-unsigned long rpp_alloc_pages_bulk(struct device *dev, unsigned long nr,
-				   struct page **pages);
-bool rpp_page_is_pfmemalloc(const struct page *page);
+unsigned long rpp_alloc_pages_bulk(struct device *dev, gfp_t zone,
+				   unsigned long nr, struct page **pages);
+void rpp_put_pages(struct page **pages, unsigned long nr);
+gfp_t rpp_dma_zone(struct device *dev);
+u32 rpp_bounce_pages(struct device *dev);
 unsigned long rpp_page_flags_mask(void);
 bool rpp_page_clean(struct page *page);
-bool rpp_page_mapped(const struct page *page);
-void *rpp_page_address(const struct page *page);
+void rpp_page_addresses(struct page *const *pages, unsigned long nr,
+			void **addresses);
 void rpp_put_page(struct page *page);
 bool rpp_dma_mapping_error(struct device *dev, dma_addr_t dma);
 bool rpp_dma_dev_need_sync(struct device *dev);

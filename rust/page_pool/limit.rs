@@ -37,6 +37,8 @@ const LOW: u32 = crate::cache::REFILL as u32;
 /// # Invariants
 ///
 /// `owned` never exceeds the largest limit that was in force when pages were taken.
+// A cache line of its own: others write here when pages leave the pool.
+#[repr(align(64))]
 pub struct Limit {
     max: AtomicU32,
     owned: AtomicU32,
@@ -56,13 +58,14 @@ impl Limit {
         let room = self.room();
         let granted = if want < room { want } else { room };
         // INVARIANT: Others only subtract, so there is at least as much room as was seen.
-        self.owned.fetch_add(granted, Ordering::Relaxed);
+        self.owned.fetch_add(granted, Ordering::Acquire);
         granted
     }
 
-    /// `count` pages went back to the system. Any context.
+    /// `count` pages went back to the system, and their slots are free: who may take pages after this sees
+    /// that. Any context.
     pub fn give_back(&self, count: u32) {
-        self.owned.fetch_sub(count, Ordering::Relaxed);
+        self.owned.fetch_sub(count, Ordering::Release);
     }
 
     /// How many more may be taken.

@@ -32,6 +32,7 @@ pub mod list;
 mod pages;
 mod pool;
 mod report;
+pub mod returns;
 mod selftest;
 mod shared;
 mod slots;

@@ -4,9 +4,11 @@
 //!
 //! Follows `__page_pool_alloc_netmems_slow()` and `page_pool_dma_map()` in `net/core/page_pool.c`.
 
-use core::ptr::null_mut;
+use crate::cache::REFILL;
+use core::{mem::MaybeUninit, ptr::null_mut};
 use kernel::{
     device::{Bound, Device},
+    ffi::c_uint,
     sync::aref::ARef,
 };
 use pp_bindings as bindings;
@@ -15,16 +17,121 @@ use pp_bindings as bindings;
 const DIRECTION: bindings::dma_data_direction = bindings::dma_data_direction_DMA_BIDIRECTIONAL;
 const PAGE_SIZE: usize = kernel::page::PAGE_SIZE;
 
-/// Takes up to `pages.len()` pages from the system, and returns how many there were. They are the
-/// first ones in the array, whose entries are null before. Any context but NMI.
-pub(crate) fn alloc(dev: &DmaDevice, pages: &mut [*mut bindings::page]) -> usize {
-    // SAFETY: The array has room for as many pointers as are asked for.
-    unsafe {
-        bindings::rpp_alloc_pages_bulk(
-            dev.raw().unwrap_or(null_mut()),
-            pages.len(),
-            pages.as_mut_ptr(),
-        )
+/// Pages that come from the page allocator together, or go back there.
+///
+/// # Invariants
+///
+/// The first `count` entries are pages, of which the batch has the only reference; the others are null.
+pub(crate) struct Batch {
+    pages: [*mut bindings::page; REFILL],
+    count: usize,
+}
+
+impl Batch {
+    /// Makes an empty one.
+    pub(crate) fn new() -> Self {
+        // INVARIANT: No entry is a page.
+        Self {
+            pages: [null_mut(); REFILL],
+            count: 0,
+        }
+    }
+
+    /// Whether there is room for no more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.count >= REFILL
+    }
+
+    /// Takes up to `want` pages from the page allocator; the batch is empty before. Any context but NMI.
+    ///
+    /// `bounce`: rather than none at all, pages that `dev` does not reach.
+    pub(crate) fn alloc(&mut self, dev: &DmaDevice, want: usize, bounce: bool) {
+        let mut alloc = |zone| {
+            // INVARIANT: By the callee's contract; what was null before is a page, or still null.
+            // SAFETY: The array has room for as many pointers as are asked for.
+            self.count = unsafe {
+                bindings::rpp_alloc_pages_bulk(
+                    dev.raw().unwrap_or(null_mut()),
+                    zone,
+                    want.min(REFILL),
+                    self.pages.as_mut_ptr(),
+                )
+            };
+            self.count
+        };
+        if alloc(dev.zone) == 0 && bounce && dev.zone != 0 {
+            alloc(0);
+        }
+    }
+
+    /// Makes something of each page and its address, into `made` from the first, until there is no room
+    /// or `make` fails, and returns how many there are. The pages of those are not the batch's any more.
+    /// (All are the kernel's own memory, since no other was asked for, and that has addresses.)
+    #[inline(always)]
+    pub(crate) fn take_each<T, E>(
+        &mut self,
+        made: &mut [MaybeUninit<T>],
+        mut make: impl FnMut(*mut bindings::page, *mut u8) -> Result<T, E>,
+    ) -> (usize, Option<E>) {
+        let count = self.count.min(REFILL);
+        let mut addresses = [const { MaybeUninit::<*mut u8>::uninit() }; REFILL];
+        // SAFETY: The first `count` entries are pages, and there is room for as many addresses.
+        unsafe {
+            bindings::rpp_page_addresses(
+                self.pages.as_ptr(),
+                count,
+                addresses.as_mut_ptr().cast(),
+            );
+        }
+        let (mut taken, mut error) = (0usize, None);
+        let pages = self.pages.iter_mut().zip(&addresses).take(count);
+        for ((entry, address), made) in pages.zip(made) {
+            // SAFETY: There is one for each page.
+            match make(*entry, unsafe { address.assume_init() }) {
+                Ok(value) => made.write(value),
+                Err(e) => {
+                    error = Some(e);
+                    break;
+                }
+            };
+            *entry = null_mut();
+            taken = taken.wrapping_add(1);
+        }
+        // INVARIANT: Those taken are null now, and the others move to the front.
+        self.count = count.wrapping_sub(taken);
+        if self.count != 0 {
+            self.pages.rotate_left(taken);
+        }
+        (taken, error)
+    }
+
+    /// Adds a page, if there is room.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the only reference to `page`, and gives it up.
+    pub(crate) unsafe fn push(&mut self, page: *mut bindings::page) {
+        if let Some(entry) = self.pages.get_mut(self.count) {
+            *entry = page;
+            // INVARIANT: By the safety requirement.
+            self.count = self.count.wrapping_add(1);
+        }
+    }
+
+    /// Gives all pages back to the page allocator, and returns how many there were. Any context but
+    /// NMI.
+    pub(crate) fn free(&mut self) -> usize {
+        let count = core::mem::take(&mut self.count);
+        if count != 0 {
+            // SAFETY: The first `count` entries are pages, and our references to them end here.
+            unsafe { bindings::rpp_put_pages(self.pages.as_mut_ptr(), count) };
+        }
+        for entry in self.pages.iter_mut().take(count) {
+            // INVARIANT: None is a page any more. (Volatile, as memset() would take longer for so few.)
+            // SAFETY: The entry is ours.
+            unsafe { (&raw mut *entry).write_volatile(null_mut()) };
+        }
+        count
     }
 }
 
@@ -39,24 +146,32 @@ pub(crate) unsafe fn put(page: *mut bindings::page) {
 }
 
 /// The device that pages are mapped for, if there is one.
-pub(crate) struct DmaDevice(Option<ARef<Device>>);
+pub(crate) struct DmaDevice {
+    dev: Option<ARef<Device>>,
+    /// Where the page allocator finds pages that it reaches, as flags; 0 for anywhere.
+    zone: c_uint,
+}
 
 impl DmaDevice {
     /// The pool's lifetime makes sure that the device stays bound.
     pub(crate) fn new(dev: &Device<Bound>) -> Self {
         let dev: &Device = dev;
-        Self(Some(dev.into()))
+        // SAFETY: The device is valid.
+        let zone = unsafe { bindings::rpp_dma_zone(raw(dev)) };
+        Self {
+            dev: Some(dev.into()),
+            zone,
+        }
     }
 
     /// Maps nothing.
     pub(crate) fn none() -> Self {
-        Self(None)
+        Self { dev: None, zone: 0 }
     }
 
+    #[inline]
     fn raw(&self) -> Option<*mut bindings::device> {
-        let dev: &Device = self.0.as_ref()?;
-        // CAST: `Device` is a transparent wrapper of `struct device`.
-        Some(core::ptr::from_ref(dev).cast_mut().cast())
+        self.dev.as_deref().map(raw)
     }
 
     /// Maps a page for the device, and returns its DMA address, if it worked. Any context.
@@ -109,6 +224,15 @@ impl DmaDevice {
         })
     }
 
+    /// How many pages the bounce buffers hold that the device's mappings go through; of a device that
+    /// needs syncs for another reason, and of none, as many as one likes.
+    pub(crate) fn bounce_pages(&self) -> u32 {
+        self.raw().map_or(u32::MAX, |dev| {
+            // SAFETY: The device is valid.
+            unsafe { bindings::rpp_bounce_pages(dev) }
+        })
+    }
+
     /// Gives `len` bytes at `dma` to the device. Any context.
     #[cold]
     #[inline(never)]
@@ -132,4 +256,9 @@ impl DmaDevice {
         // the device's data.
         unsafe { bindings::rpp_dma_sync_for_cpu(dev, dma, len, DIRECTION) };
     }
+}
+
+fn raw(dev: &Device) -> *mut bindings::device {
+    // CAST: `Device` is a transparent wrapper of `struct device`.
+    core::ptr::from_ref(dev).cast_mut().cast()
 }

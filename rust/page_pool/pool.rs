@@ -172,7 +172,7 @@ impl<'id> NapiPool<'id, '_> {
                 slot
             }
             // SAFETY: We are the NAPI side, by the type invariant.
-            None => unsafe { self.shared.refill(self.bh.cpu()) }?,
+            None => unsafe { self.shared.refill(self.bh) }?,
         };
         // SAFETY: What comes out of the cache, or of a refill, is in state `Pool` and now ours.
         Ok(unsafe { DeviceBuf::new(slot) })
@@ -206,20 +206,15 @@ impl<'id> NapiPool<'id, '_> {
         match self.napi().cache.push(slot) {
             Ok(()) => self.shared.stats.recycle_cached.inc(),
             // SAFETY: We are the NAPI side, by the type invariant, and the slot was the buffer's.
-            Err(slot) => unsafe { self.shared.spill(slot, self.bh.cpu()) },
+            Err(slot) => unsafe { self.shared.spill(slot, self.bh) },
         }
     }
 
     /// How close the pool is to its limit. To be asked before a page is given away: see [`Pressure`].
     #[inline]
     pub fn pressure(&mut self) -> Pressure {
-        // CAST: At most the cache's size.
-        let idle = self.napi().cache.count() as u32;
-        match self.shared.limit.pressure(idle) {
-            Pressure::None => Pressure::None,
-            // SAFETY: We are the NAPI side, by the type invariant.
-            _ => unsafe { self.shared.pressure(self.bh.cpu()) },
-        }
+        // SAFETY: We are the NAPI side, by the type invariant.
+        unsafe { self.shared.pressure(self.bh) }
     }
 
     /// Lets a page go to the stack; for `rust/net`. It comes back when its last reference is dropped.

@@ -7,7 +7,11 @@
 //! addresses and ports name the socket. A page may come back, or be written to, while it is looked at;
 //! then the report is off by one.
 
-use crate::{shared::Shared, slots, slots::Slot, HEADROOM};
+use crate::{
+    shared::Shared,
+    slots::{self, peek, Slot},
+    HEADROOM,
+};
 use core::net::{IpAddr, SocketAddr};
 use kernel::fmt;
 use pp_bindings as bindings;
@@ -40,17 +44,9 @@ const HEADERS: usize = 14 + 60 + 4;
 impl Flow {
     /// Of the packet that begins at the usual place of a page.
     fn of(slot: &Slot) -> Self {
-        let mut headers = [0u8; HEADERS];
         // Whoever has the page may write to it, and if it was freed past the hook it may even be
         // unmapped. The bytes are printed, and nothing depends on them: zeroes will do.
-        // SAFETY: There is room for them; reading takes no harm from what is not there.
-        unsafe {
-            bindings::copy_from_kernel_nofault(
-                headers.as_mut_ptr().cast(),
-                slot.va().wrapping_add(HEADROOM).cast(),
-                HEADERS,
-            )
-        };
+        let headers = peek(slot.va().wrapping_add(HEADROOM).cast()).unwrap_or([0u8; HEADERS]);
         let at = |i: usize| headers.get(i).copied().unwrap_or(0);
         let word = |i: usize| u16::from_be_bytes([at(i), at(i + 1)]);
         let v4 = |i| IpAddr::from([at(i), at(i + 1), at(i + 2), at(i + 3)]);
@@ -109,8 +105,7 @@ impl Report {
         let age = now.wrapping_sub(slot.left()) as usize / bindings::RPP_HZ;
         self.total += 1;
         self.ages[AGES.iter().take_while(|&&limit| age >= limit).count()] += 1;
-        // SAFETY: `struct page` stays valid whoever has the page.
-        let (count, mapped) = unsafe { (slots::count(page), bindings::rpp_page_mapped(page)) };
+        let (count, mapped) = slots::users(page).unwrap_or_default();
         self.references[(count as usize).min(self.references.len() - 1)] += 1;
         self.mapped += u32::from(mapped);
 

@@ -12,29 +12,40 @@
 
 use crate::{
     cache::{Cache, REFILL},
+    context::BhDisabled,
     limit::{Limit, Pressure},
     list::{List, END},
-    pages::{self, DmaDevice},
-    platform::{array_from_fn, array_try_from_fn, Array, AtomicBool, Ordering},
+    pages::{self, Batch, DmaDevice},
+    platform::{Array, AtomicUsize, Ordering},
     pool::Mode,
-    ptr_ring::{PtrRing, MAX_BATCH},
+    ptr_ring::MAX_BATCH,
+    returns::{Rings, Sources, Wanted},
     slots::{self, Slot, Tag},
-    stats::{self, Counter, CpuStats, NapiStats, SharedStats, Snapshot},
+    stats::{self, Counter, NapiStats, SharedStats, Snapshot},
     AllocError, HEADROOM, ROOM,
 };
-use core::{
-    cell::UnsafeCell,
-    ptr::{null_mut, NonNull},
-};
+use core::{cell::UnsafeCell, ptr::NonNull};
 use kernel::{ffi::c_ulong, prelude::*, str::CString};
 use pp_bindings as bindings;
 
 /// The rings need not hold all pages of a large pool: what does not fit is too much for one CPU's
-/// caches anyway, and goes back to the system. (On the host all pools are large.)
-const MAX_RING: usize = if cfg!(CONFIG_RUST) { 1024 } else { 4 };
+/// caches anyway, and goes back to the system. This many are two pages of memory. (On the host all
+/// pools are large.)
+const MAX_RING: usize = if cfg!(CONFIG_RUST) {
+    1024
+} else {
+    4 + MAX_BATCH
+};
 
-/// Every so many refusals for the limit, the slots are audited.
-const AUDIT_INTERVAL: u64 = 4096;
+/// How many slots an audit in softirq looks at.
+const AUDIT: usize = REFILL;
+
+/// Every so many refusals for the limit it does: one slot for each.
+const AUDIT_INTERVAL: u64 = AUDIT as u64;
+
+/// For so many packets a pool that could get no page says that its pages are scarce, unless it gets one
+/// before. The driver asks again at its next poll at the latest, if it still lacks any.
+const SCARCE: u32 = REFILL as u32;
 
 /// Over all pools, those that are gone included. When there is no pool as many pages were unmapped as
 /// mapped, or a mapping has leaked; each pool ends with an audit, so what escaped is known by then.
@@ -58,18 +69,51 @@ pub(crate) struct NapiSide {
     pub(crate) cache: Cache<NonNull<Slot>>,
     /// Whether the device needs syncs; kept here so that the fast path need not ask.
     pub(crate) need_sync: bool,
-    /// Slots without a page. May lack some that other CPUs have freed.
-    free: Array<u32>,
+    /// For so many questions about the pressure the page allocator, or the mapping, counts as exhausted.
+    scarce: u32,
+    /// The first of the slots without a page that are known here; each leads to the next.
+    free: u32,
     /// The rest of what was taken from the list of interrupts' returns.
     chain: u32,
-    /// How many pages came out of the rings so far.
-    collected: u64,
+    /// What has come back.
+    sources: Sources,
+    /// Pages that have left the pool, without mapping and tag, and count until they are freed. Also those
+    /// that just come.
+    batch: Batch,
+    /// The slot that the next audit begins with.
+    audited: usize,
 }
 
-/// One CPU's side.
-struct PerCpu {
-    ring: PtrRing<Slot>,
-    stats: CpuStats,
+impl NapiSide {
+    /// How many pages nobody uses, as far as is known.
+    #[inline(always)]
+    fn idle(&self) -> u32 {
+        // CAST: Both are at most the number of slots.
+        (self.cache.count() as u32).wrapping_add(self.sources.home() as u32)
+    }
+}
+
+/// What each return reads. Only what is said of `rings` and `live` is ever written here, so that no
+/// return waits for a cache line that others write to.
+#[repr(C, align(64))]
+struct Lookup {
+    slots: Array<Slot>,
+    /// Written when a CPU gets its ring.
+    rings: Rings<Slot>,
+    /// How many slots there are for those who return pages: all, or none when the pool does not recycle,
+    /// or is being destroyed.
+    live: AtomicUsize,
+    /// The flags that no page of the pool has.
+    flags_mask: c_ulong,
+}
+
+/// What returns write to that do not find a ring, or no room in it.
+#[repr(align(64))]
+struct Rare {
+    list: List,
+    /// Slots whose pages others than NAPI have let go.
+    freed: List,
+    wanted: Wanted,
 }
 
 /// What the sides share.
@@ -80,25 +124,34 @@ struct PerCpu {
 /// - Every slot whose state is not `Free` holds a page that is tagged with `id` and the slot's
 ///   index, as long as the pool owns the page or nobody overwrote the tag.
 /// - A slot in the cache, in a ring or on the list is in state `Pool` and is there once.
+/// - A slot in state `Free` is once in the chain that begins at `napi.free`, or on the list `freed`, or
+///   is about to be put there by who freed it; as long as it is not, its page counts against the limit.
+/// - `lookup.live` is at most the number of slots.
 #[repr(C, align(64))]
 pub(crate) struct Shared {
     pub(crate) napi: UnsafeCell<NapiSide>,
     pub(crate) stats: NapiStats,
-    pub(crate) dev: DmaDevice,
-    pub(crate) slots: Array<Slot>,
-    cpus: Array<PerCpu>,
-    list: List,
-    pub(crate) limit: Limit,
-    /// Whether pages are taken back. Not when the pool does not recycle, and not any more when it is
-    /// being destroyed.
-    open: AtomicBool,
-    /// The flags that no page of the pool has.
-    flags_mask: c_ulong,
+    lookup: Lookup,
+    rare: Rare,
     shared_stats: SharedStats,
+    pub(crate) limit: Limit,
+    pub(crate) dev: DmaDevice,
     pub(crate) mode: Mode,
     pub(crate) id: u16,
     pub(crate) name: CString,
 }
+
+// What each return reads is a cache line of its own. (Loom's atomics are large.)
+#[cfg(not(loom))]
+const _: () = {
+    use core::mem::{align_of, offset_of, size_of};
+
+    assert!(size_of::<Lookup>() == 64);
+    assert!(align_of::<Shared>() == 64);
+    assert!(offset_of!(Shared, lookup) % 64 == 0);
+    assert!(offset_of!(Shared, rare) == offset_of!(Shared, lookup) + 64);
+    assert!(offset_of!(Shared, limit) % 64 == 0);
+};
 
 // SAFETY: `napi` is accessed by one side at a time, by the type invariant; all else is `Sync`.
 unsafe impl Sync for Shared {}
@@ -114,38 +167,41 @@ impl Shared {
         id: u16,
     ) -> Result<Self> {
         let count = pages as usize;
-        // It is taken from its end, the first slot first.
-        let free = array_from_fn(count, |index| pages - 1 - index as u32)?;
+        let cpus = kernel::cpu::nr_cpu_ids() as usize;
         let need_sync = dev.need_sync();
         let mut cache = Cache::new();
         if need_sync || mode == Mode::AllocMap {
             cache.close();
         }
+        let recycles = mode == Mode::Recycle;
 
-        // INVARIANT: All slots are free, and nothing refers to any.
+        // INVARIANT: All slots are free and lead to each other, and nothing refers to any.
         Ok(Self {
             napi: UnsafeCell::new(NapiSide {
                 cache,
                 need_sync,
-                free,
+                scarce: 0,
+                free: 0,
                 chain: END,
-                collected: 0,
+                sources: Sources::new(cpus)?,
+                batch: Batch::new(),
+                audited: 0,
             }),
             stats: NapiStats::default(),
-            dev,
-            slots: slots::table(count)?,
-            cpus: array_try_from_fn(kernel::cpu::nr_cpu_ids() as usize, |_| {
-                Ok(PerCpu {
-                    // It may be full with a batch less in it than its capacity.
-                    ring: PtrRing::new(count.min(MAX_RING).saturating_add(MAX_BATCH))?,
-                    stats: CpuStats::default(),
-                })
-            })?,
-            list: List::new(),
+            lookup: Lookup {
+                slots: slots::table(count)?,
+                rings: Rings::new(cpus)?,
+                live: AtomicUsize::new(if recycles { count } else { 0 }),
+                // SAFETY: No requirements.
+                flags_mask: unsafe { bindings::rpp_page_flags_mask() },
+            },
+            rare: Rare {
+                list: List::new(),
+                freed: List::new(),
+                wanted: Wanted::new(),
+            },
             limit: Limit::new(pages),
-            open: AtomicBool::new(mode == Mode::Recycle),
-            // SAFETY: No requirements.
-            flags_mask: unsafe { bindings::rpp_page_flags_mask() },
+            dev,
             shared_stats: SharedStats::default(),
             mode,
             id,
@@ -153,20 +209,31 @@ impl Shared {
         })
     }
 
+    /// All slots, whatever is in them.
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.lookup.slots
+    }
+
+    /// Whether pages are taken back.
+    fn is_open(&self) -> bool {
+        self.lookup.live.load(Ordering::Acquire) != 0
+    }
+
     /// The slot at that address, if it is one of this pool's. The pointer may be any.
     #[inline]
     pub(crate) fn slot_at(&self, slot: *const Slot) -> Option<&Slot> {
         const SIZE: usize = core::mem::size_of::<Slot>();
         // An address below the table wraps to a large offset.
-        let offset = (slot as usize).wrapping_sub(self.slots.as_ptr() as usize);
+        let offset = (slot as usize).wrapping_sub(self.slots().as_ptr() as usize);
         if offset % SIZE != 0 {
             return None;
         }
-        self.slots.get(offset / SIZE)
+        self.slots().get(offset / SIZE)
     }
 
-    fn index(&self, slot: NonNull<Slot>) -> u32 {
-        let offset = (slot.as_ptr() as usize).wrapping_sub(self.slots.as_ptr() as usize);
+    fn index(&self, slot: &Slot) -> u32 {
+        let offset =
+            (core::ptr::from_ref(slot) as usize).wrapping_sub(self.slots().as_ptr() as usize);
         // CAST: There are at most `MAX_SLOTS` slots.
         (offset / core::mem::size_of::<Slot>()) as u32
     }
@@ -175,34 +242,20 @@ impl Shared {
     ///
     /// # Safety
     ///
-    /// The caller is the NAPI side, with bottom halves off, on CPU `cpu`.
+    /// The caller is the NAPI side.
     #[cold]
     #[inline(never)]
-    pub(crate) unsafe fn refill(&self, cpu: usize) -> Result<NonNull<Slot>, AllocError> {
+    pub(crate) unsafe fn refill(&self, bh: BhDisabled<'_>) -> Result<NonNull<Slot>, AllocError> {
         // SAFETY: The caller is the NAPI side, and does not hold a reference itself.
         let napi = unsafe { &mut *self.napi.get() };
 
-        let slot = if self.mode == Mode::AllocMap {
-            // SAFETY: By this function's requirement.
-            unsafe { self.grow(napi, &mut [null_mut()]) }?
-        } else if let Some(slot) = napi.cache.take() {
+        let slot = if let Some(slot) = napi.cache.take() {
             // The cache is closed.
             self.stats.alloc_fast.inc();
             slot
         } else {
             // SAFETY: By this function's requirement.
-            unsafe { self.collect(napi, cpu) };
-            match napi.cache.take() {
-                Some(slot) => {
-                    self.stats.alloc_refill.inc();
-                    slot
-                }
-                None => {
-                    self.stats.alloc_empty.inc();
-                    // SAFETY: By this function's requirement.
-                    unsafe { self.grow(napi, &mut [null_mut(); REFILL]) }?
-                }
-            }
+            unsafe { self.supply(napi, bh.cpu()) }?
         };
         if napi.need_sync {
             // SAFETY: The slot is ours.
@@ -214,29 +267,66 @@ impl Shared {
         Ok(slot)
     }
 
-    /// How close the limit is, when it looks close without the pages that have come back: those are
-    /// idle too.
+    /// As [`refill`](Self::refill), from elsewhere than the cache.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the NAPI side, with bottom halves off, on CPU `cpu`.
+    #[inline(never)]
+    unsafe fn supply(&self, napi: &mut NapiSide, cpu: usize) -> Result<NonNull<Slot>, AllocError> {
+        // SAFETY: By this function's requirement.
+        unsafe { self.collect(napi, cpu) };
+        if let Some(slot) = napi.cache.take() {
+            self.stats.alloc_refill.inc();
+            return Ok(slot);
+        }
+        self.stats.alloc_empty.inc();
+        // SAFETY: By this function's requirement.
+        let slot = unsafe { self.grow(napi) };
+        napi.scarce = if slot.is_ok() { 0 } else { SCARCE };
+        slot
+    }
+
+    /// How close the limit is. What is home is idle, wherever it lies: in the cache, the rings, or the list.
+    /// It may take as many questions as there are sources until a page that came home counts.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the NAPI side.
+    #[inline]
+    pub(crate) unsafe fn pressure(&self, bh: BhDisabled<'_>) -> Pressure {
+        // SAFETY: The caller is the NAPI side, and does not hold a reference itself.
+        let napi = unsafe { &*self.napi.get() };
+        match self.limit.pressure(napi.idle()) {
+            Pressure::None if napi.scarce == 0 => Pressure::None,
+            // SAFETY: By this function's requirement.
+            _ => unsafe { self.pressure_slow(bh.cpu()) },
+        }
+    }
+
+    /// As [`pressure`](Self::pressure), when there seems to be some.
     ///
     /// # Safety
     ///
     /// The caller is the NAPI side, with bottom halves off, on CPU `cpu`.
     #[cold]
     #[inline(never)]
-    pub(crate) unsafe fn pressure(&self, cpu: usize) -> Pressure {
+    unsafe fn pressure_slow(&self, cpu: usize) -> Pressure {
         // SAFETY: The caller is the NAPI side, and does not hold a reference itself.
         let napi = unsafe { &mut *self.napi.get() };
-        // SAFETY: By this function's requirement.
-        unsafe { self.collect(napi, cpu) };
-        let returned = self
-            .cpus
-            .iter()
-            .fold(0u64, |n, cpu| n.wrapping_add(cpu.stats.recycle_ring.get()));
-        // A page is counted after it is in the ring, and may have been taken out before.
-        let in_rings = returned.saturating_sub(napi.collected);
-        // CAST: Both are at most the number of slots.
-        let pressure = self
-            .limit
-            .pressure((napi.cache.count() as u32).saturating_add(in_rings as u32));
+        let listed = self.shared_stats.returned_irq.get();
+        napi.sources.look(&self.lookup.rings, listed);
+        if self.limit.excess() != 0 && napi.idle() != 0 {
+            // There is something to give back.
+            // SAFETY: By this function's requirement.
+            unsafe { self.collect(napi, cpu) };
+        }
+        let pressure = if napi.scarce != 0 {
+            napi.scarce = napi.scarce.wrapping_sub(1);
+            Pressure::High
+        } else {
+            self.limit.pressure(napi.idle())
+        };
         if pressure != Pressure::None {
             self.stats.pressure.inc();
         }
@@ -246,180 +336,207 @@ impl Shared {
         pressure
     }
 
-    /// Moves returned pages into the cache: from this CPU's ring, then the other CPUs', then the list.
+    /// Moves returned pages into the cache, up to [`REFILL`]: from this CPU's ring, then the other CPUs',
+    /// then the list.
     ///
     /// # Safety
     ///
     /// The caller is the NAPI side.
     unsafe fn collect(&self, napi: &mut NapiSide, cpu: usize) {
-        let (before, from) = self.cpus.as_slice().split_at(cpu.min(self.cpus.len()));
-        for other in Iterator::chain(from.iter(), before) {
-            let want = REFILL.saturating_sub(napi.cache.count());
-            let Some(spare) = napi.cache.spare().get_mut(..want) else {
-                break;
-            };
+        let NapiSide { cache, sources, .. } = &mut *napi;
+        let rings = &self.lookup.rings;
+        // One that holds all pages need not be larger; it may be full with a batch less in it.
+        let capacity = MAX_RING.min(self.slots().len().saturating_add(MAX_BATCH));
+        sources.make_wanted(rings, &self.rare.wanted, capacity);
+
+        let want = REFILL.saturating_sub(cache.count());
+        if let Some(spare) = cache.spare().get_mut(..want) {
             // SAFETY: The NAPI side is the only consumer.
-            let got = unsafe { other.ring.consume_batched(spare) };
+            let got = unsafe { sources.collect(rings, cpu, spare) };
             // SAFETY: So many were just written.
-            unsafe { napi.cache.added(got) };
-            napi.collected = napi.collected.wrapping_add(got as u64);
+            unsafe { cache.added(got) };
+            if got < want {
+                self.collect_listed(napi);
+            }
         }
+        if self.limit.excess() != 0 {
+            self.shed(napi);
+        }
+    }
+
+    /// Moves pages from the list of interrupts' returns into the cache, up to [`REFILL`].
+    fn collect_listed(&self, napi: &mut NapiSide) {
         if napi.chain == END {
-            napi.chain = self.list.take_all();
+            napi.chain = self.rare.list.take_all();
         }
+        let mut listed = 0u64;
         while napi.cache.count() < REFILL {
-            let Some(slot) = self.slots.get(napi.chain as usize) else {
+            let Some(slot) = self.slots().get(napi.chain as usize) else {
                 break;
             };
             napi.chain = slot.next.load(Ordering::Relaxed);
+            listed = listed.wrapping_add(1);
             // There is room: the cache holds more than `REFILL`.
             let _ = napi.cache.put(slot.into());
         }
+        napi.sources.took_from_list(listed);
+    }
+
+    /// Lets go of what is in the cache, as far as the pool has more than its limit.
+    #[cold]
+    fn shed(&self, napi: &mut NapiSide) {
         for _ in 0..self.limit.excess() {
             let Some(slot) = napi.cache.take() else {
                 break;
             };
-            // SAFETY: The NAPI side owns what was in the cache.
+            // SAFETY: The NAPI side, whose reference the caller has, owns what was in the cache.
             unsafe { self.discard(napi, slot) };
         }
+        self.free_leaving(napi);
     }
 
-    /// Gives a page back to the system.
+    /// Lets go of a page: the page allocator gets it, with others.
     ///
     /// # Safety
     ///
     /// The caller is the NAPI side, and owns `slot`.
     unsafe fn discard(&self, napi: &mut NapiSide, slot: NonNull<Slot>) {
-        // SAFETY: We own the slot.
-        let page = unsafe { self.retire(slot.as_ref()) };
-        // There is room: the index came from there.
-        let _ = napi.free.push_within_capacity(self.index(slot));
-        // SAFETY: The pool's reference, which nobody else knows of any more.
-        unsafe { pages::put(page) };
+        if napi.batch.is_full() {
+            self.free_leaving(napi);
+        }
+        // SAFETY: We own the slot, and it is in the table.
+        let slot = unsafe { slot.as_ref() };
+        // SAFETY: As above, and there is room: see above.
+        unsafe { napi.batch.push(self.retire(slot)) };
+        self.free_here(napi, slot);
+    }
+
+    /// Gives the pages that were let go of to the page allocator.
+    fn free_leaving(&self, napi: &mut NapiSide) {
+        let count = napi.batch.free();
+        if count != 0 {
+            self.stats.unmapped.add(count as u64);
+            TOTALS.unmapped.add_shared(count as u64);
+            // CAST: At most `REFILL`.
+            self.limit.give_back(count as u32);
+        }
+    }
+
+    /// Notes a slot that is free, for the next page.
+    fn free_here(&self, napi: &mut NapiSide, slot: &Slot) {
+        slot.next.store(napi.free, Ordering::Relaxed);
+        napi.free = self.index(slot);
     }
 
     /// Puts another limit in force, for at most as many pages as the pool was made for. Pages above it
     /// go back to the system as they return. Any context.
     pub(crate) fn set_limit(&self, max: u32) -> Result {
-        if max as usize > self.slots.len() {
+        if max as usize > self.slots().len() {
             return Err(ERANGE);
         }
         self.limit.set(max);
         Ok(())
     }
 
-    /// Takes as many pages from the system as `pages` has room for, maps them, and returns one of them.
-    /// The others are in the cache.
+    /// Takes as many pages from the page allocator as a refill brings, maps them, and returns one of them.
+    /// The others are in the cache, which is empty before.
     ///
     /// # Safety
     ///
     /// The caller is the NAPI side.
-    unsafe fn grow(
-        &self,
-        napi: &mut NapiSide,
-        pages: &mut [*mut bindings::page],
-    ) -> Result<NonNull<Slot>, AllocError> {
-        // CAST: At most `REFILL`.
-        let granted = self.limit.take(pages.len() as u32);
+    #[inline(never)]
+    unsafe fn grow(&self, napi: &mut NapiSide) -> Result<NonNull<Slot>, AllocError> {
+        self.free_leaving(napi);
+        // CAST: It is 64.
+        let granted = self.limit.take(REFILL as u32);
         if granted == 0 {
-            // Lost pages may be what is missing. Not each time, for a look at all slots takes long.
+            // Lost pages may be what is missing.
             if self.stats.alloc_limit.get() % AUDIT_INTERVAL == 0 {
                 // SAFETY: We are the NAPI side.
-                unsafe { self.audit() };
+                unsafe { self.audit(napi, AUDIT) };
             }
             self.stats.alloc_limit.inc();
             return Err(AllocError::Limit);
         }
 
-        let got = pages::alloc(&self.dev, &mut pages[..granted as usize]);
-        let mut error = AllocError::NoMemory;
-        let mut first = None;
-        let mut filled = 0;
-        for &page in pages.iter().take(got) {
-            // SAFETY: We own the page.
-            match unsafe { self.adopt(napi, page) } {
-                Ok(slot) => {
-                    filled += 1;
-                    match first {
-                        None => first = Some(slot),
-                        // There is room: the cache was empty and holds more than `REFILL`.
-                        Some(_) => drop(napi.cache.put(slot)),
-                    }
-                }
-                Err(e) => {
-                    // SAFETY: The page is still ours.
-                    unsafe { pages::put(page) };
-                    error = e;
-                }
-            }
-        }
+        // With pages that it does not reach the device works, but each packet is copied once more, for the
+        // life of the pool: only if it has no other, or has such already.
+        let bounce = napi.need_sync || self.limit.owned() == granted;
+        let NapiSide {
+            cache, free, batch, ..
+        } = &mut *napi;
+        batch.alloc(&self.dev, granted as usize, bounce);
+        let (mut slots, tag) = (*free, Tag::new(self.id, 0));
+        // Where one fails, the others would not fare better.
+        let (filled, error) = batch.take_each(cache.spare(), |page, va| {
+            // SAFETY: We are the NAPI side, own the page, and that is its address.
+            unsafe { self.adopt(&mut slots, tag, page, va) }
+        });
+        *free = slots;
+        // SAFETY: So many were just written.
+        unsafe { cache.added(filled) };
+        batch.free();
+        // CAST: At most `REFILL`.
+        let filled = filled as u32;
         self.limit.give_back(granted.saturating_sub(filled));
         // The first bounce buffer makes all mappings of the device need syncs.
         if !napi.need_sync && self.dev.need_sync() {
             napi.need_sync = true;
             napi.cache.close();
+            // A page keeps its bounce buffers wherever it is, and those are the whole system's.
+            let share = self.dev.bounce_pages() / 2;
+            self.limit.set(self.limit.max().min(share));
         }
 
         self.stats.mapped.add(u64::from(filled));
         TOTALS.mapped.add_shared(u64::from(filled));
-        let slot = first.ok_or(error)?;
+        let slot = napi.cache.take();
+        let slot = slot.ok_or(error.unwrap_or(AllocError::NoMemory))?;
         self.stats.alloc_slow.inc();
         Ok(slot)
     }
 
-    /// The constructor of a page: maps it, gives it a slot, tags it.
+    /// The constructor of a page: maps it, gives it one of the slots that are `free`, tags it. `tag` is
+    /// that of slot 0.
     ///
     /// # Safety
     ///
-    /// The caller owns `page`, and keeps it when this fails.
+    /// The caller is the NAPI side, owns `page`, whose address is `va`, and keeps it when this fails.
+    #[inline]
     unsafe fn adopt(
         &self,
-        napi: &mut NapiSide,
+        free: &mut u32,
+        tag: Tag,
         page: *mut bindings::page,
+        va: *mut u8,
     ) -> Result<NonNull<Slot>, AllocError> {
-        // SAFETY: The page is valid.
-        if unsafe { bindings::rpp_page_is_pfmemalloc(page) } {
-            return Err(AllocError::NoMemory);
+        if *free == END {
+            *free = self.rare.freed.take_all();
         }
-        let index = self.free_slot(napi).ok_or(AllocError::NoMemory)?;
-        let slot = self.slots.get(index as usize).ok_or(AllocError::NoMemory)?;
+        let index = *free;
+        // SAFETY: We own the page.
+        let pfmemalloc = unsafe { slots::is_pfmemalloc(page) };
+        let slot = self.slots().get(index as usize);
+        let slot = slot.filter(|_| !pfmemalloc).ok_or(AllocError::NoMemory)?;
         // SAFETY: By the safety requirement.
-        let Some(dma) = (unsafe { self.dev.map(page) }) else {
-            // There is room, the index came from there.
-            let _ = napi.free.push_within_capacity(index);
-            return Err(AllocError::Mapping);
-        };
-        // SAFETY: The page is ours and the slot is free; `dma` is the page's mapping, and lowmem pages
-        // (the allocation did not ask for highmem) have an address.
+        let dma = unsafe { self.dev.map(page) }.ok_or(AllocError::Mapping)?;
+        *free = slot.next.load(Ordering::Relaxed);
+        // SAFETY: The page is ours and the slot is free; `dma` is the page's mapping.
         unsafe {
-            Tag::new(self.id, index).write(page);
-            slot.fill(page, dma, bindings::rpp_page_address(page).cast());
+            tag.of_slot(index).write(page);
+            slot.fill(page, dma, va);
         }
         Ok(slot.into())
-    }
-
-    /// A slot without a page.
-    fn free_slot(&self, napi: &mut NapiSide) -> Option<u32> {
-        if napi.free.is_empty() {
-            // Other CPUs have freed some and could not say so here. All slots found are unknown to
-            // the stack, as that is empty. There is room for as many as there are slots.
-            for (index, slot) in self.slots.iter().enumerate() {
-                if slot.state.is_free() {
-                    let _ = napi.free.push_within_capacity(index as u32);
-                }
-            }
-        }
-        napi.free.pop()
     }
 
     /// Takes a page that the cache has no room for.
     ///
     /// # Safety
     ///
-    /// The caller is the NAPI side, with bottom halves off, on CPU `cpu`, and owns `slot`.
+    /// The caller is the NAPI side, and owns `slot`.
     #[cold]
     #[inline(never)]
-    pub(crate) unsafe fn spill(&self, slot: NonNull<Slot>, cpu: usize) {
+    pub(crate) unsafe fn spill(&self, slot: NonNull<Slot>, bh: BhDisabled<'_>) {
         // SAFETY: The caller is the NAPI side, and does not hold a reference itself.
         let napi = unsafe { &mut *self.napi.get() };
         if self.mode == Mode::AllocMap {
@@ -434,7 +551,7 @@ impl Shared {
         };
         self.stats.recycle_cache_full.inc();
         // SAFETY: By this function's requirement.
-        if let Some(page) = unsafe { self.put_back(slot, cpu) } {
+        if let Some(page) = unsafe { self.put_back(slot, bh.cpu()) } {
             // SAFETY: The reference was the pool's, and is ours now.
             unsafe { pages::put(page) };
         }
@@ -450,39 +567,54 @@ impl Shared {
     pub(crate) unsafe fn release_to_stack(&self, slot: NonNull<Slot>) {
         // SAFETY: The caller is the NAPI side, and does not hold a reference itself.
         let napi = unsafe { &mut *self.napi.get() };
-        // SAFETY: We own the slot.
-        unsafe { self.retire(slot.as_ref()) };
-        let _ = napi.free.push_within_capacity(self.index(slot));
+        // SAFETY: We own the slot, and it is in the table.
+        let slot = unsafe { slot.as_ref() };
+        // SAFETY: As above.
+        unsafe { self.retire(slot) };
+        self.free_here(napi, slot);
+        self.stats.unmapped.inc();
+        TOTALS.unmapped.inc_shared();
+        self.limit.give_back(1);
     }
 
-    /// Puts a page into this CPU's ring. If that is full the page leaves the pool, and is returned.
+    /// Puts a page into the ring of CPU `cpu`, or on the list if there is none. If the ring is full the page
+    /// leaves the pool, and is returned.
     ///
     /// # Safety
     ///
-    /// Bottom halves are off on CPU `cpu`, and the caller owns `slot`.
-    #[inline]
+    /// The caller owns `slot`. Bottom halves are off on CPU `cpu`, or it is a number of no CPU.
     unsafe fn put_back(&self, slot: NonNull<Slot>, cpu: usize) -> Option<*mut bindings::page> {
-        let Some(local) = self.cpus.get(cpu) else {
-            // SAFETY: The caller owns the slot.
-            return Some(unsafe { self.retire(slot.as_ref()) });
+        let rings = &self.lookup.rings;
+        // SAFETY: The caller owns the slot, and it is in the table.
+        let this = unsafe { slot.as_ref() };
+        let Some(local) = rings.get(cpu) else {
+            if cpu < rings.cpus() {
+                self.rare.wanted.ask(cpu);
+            }
+            self.rare.list.push(self.index(this), &this.next);
+            // Not before: what is counted is there.
+            self.shared_stats.returned_irq.inc_shared();
+            return None;
         };
         // SAFETY: This CPU is the only producer, and with bottom halves off there is only this code
         // on it: interrupts use the list.
-        if let Err(slot) = unsafe { local.ring.produce(slot) } {
+        if unsafe { local.ring.produce(slot) }.is_err() {
             local.stats.recycle_ring_full.inc();
             // SAFETY: The caller owns the slot.
-            return Some(unsafe { self.retire(slot.as_ref()) });
+            let page = unsafe { self.retire(this) };
+            self.let_go(this);
+            return Some(page);
         }
         local.stats.recycle_ring.inc();
         None
     }
 
-    /// The destructor of a page: the mapping is removed, the tag cleared, the slot free.
+    /// The destructor of a page: the mapping is removed, the tag cleared, the slot free. It is for the
+    /// caller to note the slot, and to count.
     ///
     /// # Safety
     ///
     /// The caller owns `slot`, which is in state `Pool`, and with it the only reference to the page.
-    #[cold]
     unsafe fn retire(&self, slot: &Slot) -> *mut bindings::page {
         let page = slot.page();
         slot.state.retire();
@@ -493,13 +625,21 @@ impl Shared {
     }
 
     /// Removes the mapping of a slot that the caller moved to `Unmapping`.
+    #[inline]
     fn unmap(&self, slot: &Slot) {
         // SAFETY: It was mapped when the slot was filled. Only the one who moved the slot to
         // `Unmapping` gets here, so it is unmapped once.
         unsafe { self.dev.unmap(slot.dma()) };
         slot.state.unmapped();
+    }
+
+    /// Notes a slot that is free, for the NAPI side to find, and that its page does not count any more.
+    /// Any context.
+    fn let_go(&self, slot: &Slot) {
         self.shared_stats.unmapped.inc_shared();
         TOTALS.unmapped.inc_shared();
+        // Whoever may take a page finds a slot for it: so this comes first.
+        self.rare.freed.push(self.index(slot), &slot.next);
         self.limit.give_back(1);
     }
 
@@ -521,19 +661,21 @@ impl Shared {
         index: usize,
         cpu: usize,
     ) -> Option<()> {
-        let slot = self.slots.get(index)?;
-        let local = self.cpus.get(cpu)?;
+        let lookup = &self.lookup;
+        // Loading `live` pairs with the store in `destroy()`, by way of a grace period: whoever is here
+        // without having seen it is done before the other side goes on.
+        if index >= lookup.live.load(Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: By the type invariant there are at least so many.
+        let slot = unsafe { lookup.slots.as_slice().get_unchecked(index) };
+        let local = lookup.rings.get(cpu)?;
         // SAFETY: This CPU is the only producer, and with bottom halves off there is only this code
         // on it: interrupts use the list.
         let room = unsafe { local.ring.reserve() }?;
         // SAFETY: By this function's requirement the page is valid.
-        let clean = || unsafe { slots::is_clean(page, self.flags_mask) };
-        // Loading `open` pairs with the store in `destroy()`, by way of a grace period: whoever is here
-        // without having seen it is done before the other side goes on.
-        let usual = slot.page() == page
-            && self.open.load(Ordering::Acquire)
-            && clean()
-            && slot.state.take_back();
+        let clean = || unsafe { slots::is_clean(page, lookup.flags_mask) };
+        let usual = slot.page() == page && clean() && slot.state.take_back();
         if !usual {
             return None;
         }
@@ -558,11 +700,12 @@ impl Shared {
         index: usize,
         cpu: usize,
     ) -> bool {
-        let Some(slot) = self.slots.get(index).filter(|slot| slot.page() == page) else {
+        let slot = self.slots().get(index);
+        let Some(slot) = slot.filter(|slot| slot.page() == page) else {
             return false;
         };
         // See `take_back()`.
-        if !self.open.load(Ordering::Acquire) {
+        if !self.is_open() {
             // SAFETY: By this function's requirement.
             return unsafe { self.take_back_closed(slot, page) };
         }
@@ -575,17 +718,12 @@ impl Shared {
             self.shared_stats.released.inc_shared();
             // SAFETY: We own the slot since `take_back()`.
             unsafe { self.retire(slot) };
+            self.let_go(slot);
             return false;
         }
 
         // SAFETY: The count is 0, and we dropped it.
         unsafe { slots::revive(page) };
-        if cpu >= self.cpus.len() {
-            self.shared_stats.returned_irq.inc_shared();
-            // CAST: There are at most `MAX_SLOTS` slots.
-            self.list.push(index as u32, &slot.next);
-            return true;
-        }
         // SAFETY: By this function's requirement, and we own the slot.
         if unsafe { self.put_back(slot.into(), cpu) }.is_some() {
             // The page left the pool; its count goes back to what the caller found.
@@ -606,6 +744,7 @@ impl Shared {
         if slot.state.claim() {
             self.shared_stats.released.inc_shared();
             self.unmap(slot);
+            self.let_go(slot);
         } else if slot.state.is_pool() {
             // SAFETY: By this function's requirement.
             return unsafe { self.unbalanced(slot, page) };
@@ -637,35 +776,36 @@ impl Shared {
         true
     }
 
-    /// Looks for pages that went past the hook: their slot is `Out`, but they have lost their tag.
-    /// Removes their mappings, so that the slots can be used again.
+    /// Looks for pages that went past the hook, in `count` slots: those that follow the ones of the last
+    /// time. Removes their mappings, so that the slots can be used again.
     ///
     /// # Safety
     ///
     /// The caller is the NAPI side.
-    pub(crate) unsafe fn audit(&self) {
-        for slot in self.lost() {
+    pub(crate) unsafe fn audit(&self, napi: &mut NapiSide, count: usize) {
+        let slots = self.slots();
+        for _ in 0..count.min(slots.len()) {
+            let index = napi.audited;
+            napi.audited = index.wrapping_add(1) % slots.len().max(1);
+            let Some(slot) = slots.get(index).filter(|slot| self.is_lost(index, slot)) else {
+                continue;
+            };
             // A page that comes back leaves `Out` before it loses its tag, and only the NAPI side puts
             // another page into the slot: if this is still `Out`, it is the page that was looked at.
             if slot.state.claim() {
                 self.shared_stats.escaped.inc_shared();
                 TOTALS.escaped.inc_shared();
                 self.unmap(slot);
+                self.let_go(slot);
             }
         }
     }
 
-    /// Slots that are `Out`, and whose page has not got their tag.
-    fn lost(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter().enumerate().filter_map(|(index, slot)| {
-            if !slot.state.is_out() {
-                return None;
-            }
-            // CAST: There are at most `MAX_SLOTS` slots.
-            let tag = Tag::new(self.id, index as u32);
-            // SAFETY: A `struct page` stays valid whoever has the page.
-            (unsafe { Tag::of(slot.page()) } != Some(tag)).then_some(slot)
-        })
+    /// Whether the slot is `Out` and its page has not got its tag: it went past the hook, or just comes
+    /// back.
+    fn is_lost(&self, index: usize, slot: &Slot) -> bool {
+        // CAST: There are at most `MAX_SLOTS` slots.
+        slot.state.is_out() && Tag::of(slot.page()) != Some(Tag::new(self.id, index as u32))
     }
 
     /// Ends the pool: when this returns no mapping is left. Pages that are still with the stack stay
@@ -676,35 +816,41 @@ impl Shared {
     /// The caller is the NAPI side, in process context, and the device does not write to the pool's
     /// pages any more. Only the registry may refer to the pool, and it has to let go of it after this.
     pub(crate) unsafe fn destroy(&self) {
-        // SAFETY: The caller is the NAPI side.
-        unsafe { self.audit() };
-        self.open.store(false, Ordering::Release);
-        // From here on whoever returns a page sees the flag.
+        // SAFETY: The caller is the NAPI side, and does not hold a reference itself.
+        let napi = unsafe { &mut *self.napi.get() };
+        // SAFETY: As above.
+        unsafe { self.audit(napi, usize::MAX) };
+        self.lookup.live.store(0, Ordering::Release);
+        // From here on whoever returns a page sees that.
         // SAFETY: Process context.
         unsafe { bindings::rpp_synchronize_net() };
 
-        for slot in self.slots.iter() {
+        for slot in self.slots() {
+            if napi.batch.is_full() {
+                self.free_leaving(napi);
+            }
+            // With interrupts off, because one that drops a reference to this very page would wait for us.
+            // SAFETY: Balanced below.
+            let flags = unsafe { bindings::rpp_local_irq_save() };
             if slot.state.is_pool() {
                 // It is in the cache, in a ring, on the list, or it was posted to the device: all of
                 // that is the NAPI side's now, so the slots' owner is the caller.
-                // SAFETY: As argued, and so is the reference to the page.
-                unsafe { pages::put(self.retire(slot)) };
-                continue;
-            }
-            // With interrupts off, because one that returns this very page would wait for us.
-            // SAFETY: Balanced below.
-            let flags = unsafe { bindings::rpp_local_irq_save() };
-            if slot.state.claim() {
+                // SAFETY: As argued, and so is the reference to the page; there is room for it, as was
+                // just seen.
+                unsafe { napi.batch.push(self.retire(slot)) };
+            } else if slot.state.claim() {
                 self.unmap(slot);
+                self.let_go(slot);
             }
             // SAFETY: Balances the above.
             unsafe { bindings::rpp_local_irq_restore(flags) };
         }
+        self.free_leaving(napi);
     }
 
     /// Whether the pool has `page` in its cache, in a ring, or on the list.
     pub(crate) fn has(&self, page: *mut bindings::page) -> bool {
-        self.slots
+        self.slots()
             .iter()
             .any(|slot| slot.page() == page && slot.state.is_pool())
     }
@@ -717,19 +863,21 @@ impl Shared {
     /// The pages that are with the stack, and how many of them look as if they were lost. The second
     /// number may include pages that are just coming back.
     pub(crate) fn outstanding(&self) -> (usize, usize) {
-        (self.out().count(), self.lost().count())
+        let lost = self.slots().iter().enumerate();
+        let lost = lost.filter(|(index, slot)| self.is_lost(*index, slot));
+        (self.out().count(), lost.count())
     }
 
     /// The slots whose pages are with the stack, or were a moment ago.
     pub(crate) fn out(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter().filter(|slot| slot.state.is_out())
+        self.slots().iter().filter(|slot| slot.state.is_out())
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         stats::snapshot(
             &self.stats,
             &self.shared_stats,
-            self.cpus.iter().map(|c| &c.stats),
+            self.lookup.rings.iter().map(|local| &local.stats),
             self.limit.owned(),
         )
     }

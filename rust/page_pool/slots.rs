@@ -11,14 +11,26 @@
 //! A stale tag is harmless: it leads to no pool, to no slot, or to a slot of another page.
 
 use crate::{
-    platform::{array_from_fn, AllocError, Array, AtomicU32, AtomicU64, Ordering},
+    list::END,
+    platform::{array_from_fn, AllocError, Array, AtomicPtr, AtomicU32, AtomicU64, Ordering},
     state::SlotState,
 };
-use core::{cell::UnsafeCell, ptr::null_mut};
-use kernel::ffi::c_ulong;
+use core::{
+    mem::{offset_of, size_of, MaybeUninit},
+    ptr::null_mut,
+};
+use kernel::{
+    ffi::c_ulong,
+    sync::barrier::{smp_mb, Read},
+    transmute::FromBytes, //
+};
 use pp_bindings as bindings;
 
 /// One page of a pool.
+///
+/// Page and addresses are atomics because some read them who do not own the slot: the hook compares the
+/// page, and the report on what is outstanding reads both. What they get is old or new, and they believe
+/// neither.
 ///
 /// # Invariants
 ///
@@ -27,30 +39,20 @@ use pp_bindings as bindings;
 /// `Free`, by the pool's NAPI side.
 #[repr(C)]
 pub(crate) struct Slot {
-    page: UnsafeCell<*mut bindings::page>,
-    dma: UnsafeCell<u64>,
-    va: UnsafeCell<*mut u8>,
+    page: AtomicPtr<bindings::page>,
+    dma: AtomicU64,
+    va: AtomicPtr<u8>,
     /// Who the page belongs to.
     pub(crate) state: SlotState,
-    /// The next slot in the list of pages returned from interrupt context, by index. While the page is
-    /// out: since when.
+    /// The next slot, by index: of those that are free, or of those returned from interrupt context.
+    /// While the page is out: since when.
     pub(crate) next: AtomicU32,
 }
 
 // Two slots share a cache line, none lies across two.
-const _: () = assert!(core::mem::size_of::<Slot>() == 32);
+const _: () = assert!(size_of::<Slot>() == 32);
 
 impl Slot {
-    fn new() -> Self {
-        Self {
-            page: UnsafeCell::new(null_mut()),
-            dma: UnsafeCell::new(0),
-            va: UnsafeCell::new(null_mut()),
-            state: SlotState::new(),
-            next: AtomicU32::new(0),
-        }
-    }
-
     /// Puts a mapped page into the slot.
     ///
     /// # Safety
@@ -58,39 +60,29 @@ impl Slot {
     /// The slot is free, the caller is the pool's NAPI side, and the arguments fulfil the type
     /// invariant.
     pub(crate) unsafe fn fill(&self, page: *mut bindings::page, dma: u64, va: *mut u8) {
-        // SAFETY: In state `Free` nobody but the NAPI side uses these fields for anything but a
-        // comparison with a page that is not in this slot; see `page()`.
-        unsafe {
-            (&raw mut *self.page.get()).write_volatile(page);
-            *self.dma.get() = dma;
-            *self.va.get() = va;
-        }
+        self.page.store(page, Ordering::Relaxed);
+        self.dma.store(dma, Ordering::Relaxed);
+        self.va.store(va, Ordering::Relaxed);
         // INVARIANT: By the safety requirement.
         self.state.fill();
     }
 
     /// The page. May be asked at any time: for a free slot the answer is a page that it once had.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn page(&self) -> *mut bindings::page {
-        // The hook asks for a page with a stale tag while NAPI fills the slot with another one; a
-        // torn or old value would be a wrong page in either case, and an aligned pointer does not
-        // tear.
-        // SAFETY: The field is always initialised.
-        unsafe { self.page.get().read_volatile() }
+        self.page.load(Ordering::Relaxed)
     }
 
-    /// The DMA address of the page's first byte. The caller owns the page or won the slot.
+    /// The DMA address of the page's first byte, for who owns the page or won the slot.
     #[inline(always)]
     pub(crate) fn dma(&self) -> u64 {
-        // SAFETY: Written only in state `Free`, when the slot has no owner.
-        unsafe { *self.dma.get() }
+        self.dma.load(Ordering::Relaxed)
     }
 
-    /// The address of the page's first byte. The caller owns the page or won the slot.
+    /// The address of the page's first byte, for who owns the page. Others may not go there.
     #[inline(always)]
     pub(crate) fn va(&self) -> *mut u8 {
-        // SAFETY: As in `dma()`.
-        unsafe { *self.va.get() }
+        self.va.load(Ordering::Relaxed)
     }
 }
 
@@ -116,15 +108,20 @@ pub(crate) fn now() -> u32 {
     unsafe { (&raw const bindings::jiffies).read_volatile() as u32 }
 }
 
-// SAFETY: The cells are written in state `Free` by one side and published by the state; what is read
-// at other times is a single aligned word. The pages may be used from any thread.
-unsafe impl Send for Slot {}
-// SAFETY: As above.
-unsafe impl Sync for Slot {}
-
-/// Makes a table of `count` free slots.
+/// Makes a table of `count` free slots, each of which leads to the next.
 pub(crate) fn table(count: usize) -> Result<Array<Slot>, AllocError> {
-    array_from_fn(count, |_| Slot::new())
+    array_from_fn(count, |index| Slot {
+        page: AtomicPtr::new(null_mut()),
+        dma: AtomicU64::new(0),
+        va: AtomicPtr::new(null_mut()),
+        state: SlotState::new(),
+        // CAST: There are at most `MAX_SLOTS`.
+        next: AtomicU32::new(if index + 1 < count {
+            index as u32 + 1
+        } else {
+            END
+        }),
+    })
 }
 
 /// What a page of a pool carries in the first word of its union (`lru.next`).
@@ -147,7 +144,13 @@ pub(crate) const MAX_SLOTS: usize = 1 << 30;
 
 impl Tag {
     pub(crate) fn new(pool: u16, slot: u32) -> Self {
-        Self(PREFIX << 48 | u64::from(pool) << 32 | u64::from(slot) << 2)
+        Self(PREFIX << 48 | u64::from(pool) << 32).of_slot(slot)
+    }
+
+    /// The tag of slot `slot`, from that of slot 0.
+    #[inline(always)]
+    pub(crate) fn of_slot(self, slot: u32) -> Self {
+        Self(self.0 | u64::from(slot) << 2)
     }
 
     #[inline]
@@ -172,17 +175,12 @@ impl Tag {
         Self(unsafe { word0(page).read_volatile() })
     }
 
-    /// Reads the tag of a page, if it has one. If it has not, the slot's state is seen to have left
-    /// `Out`, should [`clear`](Self::clear) be the reason.
-    ///
-    /// # Safety
-    ///
-    /// `page` is a valid page.
-    #[inline]
-    pub(crate) unsafe fn of(page: *mut bindings::page) -> Option<Self> {
-        // SAFETY: The word is part of the page. Others may write it at any time.
-        let word = unsafe { AtomicU64::from_ptr(word0(page)) }.load(Ordering::Acquire);
-        (word >> 48 == PREFIX).then_some(Self(word))
+    /// Reads the tag of a page that may be anybody's, or be gone with its memory. `None`: it has none,
+    /// and if [`clear`](Self::clear) is the reason, its slot is seen to have left `Out`.
+    pub(crate) fn of(page: *mut bindings::page) -> Option<Self> {
+        let word = peek(word0(page));
+        smp_mb(Read);
+        word.filter(|word| word >> 48 == PREFIX).map(Self)
     }
 
     /// Writes the tag.
@@ -209,8 +207,37 @@ impl Tag {
 
 #[inline]
 fn word0(page: *mut bindings::page) -> *mut u64 {
-    const OFFSET: usize = core::mem::offset_of!(bindings::page, __bindgen_anon_1);
-    page.wrapping_byte_add(OFFSET).cast()
+    page.wrapping_byte_add(offset_of!(bindings::page, __bindgen_anon_1))
+        .cast()
+}
+
+/// Reads kernel memory that may not be there: who takes memory out of a running system takes the
+/// `struct page`s of what is free as well, and a page that went past the hook is free. Process or
+/// softirq context.
+pub(crate) fn peek<T: FromBytes>(from: *const T) -> Option<T> {
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: There is room for the value. What is not there to be read is an error.
+    let error = unsafe {
+        bindings::copy_from_kernel_nofault(
+            value.as_mut_ptr().cast(),
+            from.cast(),
+            size_of::<T>(),
+        )
+    };
+    // SAFETY: Without an error all bytes were written, and by `FromBytes` they are a value.
+    (error == 0).then(|| unsafe { value.assume_init() })
+}
+
+/// Whether the page is from the emergency reserves: the kernel's `page_is_pfmemalloc()`, which is an
+/// inline function. Asked of a page that has no tag yet.
+///
+/// # Safety
+///
+/// The caller owns `page`.
+#[inline]
+pub(crate) unsafe fn is_pfmemalloc(page: *mut bindings::page) -> bool {
+    // SAFETY: The word is part of the page.
+    unsafe { word0(page).read() & 2 != 0 }
 }
 
 /// Whether a page has none of `flags`, and nobody is charged for it.
@@ -220,7 +247,7 @@ fn word0(page: *mut bindings::page) -> *mut u64 {
 /// `page` is a valid page.
 #[inline]
 pub(crate) unsafe fn is_clean(page: *mut bindings::page, flags: c_ulong) -> bool {
-    const FLAGS: usize = core::mem::offset_of!(bindings::page, flags);
+    const FLAGS: usize = offset_of!(bindings::page, flags);
     // SAFETY: The word is part of the page. Others may write it at any time.
     let has = unsafe { page.byte_add(FLAGS).cast::<c_ulong>().read_volatile() };
     #[cfg(CONFIG_MEMCG)]
@@ -243,14 +270,14 @@ pub(crate) unsafe fn revive(page: *mut bindings::page) {
     unsafe { &*refcount(page) }.store(1, Ordering::Release);
 }
 
-/// The reference count of a page, as it was a moment ago.
-///
-/// # Safety
-///
-/// `page` is a valid page.
-pub(crate) unsafe fn count(page: *mut bindings::page) -> u32 {
-    // SAFETY: The field is part of the page, and always used as an atomic.
-    unsafe { &*refcount(page) }.load(Ordering::Relaxed)
+/// The reference count of a page, and whether user space has it mapped, as they were a moment ago. The
+/// page may be anybody's, or be gone with its memory.
+pub(crate) fn users(page: *mut bindings::page) -> Option<(u32, bool)> {
+    const MAPCOUNT: usize = offset_of!(bindings::page, __bindgen_anon_2);
+    let count = peek(refcount(page).cast::<u32>())?;
+    // As `page_mapped()`: the count begins at -1.
+    let mapped = peek(page.wrapping_byte_add(MAPCOUNT).cast::<i32>())?;
+    Some((count, mapped >= 0))
 }
 
 /// Drops the reference that [`revive`] made, and returns whether it was the last. It is not when
@@ -266,6 +293,6 @@ pub(crate) unsafe fn unrevive(page: *mut bindings::page) -> bool {
 
 #[inline]
 fn refcount(page: *mut bindings::page) -> *const AtomicU32 {
-    page.wrapping_byte_add(core::mem::offset_of!(bindings::page, _refcount))
+    page.wrapping_byte_add(offset_of!(bindings::page, _refcount))
         .cast()
 }

@@ -5,7 +5,8 @@
 //! Each counter has one writer at a time (the pool's NAPI, or a CPU with bottom halves off), so it
 //! is counted with a load and a store: no atomic operation, no lock. Readers on other CPUs see
 //! numbers that are a moment old, and different counters at different moments; sums may be off by
-//! what is in flight. That harms nobody. Nothing but statistics may ever be decided by them.
+//! what is in flight. That harms nobody. Of the pages that came back the counters also tell NAPI how many
+//! there are at least ([`Sources`](crate::returns::Sources)); nothing else is decided by them.
 
 use crate::platform::{AtomicU64, Ordering};
 
@@ -89,6 +90,8 @@ counters! {
         recycle_cache_full,
         /// Pages mapped.
         mapped,
+        /// Mappings removed here.
+        unmapped,
     }
 }
 
@@ -105,9 +108,10 @@ counters! {
 counters! {
     /// What may happen anywhere, and rarely does.
     SharedStats {
-        /// Pages returned in hard interrupt context or with interrupts off.
+        /// Pages on the list: returned in hard interrupt context, with interrupts off, or on a CPU that had
+        /// no ring yet.
         returned_irq,
-        /// Mappings removed.
+        /// Mappings removed elsewhere.
         unmapped,
         /// Pages that went back to the system although the ring had room: poisoned memory, or the
         /// pool was being destroyed.
@@ -177,7 +181,7 @@ pub fn snapshot<'a>(
         napi.pressure.get(),
         napi.pressure_high.get(),
         napi.mapped.get(),
-        shared.unmapped.get(),
+        napi.unmapped.get().wrapping_add(shared.unmapped.get()),
         shared.returned_irq.get(),
         shared.released.get(),
         shared.unbalanced.get(),

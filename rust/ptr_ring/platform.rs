@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What [`ptr_ring`](super::ptr_ring) takes from its surroundings: atomics and an array.
+//! What [`ptr_ring`](super::ptr_ring) takes from its surroundings: atomics and memory.
 //!
 //! The ring is compiled unchanged into the kernel, into ordinary host tests, and into loom models
 //! that try its interleavings. This file is all that differs between the first two; loom has its own,
@@ -23,10 +23,11 @@
 pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 #[cfg(CONFIG_RUST)]
-mod array {
+mod memory {
+    use core::ptr::NonNull;
     use kernel::alloc::{
-        flags::{GFP_KERNEL, __GFP_NOWARN},
-        KVVec,
+        flags::{GFP_ATOMIC, GFP_KERNEL, __GFP_NOWARN},
+        Flags, KBox, KVVec,
     };
 
     pub use kernel::alloc::AllocError;
@@ -34,22 +35,69 @@ mod array {
     /// An array on the heap.
     pub type Array<E> = KVVec<E>;
 
-    /// Allocates an array of `len` elements, each made by `element` for its index. May sleep. How long
-    /// it is was the user's choice, who gets the error: the log is spared a stack trace.
-    pub fn array_try_from_fn<E>(
+    /// How long an array is was the user's choice, who gets the error: the log is spared a stack trace.
+    fn array<E>(
         len: usize,
-        element: impl Fn(usize) -> Result<E, AllocError>,
+        element: impl Fn(usize) -> E,
+        flags: Flags,
     ) -> Result<Array<E>, AllocError> {
-        let mut array = KVVec::with_capacity(len, GFP_KERNEL | __GFP_NOWARN)?;
+        let mut array = KVVec::with_capacity(len, flags | __GFP_NOWARN)?;
         for index in 0..len {
-            array.push(element(index)?, GFP_KERNEL)?;
+            // Nothing is allocated: there is room.
+            array.push(element(index), flags)?;
         }
         Ok(array)
+    }
+
+    /// Allocates an array of `len` elements, each made by `element` for its index. May sleep.
+    pub fn array_from_fn<E>(
+        len: usize,
+        element: impl Fn(usize) -> E,
+    ) -> Result<Array<E>, AllocError> {
+        array(len, element, GFP_KERNEL)
+    }
+
+    /// As [`array_from_fn`], in any context but NMI.
+    pub fn array_from_fn_atomic<E>(
+        len: usize,
+        element: impl Fn(usize) -> E,
+    ) -> Result<Array<E>, AllocError> {
+        array(len, element, GFP_ATOMIC)
+    }
+
+    /// Allocates an empty array with room for `len` elements. May sleep.
+    pub fn array_with_capacity<E>(len: usize) -> Result<Array<E>, AllocError> {
+        KVVec::with_capacity(len, GFP_KERNEL | __GFP_NOWARN)
+    }
+
+    /// Appends an element, or hands it back if there is no room left.
+    pub fn append<E>(array: &mut Array<E>, element: E) -> Result<(), E> {
+        array
+            .push_within_capacity(element)
+            .map_err(|full| full.0)
+    }
+
+    /// Puts a value on the heap, for [`unleak`] to drop. Any context but NMI.
+    pub fn leak<T>(value: T) -> Result<NonNull<T>, AllocError> {
+        let value = KBox::into_raw(KBox::new(value, GFP_ATOMIC | __GFP_NOWARN)?);
+        NonNull::new(value).ok_or(AllocError)
+    }
+
+    /// Drops what [`leak`] made.
+    ///
+    /// # Safety
+    ///
+    /// `value` is from [`leak`], is dropped once, and not used any more.
+    pub unsafe fn unleak<T>(value: NonNull<T>) {
+        // SAFETY: By the safety requirement it is from `KBox::into_raw()`, and ours.
+        drop(unsafe { KBox::from_raw(value.as_ptr()) });
     }
 }
 
 #[cfg(not(CONFIG_RUST))]
-mod array {
+mod memory {
+    use core::ptr::NonNull;
+
     /// Stands for the kernel's error of the same name.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct AllocError;
@@ -58,17 +106,46 @@ mod array {
     pub type Array<E> = Vec<E>;
 
     /// Allocates an array of `len` elements, each made by `element` for its index.
-    pub fn array_try_from_fn<E>(
+    pub fn array_from_fn<E>(
         len: usize,
-        element: impl Fn(usize) -> Result<E, AllocError>,
+        element: impl Fn(usize) -> E,
     ) -> Result<Array<E>, AllocError> {
-        (0..len).map(element).collect()
+        Ok((0..len).map(element).collect())
+    }
+
+    pub use array_from_fn as array_from_fn_atomic;
+
+    /// Allocates an empty array with room for `len` elements.
+    pub fn array_with_capacity<E>(len: usize) -> Result<Array<E>, AllocError> {
+        Ok(Vec::with_capacity(len))
+    }
+
+    /// Appends an element, or hands it back if there is no room left.
+    pub fn append<E>(array: &mut Array<E>, element: E) -> Result<(), E> {
+        if array.len() == array.capacity() {
+            return Err(element);
+        }
+        array.push(element);
+        Ok(())
+    }
+
+    /// Puts a value on the heap, for [`unleak`] to drop.
+    pub fn leak<T>(value: T) -> Result<NonNull<T>, AllocError> {
+        Ok(NonNull::from(Box::leak(Box::new(value))))
+    }
+
+    /// Drops what [`leak`] made.
+    ///
+    /// # Safety
+    ///
+    /// `value` is from [`leak`], is dropped once, and not used any more.
+    pub unsafe fn unleak<T>(value: NonNull<T>) {
+        // SAFETY: By the safety requirement it is from a box, and ours.
+        drop(unsafe { Box::from_raw(value.as_ptr()) });
     }
 }
 
-pub use array::{array_try_from_fn, AllocError, Array};
-
-/// As [`array_try_from_fn`], of elements that can always be made.
-pub fn array_from_fn<E>(len: usize, element: impl Fn(usize) -> E) -> Result<Array<E>, AllocError> {
-    array_try_from_fn(len, |index| Ok(element(index)))
-}
+pub use memory::{
+    append, array_from_fn, array_from_fn_atomic, array_with_capacity, leak, unleak, AllocError,
+    Array,
+};

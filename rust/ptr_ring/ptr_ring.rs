@@ -36,7 +36,9 @@
 //! context to the next (from one softirq to the next on the same CPU, say), which is ordered by
 //! whatever makes sure that there is only one of them at a time.
 
-use super::platform::{array_from_fn, AllocError, Array, AtomicPtr, AtomicUsize, Ordering};
+use super::platform::{
+    array_from_fn, array_from_fn_atomic, AllocError, Array, AtomicPtr, AtomicUsize, Ordering,
+};
 use core::{
     mem::{size_of, MaybeUninit},
     ptr::{null_mut, NonNull},
@@ -113,6 +115,18 @@ impl<T> PtrRing<T> {
     ///
     /// Fails if there is no memory for it, or if `capacity` is 0. May sleep.
     pub fn new(capacity: usize) -> Result<Self, AllocError> {
+        Self::with(array_from_fn(capacity, |_| AtomicPtr::new(null_mut()))?)
+    }
+
+    /// As [`new`](Self::new), in any context but NMI.
+    pub fn new_atomic(capacity: usize) -> Result<Self, AllocError> {
+        Self::with(array_from_fn_atomic(capacity, |_| {
+            AtomicPtr::new(null_mut())
+        })?)
+    }
+
+    fn with(entries: Array<AtomicPtr<T>>) -> Result<Self, AllocError> {
+        let capacity = entries.len();
         if capacity == 0 {
             return Err(AllocError);
         }
@@ -134,10 +148,7 @@ impl<T> PtrRing<T> {
                 tail: AtomicUsize::new(0),
                 limit: AtomicUsize::new(batch),
             },
-            shared: Shared {
-                entries: array_from_fn(capacity, |_| AtomicPtr::new(null_mut()))?,
-                batch,
-            },
+            shared: Shared { entries, batch },
         })
     }
 

@@ -9,7 +9,7 @@ use crate::{
     platform::{AtomicU32, AtomicUsize},
     pool::Pool,
 };
-use std::ffi::{c_ulong, c_void};
+use std::ffi::c_ulong;
 
 /// `struct page`, and what a test wants to know about the page.
 #[allow(non_camel_case_types)]
@@ -65,12 +65,4 @@ pub(crate) unsafe fn rpp_page_flags_mask() -> c_ulong {
 
 pub(crate) unsafe fn rpp_page_clean(_: *mut page) -> bool {
     true
-}
-
-pub(crate) unsafe fn rpp_page_is_pfmemalloc(_: *mut page) -> bool {
-    false
-}
-
-pub(crate) unsafe fn rpp_page_address(page: *mut page) -> *mut c_void {
-    page.cast()
 }

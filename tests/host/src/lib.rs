@@ -17,6 +17,8 @@ pub mod cache;
 pub mod limit;
 #[path = "../../../rust/page_pool/list.rs"]
 pub mod list;
+#[path = "../../../rust/page_pool/returns.rs"]
+pub mod returns;
 // Vectors have from a trait of `kernel` what they may have from the standard library one day.
 #[allow(dead_code, unstable_name_collisions)]
 #[path = "../../../rust/page_pool/shared.rs"]
@@ -27,6 +29,7 @@ pub mod state;
 pub mod stats;
 
 mod bindings;
+mod context;
 pub mod exclusive;
 mod pages;
 pub mod pool;

@@ -143,22 +143,11 @@ visible! {
 // Of counters only, by which nothing is decided: loom need not try what else they may be.
 pub use std::sync::atomic::AtomicU64;
 
-/// Stands for the kernel's error of the same name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AllocError;
+// Memory is as in the other tests.
+#[path = "../../../rust/ptr_ring/platform.rs"]
+mod plain;
 
-/// An array on the heap.
-pub type Array<E> = Vec<E>;
-
-/// Allocates an array of `len` elements, each made by `element` for its index.
-pub fn array_try_from_fn<E>(
-    len: usize,
-    element: impl Fn(usize) -> Result<E, AllocError>,
-) -> Result<Array<E>, AllocError> {
-    (0..len).map(element).collect()
-}
-
-/// As [`array_try_from_fn`], of elements that can always be made.
-pub fn array_from_fn<E>(len: usize, element: impl Fn(usize) -> E) -> Result<Array<E>, AllocError> {
-    array_try_from_fn(len, |index| Ok(element(index)))
-}
+pub use plain::{
+    append, array_from_fn, array_from_fn_atomic, array_with_capacity, leak, unleak, AllocError,
+    Array,
+};

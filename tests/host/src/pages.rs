@@ -4,15 +4,62 @@
 //! it is removed twice or outlived by its page's life in the pool.
 
 use crate::{bindings::page, exclusive::pause, pool::Pool};
+use std::{mem::MaybeUninit, ptr::null_mut};
 
-/// As there.
-pub(crate) fn alloc(_: &DmaDevice, pages: &mut [*mut page]) -> usize {
-    match (Pool::current().offered(), pages.first_mut()) {
-        (Some(page), Some(first)) => {
-            *first = page.as_ptr();
-            1
+/// Pages on their way. What is freed goes to the system when the whole batch does, as there.
+pub(crate) struct Batch(Vec<*mut page>);
+
+impl Batch {
+    /// As there.
+    pub(crate) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// As there.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= crate::cache::REFILL
+    }
+
+    /// As there, but for the number: the system has one page at most.
+    pub(crate) fn alloc(&mut self, _: &DmaDevice, _: usize, _: bool) {
+        self.0.extend(Pool::current().offered().map(page::as_ptr));
+    }
+
+    /// As there.
+    pub(crate) fn take_each<T, E>(
+        &mut self,
+        made: &mut [MaybeUninit<T>],
+        mut make: impl FnMut(*mut page, *mut u8) -> Result<T, E>,
+    ) -> (usize, Option<E>) {
+        let mut taken = 0;
+        while let Some(&page) = self.0.first() {
+            match make(page, null_mut()) {
+                Ok(value) => made[taken].write(value),
+                Err(e) => return (taken, Some(e)),
+            };
+            self.0.remove(0);
+            taken += 1;
         }
-        _ => 0,
+        (taken, None)
+    }
+
+    /// As there.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    pub(crate) unsafe fn push(&mut self, page: *mut page) {
+        self.0.push(page);
+    }
+
+    /// As there.
+    pub(crate) fn free(&mut self) -> usize {
+        let pages = std::mem::take(&mut self.0);
+        for &page in &pages {
+            // SAFETY: The reference was the batch's.
+            unsafe { put(page) };
+        }
+        pages.len()
     }
 }
 
@@ -64,6 +111,11 @@ impl DmaDevice {
     /// As there.
     pub(crate) fn need_sync(&self) -> bool {
         false
+    }
+
+    /// As there.
+    pub(crate) fn bounce_pages(&self) -> u32 {
+        u32::MAX
     }
 
     /// As there.

@@ -8,8 +8,9 @@
 
 use crate::{
     bindings::page,
+    context::BhDisabled,
     exclusive::Exclusive,
-    limit::Limit,
+    limit::{Limit, Pressure},
     pages::DmaDevice,
     platform::{AtomicPtr, Ordering},
     shared::{NapiSide, Shared},
@@ -227,7 +228,7 @@ impl Pool {
         self.napi(|shared| {
             let cached = side(shared).cache.pop();
             // SAFETY: We are the NAPI side.
-            let slot = cached.or_else(|| unsafe { shared.refill(cpu) }.ok())?;
+            let slot = cached.or_else(|| unsafe { shared.refill(BhDisabled::on(cpu)) }.ok())?;
             // SAFETY: It is a slot of the pool's.
             let slot = unsafe { slot.as_ref() };
             assert!(slot.state.is_pool(), "not the pool's");
@@ -245,7 +246,7 @@ impl Pool {
             loop {
                 slots.extend(std::iter::from_fn(|| side(shared).cache.take()));
                 // SAFETY: We are the NAPI side.
-                match unsafe { shared.refill(0) } {
+                match unsafe { shared.refill(BhDisabled::on(0)) } {
                     Ok(slot) => slots.push(slot),
                     Err(_) => break,
                 }
@@ -272,13 +273,16 @@ impl Pool {
 
     /// Gives one of the pages in the cache back to the system.
     pub fn shrink(&self) {
-        self.napi(|shared| {
-            let (owned, max) = shared.owned();
-            shared.limit.set(owned - 1);
-            // SAFETY: We are the NAPI side.
-            unsafe { shared.pressure(0) };
-            shared.limit.set(max);
-        });
+        let (owned, max) = (self.limit().owned(), self.limit().max());
+        self.limit().set(owned - 1);
+        self.pressure(0);
+        self.limit().set(max);
+    }
+
+    /// How close the limit is.
+    pub fn pressure(&self, cpu: usize) -> Pressure {
+        // SAFETY: We are the NAPI side.
+        self.napi(|shared| unsafe { shared.pressure(BhDisabled::on(cpu)) })
     }
 
     /// Removes the mappings of pages that escaped, and returns how many there were.
@@ -287,7 +291,7 @@ impl Pool {
             let escaped = || counter(shared, "rx_pp_escaped");
             let before = escaped();
             // SAFETY: We are the NAPI side.
-            unsafe { shared.audit() };
+            unsafe { shared.audit(side(shared), usize::MAX) };
             (escaped() - before) as usize
         })
     }
@@ -303,7 +307,7 @@ impl Pool {
     /// Makes the pool that comes next, in the same place and with the same id. Nobody else may be using
     /// the one that was destroyed.
     pub fn reopen(&self) {
-        for slot in self.shared().slots.iter() {
+        for slot in self.shared().slots() {
             assert!(slot.state.is_free(), "a mapping is left");
         }
         assert_eq!(self.limit().owned(), 0, "a page is left");
@@ -319,7 +323,7 @@ impl Pool {
 
     /// The slot of a page that is the pool's.
     fn slot_of<'a>(&self, shared: &'a Shared, page: usize) -> &'a Slot {
-        &shared.slots[self.pages[page].word.load(Ordering::Relaxed) - 1]
+        &shared.slots()[self.pages[page].word.load(Ordering::Relaxed) - 1]
     }
 
     /// Whether the page is the system's.
@@ -347,7 +351,7 @@ impl Pool {
 
     /// How many slots are free, the pool's, and out.
     pub fn states(&self) -> [usize; 3] {
-        let slots = &self.shared().slots;
+        let slots = self.shared().slots();
         let count = |is: fn(&SlotState) -> bool| slots.iter().filter(|s| is(&s.state)).count();
         [
             count(SlotState::is_free),
@@ -372,7 +376,7 @@ fn side(shared: &Shared) -> &mut NapiSide {
 fn recycle(shared: &Shared, slot: NonNull<Slot>, cpu: usize) {
     if let Err(slot) = side(shared).cache.push(slot) {
         // SAFETY: We are the NAPI side, and own the slot.
-        unsafe { shared.spill(slot, cpu) };
+        unsafe { shared.spill(slot, BhDisabled::on(cpu)) };
     }
 }
 

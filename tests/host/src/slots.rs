@@ -5,6 +5,7 @@
 use crate::{
     bindings::page,
     exclusive::pause,
+    list::END,
     platform::{array_from_fn, AllocError, Array, AtomicPtr, AtomicU32, Ordering},
     pool::{Mistake, Pool},
     state::SlotState,
@@ -52,10 +53,14 @@ impl Slot {
 
 /// As there.
 pub(crate) fn table(count: usize) -> Result<Array<Slot>, AllocError> {
-    array_from_fn(count, |_| Slot {
+    array_from_fn(count, |index| Slot {
         page: AtomicPtr::new(null_mut()),
         state: State(SlotState::new()),
-        next: AtomicU32::new(0),
+        next: AtomicU32::new(if index + 1 < count {
+            index as u32 + 1
+        } else {
+            END
+        }),
     })
 }
 
@@ -93,12 +98,17 @@ impl State {
 }
 
 /// The slot's number, + 1. There is one pool at a time.
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Tag(usize);
 
 impl Tag {
     pub(crate) fn new(_pool: u16, slot: u32) -> Self {
         Self(slot as usize + 1)
+    }
+
+    /// As there.
+    pub(crate) fn of_slot(&self, slot: u32) -> Self {
+        Self(self.0 + slot as usize)
     }
 
     /// As there.
@@ -116,12 +126,8 @@ impl Tag {
     }
 
     /// As there.
-    ///
-    /// # Safety
-    ///
-    /// `page` is a valid page.
-    pub(crate) unsafe fn of(page: *mut page) -> Option<Self> {
-        // SAFETY: By the safety requirement.
+    pub(crate) fn of(page: *mut page) -> Option<Self> {
+        // SAFETY: A pool's slots have pages of its system.
         let word = unsafe { &*page }.word.load(Ordering::Acquire);
         (word != 0 && !Pool::makes(Mistake::AuditClaimsAll)).then_some(Self(word))
     }
@@ -183,4 +189,13 @@ pub(crate) unsafe fn revive(page: *mut page) {
 pub(crate) unsafe fn unrevive(page: *mut page) -> bool {
     // SAFETY: By the safety requirement.
     unsafe { &*page }.count.fetch_sub(1, Ordering::AcqRel) == 1
+}
+
+/// No page is from the reserves.
+///
+/// # Safety
+///
+/// As there.
+pub(crate) unsafe fn is_pfmemalloc(_: *mut page) -> bool {
+    false
 }

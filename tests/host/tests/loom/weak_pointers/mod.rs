@@ -5,7 +5,9 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod platform {
-    pub use host_tests::platform::{array_from_fn, AllocError, Array, AtomicUsize, Ordering};
+    pub use host_tests::platform::{
+        array_from_fn, array_from_fn_atomic, AllocError, Array, AtomicUsize, Ordering,
+    };
 
     pub struct AtomicPtr<T>(host_tests::platform::AtomicPtr<T>);
 
