@@ -65,9 +65,14 @@ impl Drop for PagePool<'_> {
 }
 
 impl PagePool<'static> {
-    /// Makes a pool whose pages are not mapped, for a device that does no DMA. Process context; errors
-    /// as for [`new`](Self::new).
-    pub fn unmapped(name: &CStr, params: Params) -> Result<Self> {
+    /// Makes a pool whose pages are not mapped, for what does no DMA. Process context; errors as for
+    /// [`new`](Self::new).
+    ///
+    /// # Safety
+    ///
+    /// No device is given an address of this pool's buffers. `dma_addr()` names no mapping here, so the
+    /// device would write to whatever has that address.
+    pub unsafe fn unmapped(name: &CStr, params: Params) -> Result<Self> {
         Self::with(DmaDevice::none(), name, params)
     }
 }
