@@ -19,13 +19,25 @@
 
 #include "page_pool.h"
 
+bool rpp_in_hardirq(void)
+{
+	return in_hardirq() || in_nmi();
+}
+EXPORT_SYMBOL_GPL(rpp_in_hardirq);
+
+bool rpp_irqs_disabled(void)
+{
+	return irqs_disabled();
+}
+EXPORT_SYMBOL_GPL(rpp_irqs_disabled);
+
 /*
  * This CPU, whose bottom halves are off; or none, in a hard interrupt: that may
  * have come between the two halves of a return to this CPU's ring.
  */
 unsigned int rpp_cpu(void)
 {
-	return in_hardirq() || in_nmi() ? UINT_MAX : smp_processor_id();
+	return rpp_in_hardirq() ? UINT_MAX : smp_processor_id();
 }
 EXPORT_SYMBOL_GPL(rpp_cpu);
 
@@ -40,6 +52,13 @@ void rpp_local_bh_enable(void)
 	local_bh_enable();
 }
 EXPORT_SYMBOL_GPL(rpp_local_bh_enable);
+
+/* Interrupts are off, and stay off: does not run softirqs. */
+void rpp_local_bh_enable_irqs_off(void)
+{
+	_local_bh_enable();
+}
+EXPORT_SYMBOL_GPL(rpp_local_bh_enable_irqs_off);
 
 void rpp_synchronize_net(void)
 {

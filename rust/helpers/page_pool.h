@@ -9,9 +9,12 @@
 struct device;
 struct page;
 
+bool rpp_in_hardirq(void);
+bool rpp_irqs_disabled(void);
 unsigned int rpp_cpu(void);
 void rpp_local_bh_disable(void);
 void rpp_local_bh_enable(void);
+void rpp_local_bh_enable_irqs_off(void);
 void rpp_synchronize_net(void);
 
 unsigned long rpp_alloc_pages_bulk(struct device *dev, gfp_t zone,

@@ -3,6 +3,7 @@
 //! Proof of the context that the pool's NAPI side needs.
 
 use core::marker::PhantomData;
+use kernel::prelude::*;
 
 /// Proof that bottom halves are off on this CPU for as long as `'a`.
 ///
@@ -14,6 +15,9 @@ use core::marker::PhantomData;
 ///
 /// Bottom halves are off on the current CPU while a value of this type exists. It cannot be sent to
 /// another thread.
+///
+/// Interrupts may be on or off, and that may change meanwhile (a lock is taken and released). While they
+/// are on, one can come between, which uses the list and not the ring; while they are off, nothing can.
 #[derive(Clone, Copy)]
 pub struct BhDisabled<'a>(PhantomData<(&'a (), *mut ())>);
 
@@ -39,16 +43,34 @@ impl BhDisabled<'_> {
     }
 }
 
-/// Keeps bottom halves off while it lives. Process or softirq context, interrupts on.
+/// Keeps bottom halves off while it lives. Process or softirq context, interrupts on; elsewhere there is
+/// none, see [`new`](Self::new).
+///
+/// Guards may be dropped in any order, because the kernel counts; also while interrupts are off, and
+/// then they stay off.
+///
+/// As with a spinlock, the caller does not sleep while it has one; and one that is forgotten
+/// (`mem::forget()`) leaves them off: softirqs stall on that CPU until the task sleeps, and the
+/// scheduler complains about it.
+#[must_use = "bottom halves are on again when this is dropped"]
 pub struct BhGuard(PhantomData<*mut ()>);
 
 impl BhGuard {
     /// Turns bottom halves off on this CPU.
+    ///
+    /// Fails with `EDEADLK` where interrupts are off, and in a hard interrupt or NMI: when they are on
+    /// again softirqs run, with interrupts on, under whatever lock the caller has; an interrupt that
+    /// wants that lock would wait for ever.
     #[inline]
-    pub fn new() -> Self {
-        // SAFETY: May be called from any context that has interrupts on.
+    pub fn new() -> Result<Self> {
+        // A handler may have turned interrupts on, so that they are is not enough.
+        // SAFETY: Both may be asked in any context.
+        if unsafe { pp_bindings::rpp_irqs_disabled() || pp_bindings::rpp_in_hardirq() } {
+            return Err(EDEADLK);
+        }
+        // SAFETY: Not in a hard interrupt, as it has to be; undone when the result is dropped.
         unsafe { pp_bindings::rpp_local_bh_disable() };
-        Self(PhantomData)
+        Ok(Self(PhantomData))
     }
 
     /// The proof, for as long as the guard is held.
@@ -59,16 +81,21 @@ impl BhGuard {
     }
 }
 
-impl Default for BhGuard {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Drop for BhGuard {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: Balances the call in `new()`; the guard is not `Send`.
-        unsafe { pp_bindings::rpp_local_bh_enable() };
+        // SAFETY: May be asked in any context.
+        if unsafe { pp_bindings::rpp_irqs_disabled() } {
+            // They were turned off after `new()`, and whoever did it relies on that. The softirqs that
+            // wait run when the next interrupt on this CPU ends, which is the tick's at the latest (it
+            // goes on in an idle CPU that has some; a busy CPU of nohz_full may have none for long),
+            // at the next `local_bh_enable()`, or in ksoftirqd when it is woken.
+            // SAFETY: Balances the call in `new()`: the guard is not `Send`, so we are in the task or
+            // softirq that made it, and in no hard interrupt. Interrupts are off.
+            unsafe { pp_bindings::rpp_local_bh_enable_irqs_off() };
+        } else {
+            // SAFETY: As above, and interrupts are on.
+            unsafe { pp_bindings::rpp_local_bh_enable() };
+        }
     }
 }

@@ -150,7 +150,7 @@ impl PrivatePool {
 // that was the pool's.
 unsafe impl TestPool for PrivatePool {
     fn take(&mut self) -> Result<NonNull<bindings::page>> {
-        let bh = BhGuard::new();
+        let bh = BhGuard::new()?;
         self.0.enter(&bh.token(), |mut pool| {
             let buf = pool.alloc()?;
             let buf = pool.sync_for_cpu(buf, 0);

@@ -72,7 +72,9 @@ fn napi_loop(
     sample: &mut Sample,
     mut body: impl FnMut(&mut NapiPool<'_, '_>) -> Option<()>,
 ) {
-    let bh = BhGuard::new();
+    let Ok(bh) = BhGuard::new() else {
+        return;
+    };
     pool.enter(&bh.token(), |mut napi| {
         let mut done = 0u64;
         start(sample);
@@ -128,7 +130,9 @@ fn bulk<const N: usize>(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample
 /// What goes to the stack and comes back by `put_page()`, outside of the pool's poll.
 #[inline(never)]
 fn ring(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
-    let bh = BhGuard::new();
+    let Ok(bh) = BhGuard::new() else {
+        return;
+    };
     start(sample);
     for _ in 0..loops {
         let page = pool.enter(&bh.token(), |mut napi| {
@@ -151,7 +155,9 @@ fn grow(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
     let Ok(mut pages) = KVec::with_capacity(PAGES as usize, GFP_ATOMIC) else {
         return;
     };
-    let bh = BhGuard::new();
+    let Ok(bh) = BhGuard::new() else {
+        return;
+    };
     start(sample);
     pool.enter(&bh.token(), |mut napi| {
         for _ in 0..loops {

@@ -27,7 +27,7 @@ pub fn open<'dev>(dev: &'dev Device<Bound>) -> Result<Queue<'dev>> {
     };
     let mut pool = PagePool::new(dev, c"control", params)?;
     let mut ring = pool.posted(1)?;
-    let bh = BhGuard::new();
+    let bh = BhGuard::new()?;
     pool.enter(&bh.token(), |mut pool| -> Result {
         let buf = pool.alloc()?;
         pool.post(&mut ring, 0, buf);
@@ -43,7 +43,7 @@ pub fn open<'dev>(dev: &'dev Device<Bound>) -> Result<Queue<'dev>> {
 
 /// Two packets: one is read and its page recycled, the other is sent.
 pub fn poll(queue: &mut Queue<'_>) -> Result<u8> {
-    let bh = BhGuard::new();
+    let bh = BhGuard::new()?;
     let Queue { pool, ring, sent } = queue;
     pool.enter(&bh.token(), |mut pool| {
         let buf = pool.take(ring, 0).ok_or(EINVAL)?;

@@ -3,11 +3,12 @@
 
 //! Opens a pool after bottom halves were turned on again.
 
-use page_pool::{context::BhGuard, AllocError, PagePool};
+use kernel::prelude::*;
+use page_pool::{context::BhGuard, PagePool};
 
 /// A softirq could interrupt in the middle.
-pub fn wrong(pool: &mut PagePool<'_>) -> Result<(), AllocError> {
-    let guard = BhGuard::new();
+pub fn wrong(pool: &mut PagePool<'_>) -> Result {
+    let guard = BhGuard::new()?;
     let bh = guard.token();
     drop(guard);
     pool.enter(&bh, |mut pool| {

@@ -3,11 +3,13 @@
 
 //! Turns bottom halves off here and on again elsewhere.
 
+use kernel::prelude::*;
 use page_pool::context::BhGuard;
 
 fn to_a_thread<T: Send>(_: T) {}
 
 /// This CPU's would stay off for ever.
-pub fn wrong() {
-    to_a_thread(BhGuard::new());
+pub fn wrong() -> Result {
+    to_a_thread(BhGuard::new()?);
+    Ok(())
 }

@@ -91,7 +91,7 @@ fn race(dev: &Device<Bound>, count: u32, outcome: &mut Outcome) -> Result {
     let mut pages = KVVec::<NonNull<bindings::page>>::with_capacity(count as usize, GFP_KERNEL)?;
     while pages.len() < pages.capacity() {
         let before = pages.len();
-        let bh = BhGuard::new();
+        let bh = BhGuard::new()?;
         pool.enter(&bh.token(), |mut napi| {
             // A batch, for bottom halves are off meanwhile.
             for _ in 0..64 {

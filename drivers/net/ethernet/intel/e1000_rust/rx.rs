@@ -118,7 +118,7 @@ impl<'bound> RxRing<'bound> {
         // A batch at a time, for bottom halves are off meanwhile.
         while descs.missing != 0 {
             let before = descs.missing;
-            let bh = BhGuard::new();
+            let bh = BhGuard::new()?;
             pool.enter(&bh.token(), |mut pool| descs.refill(&mut pool, 64));
             if descs.missing == before {
                 return Err(ENOMEM);
