@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.." || exit
 
 PAGES=${PAGES:-2000000}
 
-plan 7
+plan 8
 
 load() { insmod rust_page_pool.ko; }
 unload() { rmmod rust_page_pool; }
@@ -111,6 +111,20 @@ run_race() {
 }
 outcome() { dmesg | sed -n "s/.*race: .* $1=\([0-9]*\).*/\1/p"; }
 
+# Bottom halves are turned off only where they may be turned on again, and nothing else is by that.
+contexts() {
+	local status=0
+	load
+	dmesg -C
+	insmod bh_guard.ko || status=$?
+	dmesg | grep "bh_guard: "
+	check "status of insmod" "$status" -eq 0
+	check "contexts that were tried" "$(dmesg | grep -c "bh_guard: ok")" -eq 19
+	fails grep -q "bh_guard: not ok" <(dmesg)
+	rmmod bh_guard
+	unload
+}
+
 # The modules depend on each other in this order, and the kernel keeps to it.
 order() {
 	load
@@ -130,4 +144,5 @@ try "loaded and unloaded 20 times" cycles
 try "function tracer on and off, before and after" tracer
 try "loaded twice" refused
 try "pages return while their pool ends, on another CPU" race
+try "bottom halves off, on and refused" contexts
 try "order of the modules" order
