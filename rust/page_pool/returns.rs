@@ -15,17 +15,30 @@
 //! Compiles in the kernel and on the host.
 
 use crate::{
+    list::List,
     platform::{
         append, array_from_fn, array_with_capacity, leak, unleak, AllocError, Array, AtomicPtr,
-        AtomicU32, Ordering,
+        AtomicU32, AtomicUsize, Ordering,
     },
-    ptr_ring::PtrRing,
-    stats::CpuStats,
+    ptr_ring::{PtrRing, MAX_BATCH},
+    stats::{CpuStats, Returned},
 };
 use core::{
     mem::MaybeUninit,
     ptr::{null_mut, NonNull},
 };
+
+/// Returns how many pages a ring has room for, in a pool of `pages`. One that may get all of them need not
+/// be larger (it may be full with a batch less in it), and what does not fit into two pages of memory is
+/// too much for one CPU's caches anyway, and goes back to the system. (Tests on the host want rings that
+/// overflow.)
+pub fn capacity(pages: usize) -> usize {
+    const MAX: usize = 1024;
+    if cfg!(not(CONFIG_RUST)) && pages < MAX {
+        return MAX_BATCH + 4;
+    }
+    MAX.min(pages.saturating_add(MAX_BATCH))
+}
 
 /// One CPU's side.
 pub struct Local<T> {
@@ -81,39 +94,121 @@ impl<T> Drop for Rings<T> {
     }
 }
 
-/// Which CPU wants a ring. One that is overlooked, because another asked at the same time, asks again
-/// with its next page.
-pub struct Wanted(AtomicU32);
-
-impl Wanted {
-    const NOBODY: u32 = u32::MAX;
-
-    /// Nobody has asked.
-    pub fn new() -> Self {
-        Self(AtomicU32::new(Self::NOBODY))
-    }
-
-    /// Asks for CPU `cpu`. Any context.
-    pub fn ask(&self, cpu: usize) {
-        // CAST: CPUs are counted in 32 bits.
-        self.0.store(cpu as u32, Ordering::Relaxed);
-    }
-
-    /// Returns who has asked last, once. NAPI only.
-    fn take(&self) -> Option<usize> {
-        let cpu = self.0.load(Ordering::Relaxed);
-        if cpu == Self::NOBODY {
-            return None;
-        }
-        self.0.store(Self::NOBODY, Ordering::Relaxed);
-        // CAST: u32 fits.
-        Some(cpu as usize)
-    }
+/// What each return reads. Only `rings` and `live` are ever written to, once for a CPU and once for a
+/// pool, so no return waits for a cache line that others write to.
+#[repr(C, align(64))]
+struct Lookup<T> {
+    slots: Array<T>,
+    rings: Rings<T>,
+    /// How many slots there are for those who return pages: all, or none when the pool does not recycle,
+    /// or is being destroyed.
+    live: AtomicUsize,
+    flags_mask: usize,
 }
 
-impl Default for Wanted {
-    fn default() -> Self {
-        Self::new()
+/// What those who return pages share.
+///
+/// # Invariants
+///
+/// `lookup.live` is at most the number of slots.
+#[repr(C)]
+pub struct Returns<T> {
+    lookup: Lookup<T>,
+    /// Returns that do not find a ring, or may not use it.
+    pub list: List,
+    /// How many came by the list.
+    pub listed: Returned,
+    /// Slots whose pages others than NAPI have let go.
+    pub freed: List,
+    /// The CPU that has asked for a ring last. One that is overlooked, because another asked at the same
+    /// time, asks again with its next page.
+    wanted: AtomicU32,
+}
+
+/// No CPU.
+const NOBODY: u32 = u32::MAX;
+
+// What each return reads is a cache line of its own. (Loom's atomics are large.)
+#[cfg(not(loom))]
+const _: () = {
+    use core::mem::{align_of, offset_of, size_of};
+
+    assert!(align_of::<Returns<()>>() == 64);
+    assert!(size_of::<Lookup<()>>() == 64);
+    assert!(offset_of!(Returns<()>, lookup) == 0);
+    assert!(offset_of!(Returns<()>, list) == 64);
+};
+
+impl<T> Returns<T> {
+    /// Returns the ways back into `slots`, for `cpus` CPUs, which are `open` or not. May sleep.
+    pub fn new(
+        slots: Array<T>,
+        cpus: usize,
+        open: bool,
+        flags_mask: usize,
+    ) -> Result<Self, AllocError> {
+        // INVARIANT: All of them, or none.
+        let live = AtomicUsize::new(if open { slots.len() } else { 0 });
+        Ok(Self {
+            lookup: Lookup {
+                slots,
+                rings: Rings::new(cpus)?,
+                live,
+                flags_mask,
+            },
+            list: List::new(),
+            listed: Returned::new(),
+            freed: List::new(),
+            wanted: AtomicU32::new(NOBODY),
+        })
+    }
+
+    /// Returns slot `index`, and the side of CPU `cpu`; if pages are taken back, and there is such a slot and
+    /// such a ring.
+    #[inline(always)]
+    pub fn find(&self, index: usize, cpu: usize) -> Option<(&T, &Local<T>)> {
+        if index >= self.lookup.live.load(Ordering::Acquire) {
+            return None;
+        }
+        let local = self.lookup.rings.get(cpu)?;
+        // SAFETY: By the type invariant there are at least so many.
+        let slot = unsafe { self.lookup.slots.as_slice().get_unchecked(index) };
+        Some((slot, local))
+    }
+
+    /// Returns the flags that no page of the pool has.
+    #[inline(always)]
+    pub fn flags_mask(&self) -> usize {
+        self.lookup.flags_mask
+    }
+
+    /// Returns all slots, whatever is in them.
+    pub fn slots(&self) -> &[T] {
+        &self.lookup.slots
+    }
+
+    /// Returns the CPUs' rings.
+    pub fn rings(&self) -> &Rings<T> {
+        &self.lookup.rings
+    }
+
+    /// Returns whether pages are taken back.
+    pub fn is_open(&self) -> bool {
+        self.lookup.live.load(Ordering::Acquire) != 0
+    }
+
+    /// Takes no page back any more. An RCU grace period later nobody does.
+    pub fn close(&self) {
+        // INVARIANT: 0 is at most any number.
+        self.lookup.live.store(0, Ordering::Release);
+    }
+
+    /// Asks for a ring for CPU `cpu`, if there is such a CPU. Any context.
+    pub fn ask(&self, cpu: usize) {
+        if cpu < self.rings().cpus() {
+            // CAST: CPUs are counted in 32 bits.
+            self.wanted.store(cpu as u32, Ordering::Relaxed);
+        }
     }
 }
 
@@ -292,28 +387,28 @@ impl Sources {
         got
     }
 
-    /// Makes the ring that is `wanted`, for `capacity` pages. Any context; without memory for it
-    /// nothing happens, and its CPU asks again.
-    pub fn make_wanted<T>(&mut self, rings: &Rings<T>, wanted: &Wanted, capacity: usize) {
-        if let Some(cpu) = wanted.take() {
-            let _ = self.make(rings, cpu, capacity);
+    /// Makes the ring that was asked for last, if one was. Any context; without memory for it nothing
+    /// happens, and its CPU asks again.
+    #[inline]
+    pub fn make_wanted<T>(&mut self, returns: &Returns<T>) {
+        let cpu = returns.wanted.load(Ordering::Relaxed);
+        if cpu != NOBODY {
+            returns.wanted.store(NOBODY, Ordering::Relaxed);
+            // CAST: u32 fits.
+            let _ = self.make(returns, cpu as usize);
         }
     }
 
     #[cold]
-    fn make<T>(
-        &mut self,
-        rings: &Rings<T>,
-        cpu: usize,
-        capacity: usize,
-    ) -> Result<(), AllocError> {
+    fn make<T>(&mut self, returns: &Returns<T>, cpu: usize) -> Result<(), AllocError> {
+        let rings = returns.rings();
         let entry = rings.0.get(cpu).ok_or(AllocError)?;
         // Its CPU may have asked again before it saw the ring.
         if rings.get(cpu).is_some() || self.rings.len() == rings.cpus() {
             return Ok(());
         }
         let local = leak(Local {
-            ring: PtrRing::new_atomic(capacity)?,
+            ring: PtrRing::new_atomic(capacity(returns.slots().len()))?,
             stats: CpuStats::default(),
             source: self.rings.len(),
         })?;

@@ -14,28 +14,18 @@ use crate::{
     cache::{Cache, REFILL},
     context::BhDisabled,
     limit::{Limit, Pressure},
-    list::{List, END},
+    list::END,
     pages::{self, Batch, DmaDevice},
-    platform::{Array, AtomicUsize, Ordering},
+    platform::Ordering,
     pool::Mode,
-    ptr_ring::MAX_BATCH,
-    returns::{Rings, Sources, Wanted},
+    returns::{Returns, Sources},
     slots::{self, Slot, Tag},
     stats::{self, Counter, NapiStats, SharedStats, Snapshot},
     AllocError, HEADROOM, ROOM,
 };
 use core::{cell::UnsafeCell, ptr::NonNull};
-use kernel::{ffi::c_ulong, prelude::*, str::CString};
+use kernel::{prelude::*, str::CString};
 use pp_bindings as bindings;
-
-/// The rings need not hold all pages of a large pool: what does not fit is too much for one CPU's
-/// caches anyway, and goes back to the system. This many are two pages of memory. (On the host all
-/// pools are large.)
-const MAX_RING: usize = if cfg!(CONFIG_RUST) {
-    1024
-} else {
-    4 + MAX_BATCH
-};
 
 /// How many slots an audit in softirq looks at.
 const AUDIT: usize = REFILL;
@@ -76,7 +66,7 @@ pub(crate) struct NapiSide {
     /// The rest of what was taken from the list of interrupts' returns.
     chain: u32,
     /// What has come back.
-    sources: Sources,
+    pub(crate) sources: Sources,
     /// Pages that have left the pool, without mapping and tag, and count until they are freed. Also those
     /// that just come.
     batch: Batch,
@@ -87,33 +77,10 @@ pub(crate) struct NapiSide {
 impl NapiSide {
     /// How many pages nobody uses, as far as is known.
     #[inline(always)]
-    fn idle(&self) -> u32 {
+    pub(crate) fn idle(&self) -> u32 {
         // CAST: Both are at most the number of slots.
         (self.cache.count() as u32).wrapping_add(self.sources.home() as u32)
     }
-}
-
-/// What each return reads. Only what is said of `rings` and `live` is ever written here, so that no
-/// return waits for a cache line that others write to.
-#[repr(C, align(64))]
-struct Lookup {
-    slots: Array<Slot>,
-    /// Written when a CPU gets its ring.
-    rings: Rings<Slot>,
-    /// How many slots there are for those who return pages: all, or none when the pool does not recycle,
-    /// or is being destroyed.
-    live: AtomicUsize,
-    /// The flags that no page of the pool has.
-    flags_mask: c_ulong,
-}
-
-/// What returns write to that do not find a ring, or no room in it.
-#[repr(align(64))]
-struct Rare {
-    list: List,
-    /// Slots whose pages others than NAPI have let go.
-    freed: List,
-    wanted: Wanted,
 }
 
 /// What the sides share.
@@ -124,15 +91,13 @@ struct Rare {
 /// - Every slot whose state is not `Free` holds a page that is tagged with `id` and the slot's
 ///   index, as long as the pool owns the page or nobody overwrote the tag.
 /// - A slot in the cache, in a ring or on the list is in state `Pool` and is there once.
-/// - A slot in state `Free` is once in the chain that begins at `napi.free`, or on the list `freed`, or
-///   is about to be put there by who freed it; as long as it is not, its page counts against the limit.
-/// - `lookup.live` is at most the number of slots.
+/// - A slot in state `Free` is once in the chain that begins at `napi.free`, or on the list `returns.freed`,
+///   or is about to be put there by who freed it; as long as it is not, its page counts against the limit.
 #[repr(C, align(64))]
 pub(crate) struct Shared {
     pub(crate) napi: UnsafeCell<NapiSide>,
     pub(crate) stats: NapiStats,
-    lookup: Lookup,
-    rare: Rare,
+    pub(crate) returns: Returns<Slot>,
     shared_stats: SharedStats,
     pub(crate) limit: Limit,
     pub(crate) dev: DmaDevice,
@@ -140,18 +105,6 @@ pub(crate) struct Shared {
     pub(crate) id: u16,
     pub(crate) name: CString,
 }
-
-// What each return reads is a cache line of its own. (Loom's atomics are large.)
-#[cfg(not(loom))]
-const _: () = {
-    use core::mem::{align_of, offset_of, size_of};
-
-    assert!(size_of::<Lookup>() == 64);
-    assert!(align_of::<Shared>() == 64);
-    assert!(offset_of!(Shared, lookup) % 64 == 0);
-    assert!(offset_of!(Shared, rare) == offset_of!(Shared, lookup) + 64);
-    assert!(offset_of!(Shared, limit) % 64 == 0);
-};
 
 // SAFETY: `napi` is accessed by one side at a time, by the type invariant; all else is `Sync`.
 unsafe impl Sync for Shared {}
@@ -188,18 +141,10 @@ impl Shared {
                 audited: 0,
             }),
             stats: NapiStats::default(),
-            lookup: Lookup {
-                slots: slots::table(count)?,
-                rings: Rings::new(cpus)?,
-                live: AtomicUsize::new(if recycles { count } else { 0 }),
-                // SAFETY: No requirements.
-                flags_mask: unsafe { bindings::rpp_page_flags_mask() },
-            },
-            rare: Rare {
-                list: List::new(),
-                freed: List::new(),
-                wanted: Wanted::new(),
-            },
+            // SAFETY: No requirements.
+            returns: Returns::new(slots::table(count)?, cpus, recycles, unsafe {
+                bindings::rpp_page_flags_mask()
+            })?,
             limit: Limit::new(pages),
             dev,
             shared_stats: SharedStats::default(),
@@ -211,12 +156,7 @@ impl Shared {
 
     /// All slots, whatever is in them.
     pub(crate) fn slots(&self) -> &[Slot] {
-        &self.lookup.slots
-    }
-
-    /// Whether pages are taken back.
-    fn is_open(&self) -> bool {
-        self.lookup.live.load(Ordering::Acquire) != 0
+        self.returns.slots()
     }
 
     /// The slot at that address, if it is one of this pool's. The pointer may be any.
@@ -278,6 +218,10 @@ impl Shared {
         unsafe { self.collect(napi, cpu) };
         if let Some(slot) = napi.cache.take() {
             self.stats.alloc_refill.inc();
+            napi.scarce = 0;
+            if self.limit.excess() != 0 {
+                self.shed(napi);
+            }
             return Ok(slot);
         }
         self.stats.alloc_empty.inc();
@@ -314,12 +258,13 @@ impl Shared {
     unsafe fn pressure_slow(&self, cpu: usize) -> Pressure {
         // SAFETY: The caller is the NAPI side, and does not hold a reference itself.
         let napi = unsafe { &mut *self.napi.get() };
-        let listed = self.shared_stats.returned_irq.get();
-        napi.sources.look(&self.lookup.rings, listed);
-        if self.limit.excess() != 0 && napi.idle() != 0 {
-            // There is something to give back.
+        let returns = &self.returns;
+        napi.sources.look(returns.rings(), returns.listed.get());
+        // There is something to give back, and the device's ring does not lack any.
+        if self.limit.excess() != 0 && napi.scarce == 0 && napi.idle() != 0 {
             // SAFETY: By this function's requirement.
             unsafe { self.collect(napi, cpu) };
+            self.shed(napi);
         }
         let pressure = if napi.scarce != 0 {
             napi.scarce = napi.scarce.wrapping_sub(1);
@@ -344,30 +289,24 @@ impl Shared {
     /// The caller is the NAPI side.
     unsafe fn collect(&self, napi: &mut NapiSide, cpu: usize) {
         let NapiSide { cache, sources, .. } = &mut *napi;
-        let rings = &self.lookup.rings;
-        // One that holds all pages need not be larger; it may be full with a batch less in it.
-        let capacity = MAX_RING.min(self.slots().len().saturating_add(MAX_BATCH));
-        sources.make_wanted(rings, &self.rare.wanted, capacity);
+        sources.make_wanted(&self.returns);
 
         let want = REFILL.saturating_sub(cache.count());
         if let Some(spare) = cache.spare().get_mut(..want) {
             // SAFETY: The NAPI side is the only consumer.
-            let got = unsafe { sources.collect(rings, cpu, spare) };
+            let got = unsafe { sources.collect(self.returns.rings(), cpu, spare) };
             // SAFETY: So many were just written.
             unsafe { cache.added(got) };
             if got < want {
                 self.collect_listed(napi);
             }
         }
-        if self.limit.excess() != 0 {
-            self.shed(napi);
-        }
     }
 
     /// Moves pages from the list of interrupts' returns into the cache, up to [`REFILL`].
     fn collect_listed(&self, napi: &mut NapiSide) {
         if napi.chain == END {
-            napi.chain = self.rare.list.take_all();
+            napi.chain = self.returns.list.take_all();
         }
         let mut listed = 0u64;
         while napi.cache.count() < REFILL {
@@ -382,7 +321,8 @@ impl Shared {
         napi.sources.took_from_list(listed);
     }
 
-    /// Lets go of what is in the cache, as far as the pool has more than its limit.
+    /// Lets go of what is in the cache, as far as the pool has more than its limit. The device's ring may
+    /// have to do with as many buffers less as were recycled since it was filled last.
     #[cold]
     fn shed(&self, napi: &mut NapiSide) {
         for _ in 0..self.limit.excess() {
@@ -400,7 +340,7 @@ impl Shared {
     /// # Safety
     ///
     /// The caller is the NAPI side, and owns `slot`.
-    unsafe fn discard(&self, napi: &mut NapiSide, slot: NonNull<Slot>) {
+    pub(crate) unsafe fn discard(&self, napi: &mut NapiSide, slot: NonNull<Slot>) {
         if napi.batch.is_full() {
             self.free_leaving(napi);
         }
@@ -412,7 +352,7 @@ impl Shared {
     }
 
     /// Gives the pages that were let go of to the page allocator.
-    fn free_leaving(&self, napi: &mut NapiSide) {
+    pub(crate) fn free_leaving(&self, napi: &mut NapiSide) {
         let count = napi.batch.free();
         if count != 0 {
             self.stats.unmapped.add(count as u64);
@@ -511,7 +451,7 @@ impl Shared {
         va: *mut u8,
     ) -> Result<NonNull<Slot>, AllocError> {
         if *free == END {
-            *free = self.rare.freed.take_all();
+            *free = self.returns.freed.take_all();
         }
         let index = *free;
         // SAFETY: We own the page.
@@ -584,16 +524,13 @@ impl Shared {
     ///
     /// The caller owns `slot`. Bottom halves are off on CPU `cpu`, or it is a number of no CPU.
     unsafe fn put_back(&self, slot: NonNull<Slot>, cpu: usize) -> Option<*mut bindings::page> {
-        let rings = &self.lookup.rings;
         // SAFETY: The caller owns the slot, and it is in the table.
         let this = unsafe { slot.as_ref() };
-        let Some(local) = rings.get(cpu) else {
-            if cpu < rings.cpus() {
-                self.rare.wanted.ask(cpu);
-            }
-            self.rare.list.push(self.index(this), &this.next);
+        let Some(local) = self.returns.rings().get(cpu) else {
+            self.returns.ask(cpu);
+            self.returns.list.push(self.index(this), &this.next);
             // Not before: what is counted is there.
-            self.shared_stats.returned_irq.inc_shared();
+            self.returns.listed.inc_shared();
             return None;
         };
         // SAFETY: This CPU is the only producer, and with bottom halves off there is only this code
@@ -639,7 +576,7 @@ impl Shared {
         self.shared_stats.unmapped.inc_shared();
         TOTALS.unmapped.inc_shared();
         // Whoever may take a page finds a slot for it: so this comes first.
-        self.rare.freed.push(self.index(slot), &slot.next);
+        self.returns.freed.push(self.index(slot), &slot.next);
         self.limit.give_back(1);
     }
 
@@ -661,20 +598,14 @@ impl Shared {
         index: usize,
         cpu: usize,
     ) -> Option<()> {
-        let lookup = &self.lookup;
-        // Loading `live` pairs with the store in `destroy()`, by way of a grace period: whoever is here
-        // without having seen it is done before the other side goes on.
-        if index >= lookup.live.load(Ordering::Acquire) {
-            return None;
-        }
-        // SAFETY: By the type invariant there are at least so many.
-        let slot = unsafe { lookup.slots.as_slice().get_unchecked(index) };
-        let local = lookup.rings.get(cpu)?;
+        // That there is such a slot pairs with `close()` in `destroy()`, by way of a grace period: whoever is
+        // here without having seen it is done before the other side goes on.
+        let (slot, local) = self.returns.find(index, cpu)?;
         // SAFETY: This CPU is the only producer, and with bottom halves off there is only this code
         // on it: interrupts use the list.
         let room = unsafe { local.ring.reserve() }?;
         // SAFETY: By this function's requirement the page is valid.
-        let clean = || unsafe { slots::is_clean(page, lookup.flags_mask) };
+        let clean = || unsafe { slots::is_clean(page, self.returns.flags_mask()) };
         let usual = slot.page() == page && clean() && slot.state.take_back();
         if !usual {
             return None;
@@ -705,7 +636,7 @@ impl Shared {
             return false;
         };
         // See `take_back()`.
-        if !self.is_open() {
+        if !self.returns.is_open() {
             // SAFETY: By this function's requirement.
             return unsafe { self.take_back_closed(slot, page) };
         }
@@ -820,7 +751,7 @@ impl Shared {
         let napi = unsafe { &mut *self.napi.get() };
         // SAFETY: As above.
         unsafe { self.audit(napi, usize::MAX) };
-        self.lookup.live.store(0, Ordering::Release);
+        self.returns.close();
         // From here on whoever returns a page sees that.
         // SAFETY: Process context.
         unsafe { bindings::rpp_synchronize_net() };
@@ -877,7 +808,8 @@ impl Shared {
         stats::snapshot(
             &self.stats,
             &self.shared_stats,
-            self.lookup.rings.iter().map(|local| &local.stats),
+            self.returns.rings().iter().map(|local| &local.stats),
+            self.returns.listed.get(),
             self.limit.owned(),
         )
     }

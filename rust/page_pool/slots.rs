@@ -246,7 +246,7 @@ pub(crate) unsafe fn is_pfmemalloc(page: *mut bindings::page) -> bool {
 ///
 /// `page` is a valid page.
 #[inline]
-pub(crate) unsafe fn is_clean(page: *mut bindings::page, flags: c_ulong) -> bool {
+pub(crate) unsafe fn is_clean(page: *mut bindings::page, flags: usize) -> bool {
     const FLAGS: usize = offset_of!(bindings::page, flags);
     // SAFETY: The word is part of the page. Others may write it at any time.
     let has = unsafe { page.byte_add(FLAGS).cast::<c_ulong>().read_volatile() };

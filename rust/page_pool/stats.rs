@@ -5,10 +5,10 @@
 //! Each counter has one writer at a time (the pool's NAPI, or a CPU with bottom halves off), so it
 //! is counted with a load and a store: no atomic operation, no lock. Readers on other CPUs see
 //! numbers that are a moment old, and different counters at different moments; sums may be off by
-//! what is in flight. That harms nobody. Of the pages that came back the counters also tell NAPI how many
-//! there are at least ([`Sources`](crate::returns::Sources)); nothing else is decided by them.
+//! what is in flight. That harms nobody. Nothing but statistics may ever be decided by them, but for
+//! [`Returned`].
 
-use crate::platform::{AtomicU64, Ordering};
+use crate::platform::{AtomicU64, AtomicUsize, Ordering};
 
 /// A counter with one writer at a time.
 pub struct Counter(AtomicU64);
@@ -95,22 +95,55 @@ counters! {
     }
 }
 
-counters! {
-    /// What each CPU counts for pages that it returns.
-    CpuStats {
-        /// Pages put into the ring of this CPU.
-        recycle_ring,
-        /// The ring was full, so a page went back to the system.
-        recycle_ring_full,
+/// What each CPU counts for pages that it returns.
+#[derive(Default)]
+#[repr(align(64))]
+pub struct CpuStats {
+    /// Pages put into the ring of this CPU.
+    pub recycle_ring: Returned,
+    /// The ring was full, so a page went back to the system.
+    pub recycle_ring_full: Counter,
+}
+
+/// How many pages have come by one way. Who sees a page counted sees the page itself there: what NAPI
+/// believes to be idle it can also take.
+pub struct Returned(AtomicUsize);
+
+impl Returned {
+    /// Starts at 0.
+    pub fn new() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+
+    /// Counts one more, which is there. Only the way's one user calls this.
+    #[inline(always)]
+    pub fn inc(&self) {
+        let n = self.0.load(Ordering::Relaxed).wrapping_add(1);
+        self.0.store(n, Ordering::Release);
+    }
+
+    /// As [`inc`](Self::inc), where several may count.
+    pub fn inc_shared(&self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+
+    /// How many have come.
+    #[inline]
+    pub fn get(&self) -> u64 {
+        // CAST: usize is u64 here.
+        self.0.load(Ordering::Acquire) as u64
+    }
+}
+
+impl Default for Returned {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 counters! {
     /// What may happen anywhere, and rarely does.
     SharedStats {
-        /// Pages on the list: returned in hard interrupt context, with interrupts off, or on a CPU that had
-        /// no ring yet.
-        returned_irq,
         /// Mappings removed elsewhere.
         unmapped,
         /// Pages that went back to the system although the ring had room: poisoned memory, or the
@@ -156,6 +189,7 @@ pub fn snapshot<'a>(
     napi: &NapiStats,
     shared: &SharedStats,
     cpus: impl Iterator<Item = &'a CpuStats>,
+    listed: u64,
     owned: u32,
 ) -> Snapshot {
     let (mut ring, mut ring_full) = (0u64, 0u64);
@@ -182,7 +216,7 @@ pub fn snapshot<'a>(
         napi.pressure_high.get(),
         napi.mapped.get(),
         napi.unmapped.get().wrapping_add(shared.unmapped.get()),
-        shared.returned_irq.get(),
+        listed,
         shared.released.get(),
         shared.unbalanced.get(),
         shared.escaped.get(),

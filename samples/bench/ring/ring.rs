@@ -2,7 +2,8 @@
 
 //! What it costs to return pages from several CPUs at once into one pool.
 //!
-//! *ours* is the shipping `ptr_ring.rs`, one ring for each CPU; *page_pool* is the kernel's
+//! *ours* is the shipping `returns.rs` with `ptr_ring.rs`, one ring for each CPU: what a return looks up
+//! is looked up each time, where it is in memory in a pool. *page_pool* is the kernel's
 //! `ptr_ring.h`, one ring for all CPUs with a spinlock (`peer.c`). Threads bound to CPUs stand for
 //! softirqs. Nothing happens between two returns, which is as hard as it gets for a lock.
 //!
@@ -10,6 +11,8 @@
 //!   is not timed. That is done by another CPU than the one that fills the ring, as in a pool, so the
 //!   entries have to come from that one's cache. (page_pool's ring is filled by all.)
 //! - `return_concurrent`: one more CPU takes pages out all the while. Who finds no room waits for it.
+//! - `return_interrupts`: one more CPU returns pages as interrupts do, to the list. (The kernel's
+//!   page_pool takes none there.)
 //!
 //! `ns` is the time that the returning CPUs took, added up, so `ns / ops` is what a page costs the
 //! CPU that returns it: if CPUs do not disturb each other, it does not depend on their number. The
@@ -25,23 +28,36 @@
 use std::{
     ffi::{c_int, c_uint},
     hint, process,
-    ptr::{without_provenance_mut, NonNull},
+    ptr::without_provenance_mut,
     sync::atomic::{compiler_fence, AtomicUsize, Ordering::*},
     thread,
     time::Instant,
 };
 
+#[path = "../../../rust/page_pool/list.rs"]
+#[allow(dead_code)]
+mod list;
 #[path = "../../../rust/ptr_ring/platform.rs"]
 #[allow(dead_code, unused_imports)]
 mod platform;
 #[path = "../../../rust/ptr_ring/ptr_ring.rs"]
 #[allow(dead_code)]
 mod ptr_ring;
+#[path = "../../../rust/page_pool/returns.rs"]
+#[allow(dead_code)]
+mod returns;
+#[path = "../../../rust/page_pool/stats.rs"]
+#[allow(dead_code)]
+mod stats;
 
-use ptr_ring::{PtrRing, MAX_BATCH};
+use list::END;
+use platform::{array_from_fn, AtomicU32};
+use ptr_ring::MAX_BATCH;
+use returns::{Returns, Sources};
 
-/// What each CPU returns in one go: as many as our ring is for, and page_pool's by default.
-const PAGES: usize = 1024;
+/// What each CPU returns in one go: as many as fit into our ring, which may be full with a batch less in
+/// it than it has entries.
+const PAGES: usize = 1024 - MAX_BATCH;
 /// How often in a round, and how often before it, until caches and branch predictors are warm.
 const TURNS: usize = 8;
 const WARM_UP: usize = 4;
@@ -62,9 +78,17 @@ extern "C" {
     fn sched_setaffinity(pid: c_int, size: usize, mask: *const u64) -> c_int;
 }
 
+/// What stands for a page: a slot, as large as a pool's.
+#[repr(C)]
+struct Slot {
+    _page: [u64; 3],
+    _state: AtomicU32,
+    next: AtomicU32,
+}
+
 /// Where a pool's pages come back.
 enum Side {
-    Ours(Vec<PtrRing<()>>),
+    Ours(Box<Returns<Slot>>),
     PagePool(*mut CRing),
 }
 
@@ -72,30 +96,67 @@ enum Side {
 unsafe impl Sync for Side {}
 
 impl Side {
-    /// Returns `count` pages from `page` on, as many as there is room for, and says how many.
+    /// A pool with room for `PAGES` of each of `cpus`.
+    fn ours(cpus: usize) -> Self {
+        let slot = |_| Slot {
+            _page: [0; 3],
+            _state: AtomicU32::new(0),
+            next: AtomicU32::new(0),
+        };
+        let slots = array_from_fn(1024 * cpus, slot).expect("no memory");
+        let returns = Box::new(Returns::new(slots, cpus, true, 0).expect("no memory"));
+        let mut sources = Sources::new(cpus).expect("no memory");
+        for cpu in 0..cpus {
+            returns.ask(cpu);
+            sources.make_wanted(&returns);
+        }
+        Side::Ours(returns)
+    }
+
+    /// Page number `page` of those that CPU `cpu` returns.
+    fn page(cpu: usize, page: usize) -> usize {
+        cpu * PAGES + page
+    }
+
+    /// Returns `count` pages of CPU `cpu`, from its number `first` on, as many as there is room for, and
+    /// says how many.
     ///
     /// # Safety
     ///
     /// No other thread may use that `cpu`, and the caller has entered it.
-    unsafe fn give(&self, cpu: usize, page: usize, count: usize) -> usize {
-        let rings = match self {
-            Side::Ours(rings) => rings,
+    unsafe fn give(&self, cpu: usize, first: usize, count: usize) -> usize {
+        let page = Self::page(cpu, first);
+        let returns = match self {
+            Side::Ours(returns) => returns,
             // SAFETY: The ring is valid, and `peer_enter()` was called.
             Side::PagePool(ring) => unsafe {
-                return peer_give(*ring, without_provenance_mut(page), STEP, count);
+                return peer_give(*ring, without_provenance_mut((page + 1) * STEP), STEP, count);
             },
         };
-        let ring = &rings[cpu];
         for i in 0..count {
-            let page = without_provenance_mut(page.wrapping_add(i.wrapping_mul(STEP)));
-            // SAFETY: By this function's requirement there is no other producer.
-            if unsafe { ring.produce(NonNull::new(page).expect("null is no page")) }.is_err() {
+            let Some((slot, local)) = returns.find(page + i, cpu) else {
                 return i;
-            }
-            // Pages come back one at a time: nothing of the ring stays in registers.
+            };
+            // SAFETY: By this function's requirement there is no other producer.
+            let Some(room) = (unsafe { local.ring.reserve() }) else {
+                return i;
+            };
+            room.fill(slot.into());
+            local.stats.recycle_ring.inc();
+            // Pages come back one at a time: nothing of the pool stays in registers.
             compiler_fence(SeqCst);
         }
         count
+    }
+
+    /// Returns the pages of CPU `cpu` as its interrupts do.
+    fn interrupt(&self, cpu: usize) {
+        if let Side::Ours(returns) = self {
+            for page in Self::page(cpu, 0)..Self::page(cpu, PAGES) {
+                returns.list.push(page as u32, &returns.slots()[page].next);
+                compiler_fence(SeqCst);
+            }
+        }
     }
 
     /// Takes all pages out of a ring, if there is one of that number, and counts and adds them up.
@@ -105,16 +166,32 @@ impl Side {
     /// No other thread may do that at the same time.
     unsafe fn take(&self, ring: usize, count: &mut usize, sum: &mut usize) {
         match self {
-            Side::Ours(rings) => {
+            Side::Ours(returns) => {
+                let Some(local) = returns.rings().get(ring) else {
+                    return;
+                };
                 // SAFETY: By this function's requirement there is no other consumer.
-                while let Some(page) = rings.get(ring).and_then(|ring| unsafe { ring.consume() }) {
-                    *sum += page.as_ptr().addr();
+                while let Some(slot) = unsafe { local.ring.consume() } {
+                    let offset = slot.as_ptr().addr() - returns.slots().as_ptr().addr();
+                    *sum += (offset / size_of::<Slot>() + 1) * STEP;
                     *count += 1;
                 }
             }
             // SAFETY: The ring is valid, and there is no other consumer.
             Side::PagePool(one) if ring == 0 => *count += unsafe { peer_take(*one, sum) },
             Side::PagePool(_) => (),
+        }
+    }
+
+    /// Takes all pages off the list, and counts and adds them up.
+    fn take_listed(&self, count: &mut usize, sum: &mut usize) {
+        if let Side::Ours(returns) = self {
+            let mut at = returns.list.take_all();
+            while at != END {
+                *sum += (at as usize + 1) * STEP;
+                *count += 1;
+                at = returns.slots()[at as usize].next.load(Relaxed);
+            }
         }
     }
 }
@@ -166,19 +243,31 @@ fn enter(cpus: &[usize], number: usize) {
     unsafe { peer_enter(number as c_uint) };
 }
 
+/// What one more CPU does.
+#[derive(Clone, Copy, PartialEq)]
+enum Beside {
+    Nothing,
+    /// Takes pages out.
+    Takes,
+    /// Returns pages from interrupts.
+    Interrupts,
+}
+
 /// One round of one side. Returns the time in nanoseconds.
-fn round(side: &Side, cpus: &[usize], producers: usize, concurrent: bool) -> usize {
-    // With one producer that is not `concurrent`, a second thread only takes.
-    let threads = if concurrent {
-        producers + 1
-    } else {
-        producers.max(2)
+fn round(side: &Side, cpus: &[usize], producers: usize, beside: Beside) -> usize {
+    // With one producer and nothing beside it, a second thread only takes.
+    let threads = match beside {
+        Beside::Nothing => producers.max(2),
+        _ => producers + 1,
     };
     let barrier = Barrier {
         threads,
         arrived: AtomicUsize::new(0),
     };
-    let pages = producers * PAGES;
+    let pages = match beside {
+        Beside::Interrupts => threads,
+        _ => producers,
+    } * PAGES;
     let all = pages * (WARM_UP + TURNS);
 
     // Returns the time that was counted, and what was taken.
@@ -186,7 +275,7 @@ fn round(side: &Side, cpus: &[usize], producers: usize, concurrent: bool) -> usi
         let (mut ns, mut count, mut sum) = (0, 0, 0);
         enter(cpus, cpu);
         barrier.wait();
-        if concurrent && cpu == producers {
+        if beside == Beside::Takes && cpu == producers {
             while count < all {
                 // SAFETY: No other thread takes.
                 (0..producers).for_each(|ring| unsafe { side.take(ring, &mut count, &mut sum) });
@@ -198,18 +287,23 @@ fn round(side: &Side, cpus: &[usize], producers: usize, concurrent: bool) -> usi
             let start = Instant::now();
             let mut given = if cpu < producers { 0 } else { PAGES };
             while given < PAGES {
-                let page = (cpu * PAGES + given + 1) * STEP;
                 // SAFETY: This thread has entered `cpu`, and no other has.
-                given += unsafe { side.give(cpu, page, PAGES - given) };
-                assert!(given == PAGES || concurrent, "there was no room");
+                given += unsafe { side.give(cpu, given, PAGES - given) };
+                assert!(given == PAGES || beside == Beside::Takes, "there was no room");
             }
             if turn >= WARM_UP && cpu < producers {
                 ns += start.elapsed().as_nanos() as usize;
             }
-            if !concurrent {
+            if beside == Beside::Interrupts && cpu == producers {
+                side.interrupt(cpu);
+            }
+            if beside != Beside::Takes {
                 barrier.wait();
                 // SAFETY: Each thread takes from another ring.
                 unsafe { side.take((cpu + threads - 1) % threads, &mut count, &mut sum) };
+                if cpu == 0 {
+                    side.take_listed(&mut count, &mut sum);
+                }
                 barrier.wait();
             }
         }
@@ -231,6 +325,13 @@ fn round(side: &Side, cpus: &[usize], producers: usize, concurrent: bool) -> usi
     ns
 }
 
+/// The cases: their names, what happens beside, and whether the kernel's page_pool has such a case.
+const CASES: [(&str, Beside, bool); 3] = [
+    ("return_cpus", Beside::Nothing, true),
+    ("return_concurrent", Beside::Takes, true),
+    ("return_interrupts", Beside::Interrupts, false),
+];
+
 fn main() {
     let rounds = std::env::args().nth(1).and_then(|arg| arg.parse().ok());
     let cpus = allowed_cpus();
@@ -240,21 +341,22 @@ fn main() {
     };
     for number in 1..=rounds {
         for producers in (0..).map(|n| 1 << n).take_while(|&n| n <= cpus.len()) {
-            for (case, concurrent) in [("return_cpus", false), ("return_concurrent", true)] {
-                if concurrent && producers == cpus.len() {
+            for (case, beside, both) in CASES {
+                if beside != Beside::Nothing && producers == cpus.len() {
                     continue;
                 }
                 // Neither side is always the first.
                 for ours in [number % 2 == 0, number % 2 != 0] {
                     let (name, side) = if ours {
-                        let ring = |_| PtrRing::new(PAGES + MAX_BATCH).expect("no memory");
-                        ("ours", Side::Ours((0..producers).map(ring).collect()))
-                    } else {
+                        ("ours", Side::ours(producers + 1))
+                    } else if both {
                         let size = (producers * PAGES) as c_int;
                         // SAFETY: No requirements. It does not return without a ring.
                         ("page_pool", Side::PagePool(unsafe { peer_new(size) }))
+                    } else {
+                        continue;
                     };
-                    let ns = round(&side, &cpus, producers, concurrent);
+                    let ns = round(&side, &cpus, producers, beside);
                     let ops = producers * PAGES * TURNS;
                     println!(
                         "bench: case={case} cpus={producers} side={name} round={number} ops={ops} ns={ns}"

@@ -9,7 +9,6 @@ use crate::{
     platform::{AtomicU32, AtomicUsize},
     pool::Pool,
 };
-use std::ffi::c_ulong;
 
 /// `struct page`, and what a test wants to know about the page.
 #[allow(non_camel_case_types)]
@@ -59,7 +58,7 @@ pub(crate) unsafe fn rpp_cpu_relax() {
 pub(crate) unsafe fn rpp_local_irq_save() {}
 pub(crate) unsafe fn rpp_local_irq_restore(_: ()) {}
 
-pub(crate) unsafe fn rpp_page_flags_mask() -> c_ulong {
+pub(crate) unsafe fn rpp_page_flags_mask() -> usize {
     0
 }
 

@@ -17,8 +17,9 @@ pub mod cache;
 pub mod limit;
 #[path = "../../../rust/page_pool/list.rs"]
 pub mod list;
+#[allow(unreachable_pub)]
 #[path = "../../../rust/page_pool/returns.rs"]
-pub mod returns;
+mod shipping_returns;
 // Vectors have from a trait of `kernel` what they may have from the standard library one day.
 #[allow(dead_code, unstable_name_collisions)]
 #[path = "../../../rust/page_pool/shared.rs"]
@@ -33,6 +34,7 @@ mod context;
 pub mod exclusive;
 mod pages;
 pub mod pool;
+mod returns;
 mod slots;
 
 #[doc(hidden)]

@@ -144,6 +144,7 @@ visible! {
 pub use std::sync::atomic::AtomicU64;
 
 // Memory is as in the other tests.
+#[allow(unused_imports, unreachable_pub)]
 #[path = "../../../rust/ptr_ring/platform.rs"]
 mod plain;
 

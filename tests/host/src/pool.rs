@@ -57,6 +57,8 @@ pub enum Mistake {
     KeepTag,
     /// A page that is the pool's can be given back.
     TakeBackAlways,
+    /// Of the pages that came back from interrupts the pressure does not hear.
+    ListIsNotIdle,
 }
 
 /// A pool, with all pages of its system.
@@ -116,6 +118,18 @@ impl Pool {
     /// Does something wrong from now on.
     pub fn with(mut self, mistake: Option<Mistake>) -> Self {
         self.mistake = mistake;
+        self
+    }
+
+    /// With a ring for each CPU, as when each has returned a page.
+    pub fn with_rings(self) -> Self {
+        let cpus = self.cpus as usize;
+        self.napi(|shared| {
+            for cpu in 0..cpus {
+                shared.returns.ask(cpu);
+                side(shared).sources.make_wanted(&shared.returns);
+            }
+        });
         self
     }
 
@@ -273,10 +287,12 @@ impl Pool {
 
     /// Gives one of the pages in the cache back to the system.
     pub fn shrink(&self) {
-        let (owned, max) = (self.limit().owned(), self.limit().max());
-        self.limit().set(owned - 1);
-        self.pressure(0);
-        self.limit().set(max);
+        self.napi(|shared| {
+            let slot = side(shared).cache.take().unwrap();
+            // SAFETY: We are the NAPI side, and the slot is ours.
+            unsafe { shared.discard(side(shared), slot) };
+            shared.free_leaving(side(shared));
+        });
     }
 
     /// How close the limit is.
@@ -294,6 +310,17 @@ impl Pool {
             unsafe { shared.audit(side(shared), usize::MAX) };
             (escaped() - before) as usize
         })
+    }
+
+    /// How many pages are idle, as far as the pool knows.
+    pub fn idle(&self) -> usize {
+        self.napi(|shared| side(shared).idle()) as usize
+    }
+
+    /// Asks about the pressure so often that the pool has looked at each source. (Without any it need
+    /// not look.)
+    pub fn look_at_all(&self) -> Pressure {
+        (0..=self.cpus).fold(Pressure::None, |_, _| self.pressure(0))
     }
 
     /// Ends the pool: no mapping is left. What is with the stack stays there.
@@ -363,7 +390,10 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.close();
+        // Of a model that has failed nothing can be read any more: loom would end all of them.
+        if !std::thread::panicking() {
+            self.close();
+        }
     }
 }
 

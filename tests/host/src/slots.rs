@@ -10,14 +10,21 @@ use crate::{
     pool::{Mistake, Pool},
     state::SlotState,
 };
-use std::{ffi::c_ulong, ops::Deref, ptr::null_mut};
+use std::{ops::Deref, ptr::null_mut};
 
 /// One page of a pool.
 pub(crate) struct Slot {
     page: AtomicPtr<page>,
+    /// The addresses, which are as long there.
+    _dma: u64,
+    _va: u64,
     pub(crate) state: State,
     pub(crate) next: AtomicU32,
 }
+
+// As there.
+#[cfg(not(loom))]
+const _: () = assert!(std::mem::size_of::<Slot>() == 32);
 
 impl Slot {
     /// As there.
@@ -55,6 +62,8 @@ impl Slot {
 pub(crate) fn table(count: usize) -> Result<Array<Slot>, AllocError> {
     array_from_fn(count, |index| Slot {
         page: AtomicPtr::new(null_mut()),
+        _dma: 0,
+        _va: 0,
         state: State(SlotState::new()),
         next: AtomicU32::new(if index + 1 < count {
             index as u32 + 1
@@ -160,7 +169,7 @@ impl Tag {
 /// # Safety
 ///
 /// As there.
-pub(crate) unsafe fn is_clean(_: *mut page, _: c_ulong) -> bool {
+pub(crate) unsafe fn is_clean(_: *mut page, _: usize) -> bool {
     true
 }
 

@@ -7,7 +7,10 @@
 
 mod random;
 
-use host_tests::pool::{Mistake, Pool, INTERRUPT};
+use host_tests::{
+    limit::Pressure,
+    pool::{Mistake, Pool, INTERRUPT},
+};
 use proptest::{
     collection::vec,
     prelude::*,
@@ -61,6 +64,8 @@ enum Event {
     Escape(usize),
     Audit,
     Limit(u32),
+    /// About the pressure.
+    Ask,
     /// And a new one in its place.
     Destroy,
 }
@@ -81,6 +86,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<usize>().prop_map(Event::Escape),
         1 => Just(Event::Audit),
         1 => prop_oneof![0..=SLOTS, Just(SLOTS)].prop_map(Event::Limit),
+        2 => Just(Event::Ask),
         1 => prop_oneof![20 => Just(Event::Audit), 1 => Just(Event::Destroy)],
     ]
 }
@@ -97,6 +103,7 @@ struct Reached {
     orphans: Cell<u64>,
     escaped: Cell<u64>,
     unbalanced: Cell<u64>,
+    idle: Cell<u64>,
 }
 
 fn count(counter: &Cell<u64>, n: usize) {
@@ -259,6 +266,18 @@ impl History<'_> {
                 pool.limit().set(max);
                 self.max = max as usize;
             }
+            Event::Ask => {
+                let home = self.number(|owner| *owner == Owner::Pool);
+                assert!(pool.idle() <= home, "idle, but not home");
+                let pressure = pool.look_at_all();
+                // What is above the limit went.
+                self.released();
+                let home = self.number(|owner| *owner == Owner::Pool);
+                if pressure != Pressure::None {
+                    assert_eq!(self.pool.idle(), home, "home, but not idle");
+                    count(&self.reached.idle, home);
+                }
+            }
             Event::Destroy => {
                 pool.destroy();
                 pool.limit().set(SLOTS);
@@ -340,6 +359,7 @@ fn histories_match_the_model() {
         ("came back to another pool", &mut reached.orphans),
         ("escaped", &mut reached.escaped),
         ("unbalanced", &mut reached.unbalanced),
+        ("home and idle", &mut reached.idle),
     ]
     .map(|(name, counter)| (name, take(counter.get_mut())));
     println!("{reached:?}");
@@ -352,8 +372,8 @@ fn histories_match_the_model() {
 /// What goes wrong in one thread as well.
 #[test]
 fn mistakes_are_found() {
-    use Mistake::{AuditClaimsAll, NoPageCompare, TakeBackAlways};
-    for mistake in [AuditClaimsAll, NoPageCompare, TakeBackAlways] {
+    use Mistake::{AuditClaimsAll, ListIsNotIdle, NoPageCompare, TakeBackAlways};
+    for mistake in [AuditClaimsAll, ListIsNotIdle, NoPageCompare, TakeBackAlways] {
         let found = run(&mut random::finder(10), Some(mistake));
         assert!(matches!(found, Err(TestError::Fail(..))), "{mistake:?}");
     }

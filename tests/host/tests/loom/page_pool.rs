@@ -95,7 +95,9 @@ fn list_of_two_returners() {
 
 /// Pages in the cache of a new pool; there is one more in the system than there are slots.
 fn pool(slots: usize, cpus: u32, mistake: Option<Mistake>) -> Arc<Pool> {
-    let pool = Pool::new(slots + 1, slots as u32, cpus).with(mistake);
+    let pool = Pool::new(slots + 1, slots as u32, cpus)
+        .with(mistake)
+        .with_rings();
     assert!((0..slots).all(|page| pool.grow(page)));
     // The first refusal has an audit, which is too much for models that are about something else.
     assert!(!pool.grow(slots));
@@ -181,6 +183,57 @@ fn two_returners(second: usize, mistake: Option<Mistake>) {
     });
 }
 
+/// A CPU returns pages before it has a ring, and after, while NAPI makes it.
+fn ring_is_made() {
+    check_bounded(Some(3), || {
+        let pool = Pool::new(3, 2, 2);
+        assert!((0..2).all(|page| pool.grow(page)) && !pool.grow(2));
+        let pool = Arc::new(pool);
+        let pages = [(); 2].map(|()| send(&pool).unwrap());
+        let stack = {
+            let pool = pool.clone();
+            thread::spawn(move || {
+                for page in pages {
+                    pool.touch(page);
+                    pool.put_page(page, 1);
+                }
+            })
+        };
+        let mut back: BTreeSet<_> = pool.alloc(0).into_iter().collect();
+        back.iter().for_each(|&page| pool.touch(page));
+        stack.join().unwrap();
+        while let Some(page) = pool.alloc(0) {
+            assert!(back.insert(page), "{page} came twice");
+            pool.touch(page);
+        }
+        assert_eq!(back.len(), 2, "a page was lost");
+    });
+}
+
+/// NAPI asks how many pages are idle while two CPUs return some. Those that it hears of are there, and in
+/// the end it hears of all.
+fn idle_while_returning(second: usize, mistake: Option<Mistake>) {
+    check_bounded(Some(3), move || {
+        let pool = pool(2, 3, mistake);
+        let returners = [1, second].map(|cpu| {
+            let (pool, page) = (pool.clone(), send(&pool).unwrap());
+            thread::spawn(move || {
+                pool.put_page(page, cpu);
+            })
+        });
+        pool.pressure(0);
+        pool.pressure(0);
+        let idle = pool.idle();
+        let early: BTreeSet<_> = (0..idle).map_while(|_| pool.alloc(0)).collect();
+        assert_eq!(early.len(), idle, "idle pages are not there");
+        for returner in returners {
+            returner.join().unwrap();
+        }
+        pool.look_at_all();
+        assert_eq!(idle + pool.idle(), 2, "a page at home is not idle");
+    });
+}
+
 /// The last reference is dropped on one CPU while the pool is destroyed on another.
 fn put_against_destroy(cpu: usize, mistake: Option<Mistake>) {
     let seen = Arc::new(Mutex::new(BTreeSet::new()));
@@ -256,7 +309,7 @@ fn audit_against_return(mistake: Option<Mistake>) {
 /// stack. `before` has left page 0 without a slot, with one reference and the tag of slot 0.
 fn late_return(mistake: Option<Mistake>, before: fn(&Pool)) {
     check_bounded(None, move || {
-        let pool = Arc::new(Pool::new(2, 1, 2).with(mistake));
+        let pool = Arc::new(Pool::new(2, 1, 2).with(mistake).with_rings());
         assert!(pool.grow(0));
         assert_eq!(send(&pool), Some(0));
         before(&pool);
@@ -339,6 +392,9 @@ models! {
     loom_hand_over_in_interrupts: hand_over(1, 2, INTERRUPT, None);
     loom_two_returners: two_returners(2, None);
     loom_two_returners_one_in_an_interrupt: two_returners(INTERRUPT, None);
+    loom_ring_is_made: ring_is_made();
+    loom_idle_while_returning: idle_while_returning(2, None);
+    loom_idle_while_returning_one_in_an_interrupt: idle_while_returning(INTERRUPT, None);
     loom_put_against_destroy: put_against_destroy(1, None);
     loom_put_in_an_interrupt_against_destroy: put_against_destroy(INTERRUPT, None);
     loom_unbalanced_put: unbalanced_put(None);
@@ -376,6 +432,8 @@ controls! {
         put_against_destroy(1, Some(Mistake::NoClaim));
     loom_return_in_an_interrupt_does_not_claim, "Causality violation":
         put_against_destroy(INTERRUPT, Some(Mistake::NoClaim));
+    loom_list_is_not_idle, "a page at home is not idle":
+        idle_while_returning(INTERRUPT, Some(Mistake::ListIsNotIdle));
     loom_reference_is_not_released, "came twice":
         unbalanced_put(Some(Mistake::ReviveRelaxed));
     loom_page_of_the_pool_is_taken_back, "came twice":

@@ -30,8 +30,8 @@ const _: () = assert!(BUFFER_SIZE <= page_pool::ROOM);
 
 /// The device hears of new buffers in batches of this many, since each register write is slow.
 const BATCH: usize = 32;
-/// When this many buffers are missing there are no pages, and a packet is dropped for its buffer: the
-/// device keeps some, so it goes on raising interrupts. The smallest ring has more.
+/// When this many buffers are missing there are no pages, and none is given away: the device keeps some,
+/// so it goes on raising interrupts. Packets for the stack are copied then. The smallest ring has more.
 const SHORT: usize = 2 * BATCH;
 
 /// What happened in one poll; counted once at its end.
@@ -173,7 +173,7 @@ impl<'bound> RxRing<'bound> {
             let pool = &mut pool;
             clean(napi, pool);
             let xdp = napi.xdp();
-            let mut done = 0;
+            let (mut done, mut since) = (0usize, 0usize);
             while done < budget {
                 let desc = Received(descs.ring.load(descs.next, Received::WORD));
                 if !desc.done() {
@@ -186,21 +186,21 @@ impl<'bound> RxRing<'bound> {
                 descs.missing = descs.missing.wrapping_add(1);
                 done = done.wrapping_add(1);
 
-                if descs.missing >= BATCH {
+                since = since.wrapping_add(1);
+                if since >= BATCH {
+                    since = 0;
                     descs.refill(pool, usize::MAX);
                     descs.tell(bar);
                 }
                 let Some(buf) = descs.accept(pool, buf, desc, &mut counts) else {
                     continue;
                 };
-                if descs.missing > SHORT {
-                    counts.drop(descs.scarcity);
-                    pool.recycle(buf);
-                    continue;
-                }
                 match &xdp {
                     None => deliver(napi, pool, buf, 0, checksum(desc), &mut counts),
-                    Some(program) => run(program, napi, pool, buf, desc, &mut counts, &mut tx),
+                    Some(program) => {
+                        let scarcity = (descs.missing > SHORT).then_some(descs.scarcity);
+                        run(program, napi, pool, buf, desc, scarcity, &mut counts, &mut tx);
+                    }
                 }
             }
             descs.refill(pool, usize::MAX);
@@ -306,14 +306,17 @@ fn deliver<'id, D: Operations>(
     }
 }
 
-/// Lets an XDP program decide about a packet, and does what it says.
+/// Lets an XDP program decide about a packet, and does what it says. `scarcity`: no page may be given
+/// away, for that reason.
 #[inline]
+#[expect(clippy::too_many_arguments)]
 fn run<'id, D: Operations>(
     program: &Program<'_>,
     napi: &mut Napi<'_, D>,
     pool: &mut NapiPool<'id, '_>,
     buf: CpuBuf<'id>,
     desc: Received,
+    scarcity: Option<usize>,
     counts: &mut Counts,
     tx: &mut impl FnMut(
         &mut Napi<'_, D>,
@@ -327,17 +330,25 @@ fn run<'id, D: Operations>(
             deliver(napi, pool, buf, meta, checksum(desc), counts);
             XDP_PASS
         }
-        Verdict::Tx(buf) => match tx(napi, pool, buf) {
-            Ok(()) => XDP_TX,
-            Err(buf) => {
+        Verdict::Tx(buf) => {
+            let sent = match scarcity {
+                None => tx(napi, pool, buf),
+                Some(_) => Err(buf),
+            };
+            if let Err(buf) = sent {
                 program.tx_failed();
                 pool.recycle(buf);
+                if let Some(scarcity) = scarcity {
+                    return counts.drop(scarcity);
+                }
                 XDP_ABORTED
+            } else {
+                XDP_TX
             }
-        },
+        }
         Verdict::Redirect => XDP_REDIRECT,
         Verdict::Aborted => XDP_ABORTED,
-        Verdict::Refused => return counts.drop(DROP_LIMIT),
+        Verdict::Refused => return counts.drop(scarcity.unwrap_or(DROP_LIMIT)),
     };
     counts.xdp[verdict] = counts.xdp[verdict].wrapping_add(1);
 }

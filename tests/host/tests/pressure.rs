@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pressure of a pool as a driver meets it: what is home is idle, wherever it lies.
+
+#![cfg(not(loom))]
+
+use host_tests::{
+    limit::Pressure,
+    pool::{Pool, INTERRUPT},
+};
+
+/// Pages in a pool, and those of them that the device has.
+const PAGES: usize = 2560;
+const RING: usize = 255;
+
+/// All pages were given away, and have come back, as many of a hundred as that from interrupts and the
+/// others on CPU 1. Then packets come, which are copied under pressure, as `RxSkBuff::from_buf()`
+/// does, and else go to the stack and come back on CPU 0. Returns how many met None, Some and High.
+fn after_a_flood(percent: usize) -> [usize; 3] {
+    let pool = Pool::new(PAGES, PAGES as u32, 2);
+    let (mut ring, mut out) = (Vec::new(), Vec::new());
+    for page in 0..PAGES {
+        assert!(pool.grow(page));
+        let page = pool.alloc(0).unwrap();
+        if ring.len() < RING {
+            ring.push(page);
+        } else {
+            pool.into_stack(page);
+            out.push(page);
+        }
+    }
+    assert_eq!(pool.pressure(0), Pressure::High);
+    for (i, &page) in out.iter().enumerate() {
+        let cpu = if i * 100 < out.len() * percent { INTERRUPT } else { 1 };
+        // What the ring of CPU 1 has no room for is the system's.
+        pool.put_page(page, cpu);
+    }
+    let mut met = [0; 3];
+    for _ in 0..2000 {
+        for page in ring.drain(..64).collect::<Vec<_>>() {
+            let pressure = pool.pressure(0);
+            met[pressure as usize] += 1;
+            if pressure == Pressure::None {
+                pool.into_stack(page);
+                pool.put_page(page, 0);
+            } else {
+                pool.recycle(page, 0);
+            }
+        }
+        while ring.len() < RING {
+            ring.push(pool.alloc(0).unwrap());
+        }
+    }
+    met
+}
+
+#[test]
+fn ends_when_pages_are_home() {
+    for percent in [0, 10, 50, 80, 95, 100] {
+        let [none, some, high] = after_a_flood(percent);
+        println!("{percent} % from interrupts: {none} packets without pressure, {some} with, {high} high");
+        // As many as there are sources.
+        assert!(some + high <= 3, "{percent} %: {some} {high}");
+    }
+}
