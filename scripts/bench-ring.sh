@@ -3,7 +3,8 @@
 #
 # What it costs several CPUs to return pages into one pool, at native speed: our rings
 # against the ptr_ring and the spinlock of the kernel's page_pool, both in a program on
-# this machine. samples/bench/ring/ring.rs says what is measured.
+# this machine. And what a packet pays for the question about the pressure.
+# samples/bench/ring/ring.rs and pressure.rs say what is measured.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -50,6 +51,12 @@ compile() {
 	in_root rustc --edition 2021 -Copt-level=2 -Ccodegen-units=1 -Coverflow-checks=on -Cpanic=abort \
 		--check-cfg 'cfg(loom,CONFIG_RUST)' -Dwarnings -Clink-arg="$build/peer.o" \
 		-o "$build/ring" "$bench/ring.rs"
+	# The pool's own source, with what stands for the kernel in the tests.
+	local host=$RPP_TOP/tests/host rustc=(rustc --edition 2021 -Copt-level=2 -Cpanic=abort --cap-lints allow
+		--out-dir "$build" -L "$build")
+	in_root "${rustc[@]}" --crate-type rlib --crate-name kernel "$host/kernel/lib.rs"
+	in_root "${rustc[@]}" --crate-type rlib --crate-name host_tests --extern kernel "$host/src/lib.rs"
+	in_root "${rustc[@]}" --crate-name pressure --extern host_tests "$bench/pressure.rs"
 }
 
 # table FILE: the spread is that of the middle half of the rounds.
@@ -74,6 +81,9 @@ table() {
 }
 
 step bench-ring-build 5 "the rings" compile
-in_root "$build/ring" "$rounds" >"$build/ring.txt" || die "the benchmark broke down: see above"
+{
+	in_root "$build/ring" "$rounds"
+	in_root "$build/pressure" "$(((rounds + 9) / 10))"
+} >"$build/ring.txt" || die "the benchmark broke down: see above"
 mv "$build/ring.txt" "$out/ring.txt"
 table "$out/ring.txt"

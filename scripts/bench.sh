@@ -79,7 +79,7 @@ both() {
 # The names of the cases that packets() and the rings have.
 # shellcheck disable=SC2053 # patterns
 wants() { [[ -z $case || $case == $1 ]]; }
-PACKETS='@(drop|tx|copy|page)' RINGS='return_*'
+PACKETS='@(drop|tx|copy|page)' RINGS='@(return|pressure)*'
 
 RPP_KERNEL_ENV=$("$RPP_TOP/scripts/kernel.sh" env)
 export RPP_KERNEL_ENV

@@ -28,16 +28,17 @@ use core::{
     ptr::{null_mut, NonNull},
 };
 
-/// Returns how many pages a ring has room for, in a pool of `pages`. One that may get all of them need not
-/// be larger (it may be full with a batch less in it), and what does not fit into two pages of memory is
-/// too much for one CPU's caches anyway, and goes back to the system. (Tests on the host want rings that
-/// overflow.)
+/// Returns how many entries a ring has, in a pool of `pages`: for most of them, if all came back on one CPU,
+/// and a power of two, as the kernel allocates memory. What does not fit into two pages of memory is too
+/// much for one CPU's caches anyway, and goes back to the system. (Small pools on the host are for tests,
+/// which want rings that overflow.)
 pub fn capacity(pages: usize) -> usize {
     const MAX: usize = 1024;
-    if cfg!(not(CONFIG_RUST)) && pages < MAX {
+    if cfg!(not(CONFIG_RUST)) && pages < 200 {
         return MAX_BATCH + 4;
     }
-    MAX.min(pages.saturating_add(MAX_BATCH))
+    let bits = pages.clamp(2 * MAX_BATCH, MAX).ilog2();
+    1 << bits
 }
 
 /// One CPU's side.

@@ -12,11 +12,15 @@
 //!
 //! All loops run in softirq context. The sides alternate, so that what disturbs one disturbs the other.
 
-use core::{marker::PhantomData, ptr::null_mut};
+use core::{
+    marker::PhantomData,
+    ptr::{null_mut, NonNull},
+};
 use kernel::{
     device::{Bound, Core, Device},
     dma::{Device as _, DmaMask},
     error::to_result,
+    interrupt::local_interrupt_disable,
     pci,
     prelude::*,
     str::{BStr, CStrExt},
@@ -28,6 +32,12 @@ use pp_bindings as bindings;
 const PAGES: u32 = 1024;
 
 type Sample = bindings::bench_sample;
+
+const EMPTY: Sample = Sample {
+    ops: 0,
+    cycles: 0,
+    ns: 0,
+};
 
 /// Keeps the compiler from merging what is before it with what is after it, as `barrier()` in C.
 #[inline(always)]
@@ -176,6 +186,73 @@ fn grow(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
     }
 }
 
+/// The dearest call of `alloc()`, with interrupts off, of a pool that has given away all of its pages: so
+/// many times refused at the limit, and then from what has come back. What comes back before the CPU has a
+/// ring takes the list, so that is as long as the pool is large. Of what comes back after that most does not
+/// fit into the ring: those slots are free, and NAPI finds that out when it asks the page allocator again.
+#[inline(never)]
+fn refill_worst(pool: &mut PagePool<'_>, pages: &mut KVVec<Given>, sample: &mut Sample) {
+    const REFUSALS: usize = 10_000;
+
+    let Ok(bh) = BhGuard::new() else {
+        return;
+    };
+    // Returns what it took, if there was a page.
+    let mut alloc = |pages: &mut KVVec<Given>| {
+        let mut one = EMPTY;
+        let off = local_interrupt_disable();
+        let page = pool.enter(&bh.token(), |mut napi| {
+            start(&mut one);
+            let buf = napi.alloc();
+            stop(&mut one, 1);
+            let buf = napi.sync_for_cpu(buf.ok()?, 64);
+            Some(napi.into_stack(buf).page)
+        });
+        drop(off);
+        let got = page.map(|page| pages.push_within_capacity(Given(page))).is_some();
+        (one.cycles, got)
+    };
+    let mut worst = 0;
+
+    while alloc(pages).1 {}
+    for _ in 0..REFUSALS {
+        worst = alloc(pages).0.max(worst);
+    }
+    pages.clear();
+    loop {
+        let (cycles, got) = alloc(pages);
+        worst = cycles.max(worst);
+        if !got {
+            break;
+        }
+    }
+    pages.clear();
+    // Far enough for some refills from the page allocator. (Not for all pages: that would be about how the
+    // page allocator finds so many.)
+    for _ in 0..2048 {
+        worst = alloc(pages).0.max(worst);
+    }
+    pages.clear();
+    *sample = Sample {
+        ops: 1,
+        cycles: worst,
+        ns: worst,
+    };
+}
+
+/// A page that went to the stack; dropping it is the last `put_page()`.
+struct Given(NonNull<bindings::page>);
+
+// SAFETY: It is a reference to a page, and those may be dropped anywhere.
+unsafe impl Send for Given {}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        // SAFETY: The page's reference is ours.
+        unsafe { bindings::rpp_put_page(self.0.as_ptr()) };
+    }
+}
+
 type Ours = fn(&mut PagePool<'_>, u64, &mut Sample);
 type Peer = unsafe extern "C" fn(*const bindings::bench_peer, u64, *mut Sample);
 
@@ -188,12 +265,14 @@ enum Side {
     Miss(Ours),
     /// Our pool, just made.
     New(Ours),
+    /// Our pool, just made, with so many slots.
+    Worst(u32),
     /// A C twin, with its parameter.
     Peer(Peer, u32),
     /// A C twin, on a pool that was just made.
     NewPeer(Peer),
 }
-use Side::{Miss, New, NewPeer, Ours as Pool, Peer as C};
+use Side::{Miss, New, NewPeer, Ours as Pool, Peer as C, Worst};
 
 /// The case's name, the side's name, and what is run.
 type Case = (&'static CStr, &'static CStr, Side);
@@ -226,6 +305,8 @@ const CASES: &[Case] = &[
 /// What has nothing to do with a device.
 const UNMAPPED: &[Case] = &[
     (c"miss", c"page_alloc", C(bindings::bench_alloc, 0)),
+    (c"refill_worst", c"ours", Worst(100_000)),
+    (c"refill_worst", c"ours_2560", Worst(2560)),
     (c"order_0", c"page_alloc", C(bindings::bench_alloc, 0)),
     (c"order_1", c"page_alloc", C(bindings::bench_alloc, 1)),
     (c"order_2", c"page_alloc", C(bindings::bench_alloc, 2)),
@@ -254,8 +335,12 @@ struct Bench<'dev> {
     dev: Option<&'dev Device<Bound>>,
 }
 
-fn pool<'dev>(dev: Option<&'dev Device<Bound>>, mode: Mode) -> Result<PagePool<'dev>> {
-    let params = Params { pages: PAGES, mode };
+fn pool<'dev>(
+    dev: Option<&'dev Device<Bound>>,
+    mode: Mode,
+    pages: u32,
+) -> Result<PagePool<'dev>> {
+    let params = Params { pages, mode };
     match dev {
         Some(dev) => PagePool::new(dev, c"bench", params),
         // SAFETY: No case asks a buffer for its address, and there is no device to give it to.
@@ -267,8 +352,8 @@ impl<'dev> Bench<'dev> {
     fn new(dev: Option<&'dev Device<Bound>>) -> Result<Self> {
         Ok(Self {
             dev,
-            ours: pool(dev, Mode::Recycle)?,
-            miss: pool(dev, Mode::AllocMap)?,
+            ours: pool(dev, Mode::Recycle, PAGES)?,
+            miss: pool(dev, Mode::AllocMap, PAGES)?,
             peer: CPool::new(dev)?,
         })
     }
@@ -309,17 +394,18 @@ impl<'dev> Bench<'dev> {
     fn sample(&mut self, what: Side) -> Result<Sample> {
         let loops = *module_parameters::loops.value_ref();
         let few = loops.min(u64::from(PAGES));
-        let mut sample = Sample {
-            ops: 0,
-            cycles: 0,
-            ns: 0,
-        };
+        let mut sample = EMPTY;
         match what {
             Pool(f) => in_softirq(|| f(&mut self.ours, loops, &mut sample)),
             Miss(f) => in_softirq(|| f(&mut self.miss, loops, &mut sample)),
             New(f) => {
-                let mut new = pool(self.dev, Mode::Recycle)?;
+                let mut new = pool(self.dev, Mode::Recycle, PAGES)?;
                 in_softirq(|| f(&mut new, few, &mut sample));
+            }
+            Worst(slots) => {
+                let mut new = pool(self.dev, Mode::Recycle, slots)?;
+                let mut pages = KVVec::with_capacity(slots as usize, GFP_KERNEL)?;
+                in_softirq(|| refill_worst(&mut new, &mut pages, &mut sample));
             }
             C(f, n) => self.peer.run(f, n, loops, &mut sample),
             NewPeer(f) => CPool::new(self.dev)?.run(f, 0, few, &mut sample),

@@ -133,6 +133,11 @@ impl Pool {
         self
     }
 
+    /// How many CPUs have a ring.
+    pub fn rings(&self) -> usize {
+        self.shared().returns.rings().iter().count()
+    }
+
     /// For its owner, who is one thread at a time.
     fn shared(&self) -> &Shared {
         // SAFETY: It is there until `reopen()`, when there is no other user.
@@ -310,6 +315,16 @@ impl Pool {
             unsafe { shared.audit(side(shared), usize::MAX) };
             (escaped() - before) as usize
         })
+    }
+
+    /// As [`pressure`](Self::pressure), so many times, for a benchmark.
+    pub fn ask(&self, times: usize) {
+        self.napi(|shared| {
+            for _ in 0..times {
+                // SAFETY: We are the NAPI side.
+                std::hint::black_box(unsafe { shared.pressure(BhDisabled::on(0)) });
+            }
+        });
     }
 
     /// How many pages are idle, as far as the pool knows.

@@ -348,7 +348,7 @@ fn run(
 
 #[test]
 fn histories_match_the_model() {
-    let mut reached = run(&mut random::runner(60), None).unwrap();
+    let mut reached = run(&mut random::runner(70), None).unwrap();
     let reached = [
         ("steps", &mut reached.steps),
         ("came back", &mut reached.came_back),

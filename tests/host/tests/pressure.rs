@@ -14,10 +14,13 @@ const PAGES: usize = 2560;
 const RING: usize = 255;
 
 /// All pages were given away, and have come back, as many of a hundred as that from interrupts and the
-/// others on CPU 1. Then packets come, which are copied under pressure, as `RxSkBuff::from_buf()`
+/// others on CPU 1, whether or not the CPUs have `rings` yet. Then packets come, which are copied under pressure, as `RxSkBuff::from_buf()`
 /// does, and else go to the stack and come back on CPU 0. Returns how many met None, Some and High.
-fn after_a_flood(percent: usize) -> [usize; 3] {
-    let pool = Pool::new(PAGES, PAGES as u32, 2);
+fn after_a_flood(percent: usize, rings: bool) -> [usize; 3] {
+    let mut pool = Pool::new(PAGES, PAGES as u32, 2);
+    if rings {
+        pool = pool.with_rings();
+    }
     let (mut ring, mut out) = (Vec::new(), Vec::new());
     for page in 0..PAGES {
         assert!(pool.grow(page));
@@ -56,10 +59,12 @@ fn after_a_flood(percent: usize) -> [usize; 3] {
 
 #[test]
 fn ends_when_pages_are_home() {
-    for percent in [0, 10, 50, 80, 95, 100] {
-        let [none, some, high] = after_a_flood(percent);
-        println!("{percent} % from interrupts: {none} packets without pressure, {some} with, {high} high");
-        // As many as there are sources.
+    for (percent, rings) in [0, 10, 50, 80, 95, 100].map(|n| [(n, false), (n, true)]).concat() {
+        let [none, some, high] = after_a_flood(percent, rings);
+        println!(
+            "{percent} % from interrupts, rings {rings}: {none} packets without pressure, {some} with, {high} high"
+        );
+        // There are no more sources than that.
         assert!(some + high <= 3, "{percent} %: {some} {high}");
     }
 }
