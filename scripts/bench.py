@@ -309,8 +309,8 @@ What the cases are
     ``page_pool_put_page()`` and its ring
 ``miss``
     nothing is recycled, each page comes from the page allocator and goes there: ours by
-    the driver's parameter ``recycle=0``, a page at a time as a driver without a pool does
-    it; the C pool when somebody else had a reference, which still allocates 64 at once
+    the driver's parameter ``recycle=0``, taken and given back 64 at once; the C pool when
+    somebody else had a reference, which allocates 64 at once
 ``grow``
     a new pool gets its pages; in the instruction lane this depends on what the page
     allocator has at hand

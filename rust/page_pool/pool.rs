@@ -28,7 +28,7 @@ pub enum Mode {
     /// Keeps them mapped and recycles them.
     Recycle,
     /// Takes each from the page allocator, maps it, unmaps it and gives it back, as a driver without
-    /// a pool does. For comparison.
+    /// a pool does, but 64 at a time. For comparison.
     AllocMap,
 }
 
