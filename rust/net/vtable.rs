@@ -175,8 +175,9 @@ unsafe extern "C" fn poll<D: Operations>(core: *mut c_void, budget: c_int) -> c_
         // SAFETY: In the poll that redirected.
         unsafe { bindings::xdp_do_flush() };
     }
-    // CAST: At most the budget.
-    let done = (done as c_int).min(budget);
+    // A driver may say anything, and what does not fit a c_int would come out negative. CAST: At most
+    // the budget.
+    let done = done.min(budget as usize) as c_int;
     if done < budget {
         // SAFETY: We are in the poll of this instance, and do nothing after this.
         if unsafe { bindings::napi_complete_done(napi.as_raw(), done) } {
