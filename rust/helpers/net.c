@@ -506,13 +506,12 @@ EXPORT_SYMBOL_GPL(rnet_skb_build);
 /*
  * Not napi_alloc_skb(): it takes what is no small head from fragments of order-3
  * pages, and one packet that is kept keeps the 32 KiB. Slab objects do not: what is
- * free beside them is used again.
+ * free beside them is used again. Called in softirq. The metadata are in front of @data.
  */
-struct sk_buff *rnet_skb_copy(struct napi_struct *napi, const void *data,
-			      u32 len)
+struct sk_buff *rnet_skb_copy(const void *data, u32 len, u32 metasize)
 {
 	unsigned int headroom = NET_SKB_PAD + NET_IP_ALIGN;
-	struct sk_buff *skb = __alloc_skb(headroom + len,
+	struct sk_buff *skb = __alloc_skb(headroom + metasize + len,
 					  GFP_ATOMIC | __GFP_NOWARN,
 					  SKB_ALLOC_RX | SKB_ALLOC_NAPI,
 					  NUMA_NO_NODE);
@@ -520,12 +519,19 @@ struct sk_buff *rnet_skb_copy(struct napi_struct *napi, const void *data,
 	if (unlikely(!skb))
 		return NULL;
 	skb_reserve(skb, headroom);
-	skb->dev = napi->dev;
-	skb_put_data(skb, data, len);
+	skb_put_data(skb, data - metasize, metasize + len);
+	if (metasize) {
+		skb_metadata_set(skb, metasize);
+		__skb_pull(skb, metasize);
+	}
 	return skb;
 }
 EXPORT_SYMBOL_GPL(rnet_skb_copy);
 
+/*
+ * What is known about a packet is noted here, however its skb was made. (The core
+ * adds the NAPI instance.)
+ */
 void rnet_skb_receive(struct napi_struct *napi, struct sk_buff *skb,
 		      bool csum_ok)
 {
@@ -538,6 +544,8 @@ void rnet_skb_receive(struct napi_struct *napi, struct sk_buff *skb,
 	}
 	if (csum_ok && (dev->features & NETIF_F_RXCSUM))
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
+	/* The only one. */
+	skb_record_rx_queue(skb, 0);
 	skb->protocol = eth_type_trans(skb, dev);
 	napi_gro_receive(napi, skb);
 }

@@ -78,8 +78,7 @@ void rnet_sync_rx_mode(struct net_device *dev);
 
 struct sk_buff *rnet_skb_build(void *start, u32 size, u32 offset, u32 len,
 			       u32 metasize);
-struct sk_buff *rnet_skb_copy(struct napi_struct *napi, const void *data,
-			      u32 len);
+struct sk_buff *rnet_skb_copy(const void *data, u32 len, u32 metasize);
 void rnet_skb_receive(struct napi_struct *napi, struct sk_buff *skb,
 		      bool csum_ok);
 int rnet_skb_pad(struct sk_buff *skb);

@@ -161,29 +161,31 @@ impl RxSkBuff {
     /// hoards packets then takes no more pages from the device, and nobody else loses a packet.
     /// `None`: no memory for an skb; the page is given back.
     ///
-    /// `meta` is the number of bytes of XDP metadata in front of the packet; no more than there are in
-    /// the buffer. A packet that is copied for want of pages loses it.
+    /// `meta` is the number of bytes of XDP metadata in front of the packet, no more than there are in
+    /// the buffer. The packet keeps them either way.
+    ///
+    /// `_napi` proves that we are in a poll, as the kernel's caches of skbs want it.
     #[inline]
     pub fn from_buf<'id, D: Operations>(
-        napi: &Napi<'_, D>,
+        _napi: &Napi<'_, D>,
         pool: &mut NapiPool<'id, '_>,
         buf: CpuBuf<'id>,
         meta: u32,
     ) -> Option<Self> {
-        if (buf.len() <= COPYBREAK && meta == 0) || pool.pressure() != Pressure::None {
-            let data = buf.data();
-            // CAST: Less than a page.
-            let len = data.len() as u32;
-            // SAFETY: `Napi` is the proof that we are in this instance's poll; `data` is readable.
-            let skb = unsafe { bindings::rnet_skb_copy(napi.as_raw(), data.as_ptr().cast(), len) };
+        // CAST: An offset in a page.
+        let meta = meta.min(buf.offset() as u32);
+        if buf.len() <= COPYBREAK || pool.pressure() != Pressure::None {
+            // SAFETY: `Napi` is the proof that we are in softirq. The page is ours: there are `len`
+            // bytes of packet in it, and `meta` bytes in front of them, as `offset` says. CAST: Less
+            // than a page.
+            let skb =
+                unsafe { bindings::rnet_skb_copy(buf.as_ptr().cast(), buf.len() as u32, meta) };
             pool.recycle(buf);
             // INVARIANT: It is new, and ours.
             return NonNull::new(skb).map(|skb| Self(SkBuff(skb)));
         }
 
         let page = pool.into_stack(buf);
-        // CAST: An offset in a page.
-        let meta = meta.min(page.offset as u32);
         // SAFETY: The page is ours, and the pool's buffers leave the end of it to
         // `struct skb_shared_info`. CAST: Offsets in a page.
         let skb = unsafe {

@@ -12,16 +12,16 @@ cd "$(dirname "$0")/.." || exit
 # Less than the RX ring holds: what QEMU has queued for a device comes all at once.
 N=200
 
-plan 16
+plan 17
 
 # runs: how often the attached program ran; there is no other.
 runs() {
 	bpftool prog show | awk '/ name xdp_/ { for (i = 1; i < NF; i++) if ($i == "run_cnt") n += $(i + 1) } END { print n + 0 }'
 }
 
-# send: N numbered UDP packets from the peer.
+# send [BYTES]: N numbered UDP packets from the peer, filled up to BYTES.
 send() {
-	in_peer bash -c "for ((i = 0; i < $N; i++)); do printf 'packet %d.' \$i >/dev/udp/$ADDR/7; done"
+	in_peer bash -c "for ((i = 0; i < $N; i++)); do printf '%-${1:-0}s' \"packet \$i.\" >/dev/udp/$ADDR/7; done"
 }
 
 # capture DEVICE FILTER [COMMAND...]: what arrives there, and the rest of it by seen(). COMMAND runs it elsewhere.
@@ -264,6 +264,46 @@ adjust() {
 	ping_peer
 }
 
+# A small packet is copied; of a large one the page becomes the skb, unless the pool has few left. The
+# stack gets the same each time.
+metadata() {
+	local dev pressure
+	has_pool || skip "no native XDP"
+	dev=$(iface)
+	modprobe -a sch_ingress cls_bpf
+	attach meta
+	tc qdisc add dev "$dev" clsact
+	tc filter add dev "$dev" ingress bpf direct-action obj samples/xdp/xdp_meta.o sec tc
+	marked
+	pressure=$(count rx_pp_pressure)
+	marked 1000
+	check "packets copied for want of pages" "$(count rx_pp_pressure)" -eq "$pressure"
+	hold 5001
+	flood_start 5001
+	eventually 60 more_than $((pressure + 1000)) rx_pp_pressure
+	traffic_stop
+	settle
+	pressure=$(count rx_pp_pressure)
+	marked 1000
+	check "packets copied for want of pages" $(($(count rx_pp_pressure) - pressure)) -ge "$N"
+	let_go
+	tc qdisc del dev "$dev" clsact
+	detach
+	pool_clean
+}
+# marked [BYTES]: N packets of that size reach tc with all that is known about them.
+marked() {
+	local before
+	before=$(kinds 0)
+	send "$@"
+	eventually 20 more_kinds $((before + N)) || { bpftool map dump name seen; return 1; }
+	check "packets without metadata" "$(kinds 1)" -eq 0
+	check "packets without the queue's number" "$(kinds 2)" -eq 0
+}
+# kinds I: what seen[I] says. (XDP's and tc's program have a map each.)
+kinds() { bpftool -j map dump name seen | grep -o "\"key\":$1,\"value\":[0-9]*" | awk -F: '{ n += $3 } END { print n + 0 }'; }
+more_kinds() { (($(kinds 0) >= $1)); }
+
 under_traffic() {
 	local i
 	traffic_start
@@ -340,6 +380,7 @@ try "REDIRECT to a veth: all arrive there" redirect_veth
 try "REDIRECT from a veth, short frames: filled up with zeroes" redirect_short
 try "REDIRECT to a tap that keeps them: refused at nine tenths" redirect_hoarder
 try "PASS with a header put in front" adjust
+try "PASS with metadata: the stack has them, copied or not" metadata
 try "programs attached and detached, under traffic" under_traffic
 try "program kept over down, up, and other rings" reopen
 try "MTU that is too large for XDP" mtu
