@@ -7,7 +7,7 @@ HELD=/tmp/held DUMP=/tmp/dump
 
 # start_hold HOW WHERE [FILE]: hold, until let_go.
 start_hold() {
-	rm -f /tmp/hold.in
+	rm -f /tmp/hold.in "$HELD"
 	mkfifo /tmp/hold.in
 	# The FIFO's writer: hold ends when it does.
 	sleep 1000 >/tmp/hold.in &

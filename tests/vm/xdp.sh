@@ -28,6 +28,8 @@ send() {
 capture() {
 	local dev=$1 filter=$2
 	shift 2
+	# It is the new one that has to say that it listens.
+	rm -f /tmp/capture.err
 	"$@" tcpdump -Z root --immediate-mode -B 8192 -s 128 -l -n -i "$dev" -Q "in" -A "$filter" >/tmp/capture 2>/tmp/capture.err &
 	CAPTURE=$!
 	eventually 10 grep -q "listening on" /tmp/capture.err
