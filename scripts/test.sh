@@ -14,7 +14,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Parts that boot the VM, longest first. Two run at a time.
-BOOTS="refuse lifetime e1000 xdp hook liar load control"
+BOOTS="bounce refuse lifetime e1000 xdp hook liar load reach slots control"
 # Those for the debug kernel only, and one that is asked for by name.
 OTHER_BOOTS="shortage faults checkers soak"
 
@@ -42,6 +42,10 @@ boot() {
 	lifetime) vm lifetime "${nics[@]}" --iommu --hotplug --device "pci-testdev,romfile=$LOGS/ones.rom" ;;
 	refuse) vm refuse "${nics[@]}" --iommu --timeout 1800 ;;
 	xdp) vm xdp "${nics[@]}" --iommu ;;
+	# QEMU has a third of it above 4 GB.
+	reach) vm reach "${nics[@]}" --mem 3072 ;;
+	bounce) vm bounce "${nics[@]}" --append swiotlb=force --timeout 1800 ;;
+	slots) vm slots "${nics[@]}" --append swiotlb=2048,force ;;
 	soak) vm soak "${nics[@]}" --timeout $((MINUTES * 60 + 600)) ;;
 	shortage) vm shortage "${nics[@]}" --iommu --timeout 1800 ;;
 	faults) vm faults "${nics[@]}" --iommu --timeout 1500 ;;

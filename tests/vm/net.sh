@@ -71,6 +71,7 @@ recover() {
 	has_iface || { rmmod "$DRIVER"; load_driver; }
 	ip link set "$(iface)" xdp off
 	tc qdisc del dev "$(iface)" clsact
+	ip netns del far && eventually 5 test ! -e /sys/class/net/near
 	up
 }
 
@@ -177,6 +178,13 @@ posted() {
 	out=$(less "alloc_(fast|slow|refill)" "recycle_(cached|ring|ring_full)|returned_irq|released|escaped")
 	echo $((out - $(outstanding)))
 }
+
+# The slots of 2 KiB that the kernel copies through what a device cannot reach. slots: how many are in
+# use; no_more_slots: as many as at START, once all is sent.
+SLOTS=/sys/kernel/debug/swiotlb
+slots() { cat "$SLOTS/io_tlb_used"; }
+no_more_slots() { eventually 10 at_start || { echo "bounce slots in use: $(slots), before: $START"; return 1; }; }
+at_start() { (($(slots) == START)); }
 
 # limit_to PAGES: of the pool; there is one.
 limit_to() { echo "$(awk '$1 == "pool" { print $2 }' "$DEBUGFS/pools") $1" >"$DEBUGFS/limits"; }
