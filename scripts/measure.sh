@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # What "make run" does after the modules are built: boots the VM with the IOMMU off
-# and strict, has samples/pktgen/bench.sh drive traffic in it, and prints the table.
+# and strict, and once with RAM that the NIC cannot address; has samples/pktgen/bench.sh
+# drive traffic in it, and prints the table.
 # Everything arrives in results/. "--help" tells the options.
 
 set -euo pipefail
@@ -35,23 +36,28 @@ while (($#)); do
 	shift
 done
 
-# boot IOMMU: one VM, its results in $out/IOMMU.
+# boot NAME...: one VM after the other, the results in $out/NAME.
 boot() {
-	local iommu=()
-	[[ $1 == strict ]] && iommu=(--iommu)
-	"$RPP_TOP/scripts/vm.sh" --out "$out/$1" --nic e1000 --nic e1000e --icount "${iommu[@]}" \
-		--append "$append" --timeout 1500 \
-		--run "PACKETS=$packets ROUNDS=$rounds SIZE=$size BURST=$burst bash samples/pktgen/bench.sh"
+	local -A options=([off]='' [strict]=--iommu [large]='--mem 3072') variants=([large]=pool)
+	local name
+	for name; do
+		# shellcheck disable=SC2086 # words
+		"$RPP_TOP/scripts/vm.sh" --out "$out/$name" --nic e1000 --nic e1000e --icount ${options[$name]} \
+			--append "$append" --timeout 1500 \
+			--run "VARIANTS='${variants[$name]-}' PACKETS=$packets ROUNDS=$rounds SIZE=$size BURST=$burst \
+				bash samples/pktgen/bench.sh" || return
+	done
 }
 
-# Instructions do not depend on what else the machine does: both boots at once.
-boot_both() {
-	local status=0 iommu pid
+# Instructions do not depend on what else the machine does: two boots at a time.
+boot_all() {
+	local status=0 names pid
 	pids=()
 	# ^C does not reach what runs in the background.
 	trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
-	for iommu in off strict; do
-		boot "$iommu" &
+	for names in strict "off large"; do
+		# shellcheck disable=SC2086 # words
+		boot $names &
 		pids+=($!)
 	done
 	for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
@@ -60,12 +66,12 @@ boot_both() {
 
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
-rm -rf "$out"/{off,strict} "$out"/run.{json,txt,png,svg}
+rm -rf "$out"/{off,strict,large} "$out"/run.{json,txt,png,svg}
 printf '%s\n' "$append" >"$out/append"
 
 step xdp-programs 5 "XDP programs" in_root make -C "$RPP_TOP/samples/xdp" CLANG=clang-19
-failed="the measurement broke down: see the log above, $out/off/console.log and $out/strict/console.log" \
-	step measure 180 "two VMs, IOMMU off and strict: $rounds rounds of 4 variants, $packets packets each" boot_both
+failed="the measurement broke down: see the log above, and $out/*/console.log" \
+	step measure 180 "VMs, IOMMU off and strict, and 3 GB: $rounds rounds of up to 4 variants, $packets packets each" boot_all
 
 # A failed check is the exit code, but what was measured is plotted all the same.
 status=0

@@ -188,7 +188,9 @@ total=$((ROUNDS * $(wc -w <<<"$VARIANTS") * $(wc -w <<<"$MODES"))) n=0
 iommu=none
 group=/sys/class/net/$tx/device/iommu_group
 [[ -e $group ]] && iommu=$(<"$group/type")
-echo "kind=boot kernel=$(uname -r) iommu=$iommu size=$SIZE burst=$BURST" >"$RESULTS"
+# What the kernel has left for itself of it.
+ram=$(awk '$1 == "MemTotal:" { print int($2 / 1024) }' /proc/meminfo)
+echo "kind=boot kernel=$(uname -r) iommu=$iommu ram=$ram size=$SIZE burst=$BURST" >"$RESULTS"
 for ((round = 1; round <= ROUNDS; round++)); do
 	for variant in $VARIANTS; do
 		load "$variant"
