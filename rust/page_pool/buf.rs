@@ -15,8 +15,17 @@
 //! A buffer that is dropped instead of given back is not lost: its page takes the long way, by
 //! `put_page()` and the hook.
 
-use crate::{slots::Slot, HEADROOM, ROOM};
-use core::{marker::PhantomData, mem::forget, ptr::NonNull};
+use crate::{
+    owned::Owned,
+    slots::Slot,
+    HEADROOM,
+    ROOM, //
+};
+use core::{
+    marker::PhantomData,
+    mem::forget,
+    ptr::NonNull, //
+};
 use pp_bindings as bindings;
 
 /// The brand of a pool: invariant in `'id`, so that no two are ever the same.
@@ -35,22 +44,22 @@ pub struct DeviceBuf<'id> {
 impl DeviceBuf<'_> {
     /// # Safety
     ///
-    /// The caller hands over the ownership of `slot`, which is in state `Pool` and of the pool that
-    /// the brand stands for.
+    /// `slot` is of the pool that the brand stands for.
     #[inline(always)]
-    pub(crate) unsafe fn new(slot: NonNull<Slot>) -> Self {
-        // INVARIANT: By the safety requirement.
+    pub(crate) unsafe fn new(slot: Owned) -> Self {
+        // INVARIANT: By the type invariant of `Owned`.
         Self {
-            slot,
+            slot: slot.into_raw(),
             _brand: PhantomData,
         }
     }
 
     #[inline(always)]
-    pub(crate) fn into_slot(self) -> NonNull<Slot> {
+    pub(crate) fn into_slot(self) -> Owned {
         let slot = self.slot;
         forget(self);
-        slot
+        // SAFETY: By the type invariant, and `self` is gone.
+        unsafe { Owned::new(slot) }
     }
 
     /// Where the device writes: [`ROOM`] bytes at this address.
@@ -91,12 +100,12 @@ impl CpuBuf<'_> {
     ///
     /// As for [`DeviceBuf::new`]; and the bytes were synced for the CPU.
     #[inline(always)]
-    pub(crate) unsafe fn new(slot: NonNull<Slot>, len: usize) -> Self {
+    pub(crate) unsafe fn new(slot: Owned, len: usize) -> Self {
         // CAST: At most `ROOM`.
         let len = len.min(ROOM) as u32;
         // INVARIANT: By the safety requirement, and as just cut.
         Self {
-            slot,
+            slot: slot.into_raw(),
             offset: HEADROOM as u32,
             len,
             _brand: PhantomData,
@@ -104,10 +113,11 @@ impl CpuBuf<'_> {
     }
 
     #[inline(always)]
-    pub(crate) fn into_slot(self) -> NonNull<Slot> {
+    pub(crate) fn into_slot(self) -> Owned {
         let slot = self.slot;
         forget(self);
-        slot
+        // SAFETY: By the type invariant, and `self` is gone.
+        unsafe { Owned::new(slot) }
     }
 
     #[inline(always)]

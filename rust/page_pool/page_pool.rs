@@ -16,32 +16,44 @@
 
 use kernel::prelude::*;
 
-#[path = "../ptr_ring/platform.rs"]
+// What knows nothing of the kernel, and compiles on the host as well.
+#[path = "core/cache.rs"]
+pub mod cache;
+#[path = "core/limit.rs"]
+pub mod limit;
+#[path = "core/list.rs"]
+pub mod list;
 #[doc(hidden)]
+#[path = "core/platform.rs"]
 pub mod platform;
-#[path = "../ptr_ring/ptr_ring.rs"]
+#[path = "core/ptr_ring.rs"]
 pub mod ptr_ring;
+#[path = "core/rings.rs"]
+pub mod rings;
+#[path = "core/state.rs"]
+pub mod state;
+#[path = "core/stats.rs"]
+pub mod stats;
 
 mod buf;
-pub mod cache;
 pub mod context;
-mod debugfs;
+mod debug;
+mod end;
 mod hook;
-pub mod limit;
-pub mod list;
+mod owned;
 mod pages;
+mod params;
 mod pool;
-mod report;
-pub mod returns;
-mod selftest;
+mod registry;
+mod returns;
 mod shared;
 mod slots;
-pub mod state;
-pub mod stats;
+mod supply;
 
 pub use buf::{CpuBuf, Detached, DeviceBuf, StackPage};
 pub use limit::Pressure;
-pub use pool::{Mode, NapiPool, PagePool, Params, Posted, Stats};
+pub use params::{Mode, Params};
+pub use pool::{NapiPool, PagePool, Posted, Stats};
 
 /// Bytes before the packet, for XDP programs and for the stack to push headers.
 pub const HEADROOM: usize = 256;
@@ -84,16 +96,16 @@ struct Module {
     // The files go first, the hook last: dropping it waits until nobody is in it any more. There is
     // no pool then, since a driver that has one keeps this module loaded.
     #[pin]
-    _files: debugfs::Files,
+    _files: debug::Files,
     _hook: hook::Hook,
 }
 
 impl kernel::InPlaceModule for Module {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(|| {
-            let (hook, report) = hook::load()?;
+            let (hook, report) = debug::load()?;
             Ok(try_pin_init!(Self {
-                _files <- debugfs::Files::new(report),
+                _files <- debug::Files::new(report),
                 _hook: hook,
             }))
         })

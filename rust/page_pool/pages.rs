@@ -27,6 +27,9 @@ pub(crate) struct Batch {
     count: usize,
 }
 
+// SAFETY: References to pages may be dropped anywhere.
+unsafe impl Send for Batch {}
+
 impl Batch {
     /// Makes an empty one.
     pub(crate) fn new() -> Self {
@@ -77,11 +80,7 @@ impl Batch {
         let mut addresses = [const { MaybeUninit::<*mut u8>::uninit() }; REFILL];
         // SAFETY: The first `count` entries are pages, and there is room for as many addresses.
         unsafe {
-            bindings::rpp_page_addresses(
-                self.pages.as_ptr(),
-                count,
-                addresses.as_mut_ptr().cast(),
-            );
+            bindings::rpp_page_addresses(self.pages.as_ptr(), count, addresses.as_mut_ptr().cast());
         }
         let (mut taken, mut error) = (0usize, None);
         let pages = self.pages.iter_mut().zip(&addresses).take(count);

@@ -6,42 +6,30 @@
 use crate::{
     buf::{Brand, CpuBuf, Detached, DeviceBuf, StackPage},
     context::BhDisabled,
-    hook::Registered,
     limit::Pressure,
+    owned::Owned,
     pages::DmaDevice,
+    params::{Mode, Params},
     platform::{array_from_fn, Array},
-    shared::{NapiSide, Shared},
-    slots::{Slot, MAX_SLOTS},
+    registry::Registered,
+    shared::Shared,
+    slots::MAX_SLOTS,
     stats::{self, Snapshot},
-    AllocError, HEADROOM, ROOM,
+    supply::Side,
+    AllocError,
+    HEADROOM,
+    ROOM, //
 };
-use core::{marker::PhantomData, mem::forget, ptr::NonNull};
+use core::{
+    marker::PhantomData,
+    mem::forget,
+    ptr::NonNull, //
+};
 use kernel::{
     device::{Bound, Device},
     prelude::*,
     sync::Arc,
 };
-
-/// What a pool does with pages.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mode {
-    /// Keeps them mapped and recycles them.
-    Recycle,
-    /// Takes each from the page allocator, maps it, unmaps it and gives it back, as a driver without
-    /// a pool does, but 64 at a time. For comparison.
-    AllocMap,
-}
-
-/// How to make a pool.
-#[derive(Clone, Copy)]
-pub struct Params {
-    /// The most pages that the pool may have at any time, wherever they are: in the cache, in the
-    /// device's ring, in a socket. Without recycling a page that goes to the stack leaves the pool,
-    /// and does not count any more.
-    pub pages: u32,
-    /// What to do with them.
-    pub mode: Mode,
-}
 
 /// A pool of pages that stay mapped for one device, for one RX queue.
 ///
@@ -55,7 +43,7 @@ pub struct Params {
 /// Follows `struct page_pool` in `include/net/page_pool/types.h`, and the talk that asked for more
 /// (J. Brouer, "XDP and page_pool", NetDevConf 2.1, 2017).
 pub struct PagePool<'dev> {
-    shared: Registered,
+    pool: Registered,
     _dev: PhantomData<&'dev Device<Bound>>,
 }
 
@@ -90,29 +78,29 @@ impl<'dev> PagePool<'dev> {
         if params.pages == 0 || params.pages as usize > MAX_SLOTS {
             return Err(EINVAL);
         }
-        let shared = Registered::new(|id| Shared::new(dev, name, params.pages, params.mode, id))?;
+        let pool = Registered::new(|id| Shared::new(dev, name, params.pages, params.mode, id))?;
         Ok(Self {
-            shared,
+            pool,
             _dev: PhantomData,
         })
     }
 
     /// A handle to the statistics, which may be read anywhere and outlives the pool.
     pub fn stats(&self) -> Stats {
-        Stats(self.shared.arc())
+        Stats(self.pool.arc())
     }
 
     /// Makes the storage for `entries` buffers that are with the device. Process context.
     pub fn posted(&self, entries: usize) -> Result<Posted> {
         Ok(Posted {
             slots: array_from_fn(entries, |_| None)?,
-            pool: self.shared.arc(),
+            pool: self.pool.arc(),
         })
     }
 
     /// Whether `page` is in the pool, and not with the stack. For the self-test.
     pub(crate) fn has(&self, page: NonNull<pp_bindings::page>) -> bool {
-        self.shared.has(page.as_ptr())
+        self.pool.has(page.as_ptr())
     }
 
     /// Opens the pool's NAPI side for the time of `f`.
@@ -126,7 +114,7 @@ impl<'dev> PagePool<'dev> {
         f: impl for<'id> FnOnce(NapiPool<'id, '_>) -> R,
     ) -> R {
         f(NapiPool {
-            shared: &self.shared,
+            side: self.pool.side(),
             bh: *bh,
             _brand: PhantomData,
         })
@@ -147,39 +135,29 @@ impl Stats {
     }
 }
 
-/// The NAPI side of a pool, open.
-///
-/// # Invariants
-///
-/// While this exists it is the only one for its pool, and bottom halves are off.
+/// The NAPI side of a pool, open. While this exists it is the only one for its pool, and bottom halves are
+/// off.
 pub struct NapiPool<'id, 'a> {
-    shared: &'a Shared,
+    side: Side<'a>,
     bh: BhDisabled<'a>,
     _brand: Brand<'id>,
 }
 
 impl<'id> NapiPool<'id, '_> {
-    #[inline(always)]
-    fn napi(&mut self) -> &mut NapiSide {
-        // SAFETY: By the type invariant there is no other user, and the result borrows `self`.
-        unsafe { &mut *self.shared.napi.get() }
-    }
-
     /// Takes a page, ready for the device.
     ///
     /// From the cache it costs no call, no atomic operation, no lock, and does not touch `struct page`.
     /// (For a device that needs syncs the cache is closed, so the refill does them.)
     #[inline(always)]
     pub fn alloc(&mut self) -> Result<DeviceBuf<'id>, AllocError> {
-        let slot = match self.napi().cache.pop() {
+        let slot = match self.side.napi.cache.pop() {
             Some(slot) => {
-                self.shared.stats.alloc_fast.inc();
+                self.side.shared.stats.alloc_fast.inc();
                 slot
             }
-            // SAFETY: We are the NAPI side, by the type invariant.
-            None => unsafe { self.shared.refill(self.bh) }?,
+            None => self.side.again().refill(self.bh)?,
         };
-        // SAFETY: What comes out of the cache, or of a refill, is in state `Pool` and now ours.
+        // SAFETY: What comes out of the cache, or of a refill, is of this pool.
         Ok(unsafe { DeviceBuf::new(slot) })
     }
 
@@ -187,10 +165,11 @@ impl<'id> NapiPool<'id, '_> {
     /// the buffer is cut.
     #[inline(always)]
     pub fn sync_for_cpu(&mut self, buf: DeviceBuf<'id>, len: usize) -> CpuBuf<'id> {
-        if self.napi().need_sync {
-            self.shared.dev.sync_for_cpu(buf.dma_addr(), len.min(ROOM));
+        if self.side.napi.need_sync {
+            let dev = &self.side.shared.dev;
+            dev.sync_for_cpu(buf.dma_addr(), len.min(ROOM));
         }
-        // SAFETY: The slot was the other buffer's.
+        // SAFETY: By its brand the buffer is of this pool, and it was synced if the device needs that.
         unsafe { CpuBuf::new(buf.into_slot(), len) }
     }
 
@@ -207,19 +186,17 @@ impl<'id> NapiPool<'id, '_> {
     }
 
     #[inline(always)]
-    fn put(&mut self, slot: NonNull<Slot>) {
-        match self.napi().cache.push(slot) {
-            Ok(()) => self.shared.stats.recycle_cached.inc(),
-            // SAFETY: We are the NAPI side, by the type invariant, and the slot was the buffer's.
-            Err(slot) => unsafe { self.shared.spill(slot, self.bh) },
+    fn put(&mut self, slot: Owned) {
+        match self.side.napi.cache.push(slot) {
+            Ok(()) => self.side.shared.stats.recycle_cached.inc(),
+            Err(slot) => self.side.again().spill(slot, self.bh),
         }
     }
 
     /// How close the pool is to its limit. To be asked before a page is given away: see [`Pressure`].
     #[inline]
     pub fn pressure(&mut self) -> Pressure {
-        // SAFETY: We are the NAPI side, by the type invariant.
-        unsafe { self.shared.pressure(self.bh) }
+        self.side.pressure(self.bh)
     }
 
     /// Lets a page go to the stack; for `rust/net`. It comes back when its last reference is dropped.
@@ -228,14 +205,12 @@ impl<'id> NapiPool<'id, '_> {
     pub fn into_stack(&mut self, buf: CpuBuf<'id>) -> StackPage {
         let (offset, len, start) = (buf.offset(), buf.len(), buf.page_start());
         let slot = buf.into_slot();
-        // SAFETY: The slot was the buffer's, so it is valid.
-        let page = unsafe { slot.as_ref() }.page();
-        if self.shared.mode == Mode::Recycle {
-            // SAFETY: As above.
-            unsafe { slot.as_ref() }.hand_out();
+        let page = slot.page();
+        if self.side.shared.mode == Mode::Recycle {
+            // Whoever drops the last reference has the slot then.
+            slot.hand_out();
         } else {
-            // SAFETY: We are the NAPI side, and the slot was the buffer's.
-            unsafe { self.shared.release_to_stack(slot) };
+            self.side.again().release_to_stack(slot);
         }
         StackPage {
             // SAFETY: A slot that is not free has a page.
@@ -251,20 +226,18 @@ impl<'id> NapiPool<'id, '_> {
     pub fn detach(&mut self, buf: CpuBuf<'id>) -> Detached {
         let (offset, len) = (buf.offset(), buf.len());
         let slot = buf.into_slot();
-        // SAFETY: The slot was the buffer's, so it is valid.
-        let this = unsafe { slot.as_ref() };
         // SAFETY: A slot that is not free has a page.
-        let page = unsafe { NonNull::new_unchecked(this.page()) };
-        let dma = this.dma();
-        if self.napi().need_sync {
+        let page = unsafe { NonNull::new_unchecked(slot.page()) };
+        let dma = slot.dma();
+        if self.side.napi.need_sync {
             // An address inside the page, it cannot wrap.
             let addr = dma.wrapping_add(offset as u64);
-            self.shared.dev.sync_for_device(addr, len);
+            self.side.shared.dev.sync_for_device(addr, len);
         }
-        this.hand_out();
+        slot.hand_out();
         // INVARIANT: The page's reference was the buffer's.
         Detached {
-            slot,
+            slot: slot.into_raw(),
             page,
             dma,
             // CAST: Both are less than a page.
@@ -277,14 +250,15 @@ impl<'id> NapiPool<'id, '_> {
     #[inline]
     pub fn attach(&mut self, detached: Detached) -> Result<CpuBuf<'id>, Detached> {
         // The pool that it was detached from may be gone, and another one in its place.
-        let Some(slot) = self.shared.slot_at(detached.slot.as_ptr()) else {
+        let Some(slot) = self.side.shared.slot_at(detached.slot.as_ptr()) else {
             return Err(detached);
         };
         if slot.page() != detached.page.as_ptr() || !slot.state.take_back() {
             return Err(detached);
         }
-        // SAFETY: `take_back()` made the slot ours, with the reference of `detached`, which ends here.
-        let buf = unsafe { CpuBuf::new(detached.slot, ROOM) };
+        // SAFETY: `take_back()` made the slot ours, with the reference of `detached`, which ends here. It is
+        // in the table of this pool.
+        let buf = unsafe { CpuBuf::new(Owned::new(slot.into()), ROOM) };
         forget(detached);
         Ok(buf)
     }
@@ -293,12 +267,12 @@ impl<'id> NapiPool<'id, '_> {
     /// and so is `buf` if there is no such index, or if `ring` is of another pool.
     #[inline(always)]
     pub fn post(&mut self, ring: &mut Posted, index: usize, buf: DeviceBuf<'id>) {
-        if !core::ptr::eq(&*ring.pool, self.shared) {
+        if !core::ptr::eq(&*ring.pool, self.side.shared) {
             return;
         }
         if let Some(entry) = ring.slots.get_mut(index) {
             if let Some(old) = entry.replace(buf.into_slot()) {
-                // SAFETY: The entry owned the slot.
+                // SAFETY: It is of this pool, as the ring is.
                 drop(unsafe { DeviceBuf::new(old) });
             }
         }
@@ -307,11 +281,11 @@ impl<'id> NapiPool<'id, '_> {
     /// Takes the buffer at `index` of the ring, if there is one, when the device is done with it.
     #[inline(always)]
     pub fn take(&mut self, ring: &mut Posted, index: usize) -> Option<DeviceBuf<'id>> {
-        if !core::ptr::eq(&*ring.pool, self.shared) {
+        if !core::ptr::eq(&*ring.pool, self.side.shared) {
             return None;
         }
         let slot = ring.slots.get_mut(index)?.take()?;
-        // SAFETY: The entry owned the slot, and it is of this pool.
+        // SAFETY: It is of this pool, as the ring is.
         Some(unsafe { DeviceBuf::new(slot) })
     }
 }
@@ -322,14 +296,11 @@ impl<'id> NapiPool<'id, '_> {
 ///
 /// # Invariants
 ///
-/// A slot in here is in state `Pool` and of `pool`, and is owned by its entry.
+/// A slot in here is of `pool`.
 pub struct Posted {
-    slots: Array<Option<NonNull<Slot>>>,
+    slots: Array<Option<Owned>>,
     pool: Arc<Shared>,
 }
-
-// SAFETY: It owns its slots, which may be used from any thread.
-unsafe impl Send for Posted {}
 
 impl Posted {
     /// How many buffers fit.

@@ -218,11 +218,7 @@ pub(crate) fn peek<T: FromBytes>(from: *const T) -> Option<T> {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: There is room for the value. What is not there to be read is an error.
     let error = unsafe {
-        bindings::copy_from_kernel_nofault(
-            value.as_mut_ptr().cast(),
-            from.cast(),
-            size_of::<T>(),
-        )
+        bindings::copy_from_kernel_nofault(value.as_mut_ptr().cast(), from.cast(), size_of::<T>())
     };
     // SAFETY: Without an error all bytes were written, and by `FromBytes` they are a value.
     (error == 0).then(|| unsafe { value.assume_init() })

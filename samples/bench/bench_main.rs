@@ -209,7 +209,9 @@ fn refill_worst(pool: &mut PagePool<'_>, pages: &mut KVVec<Given>, sample: &mut 
             Some(napi.into_stack(buf).page)
         });
         drop(off);
-        let got = page.map(|page| pages.push_within_capacity(Given(page))).is_some();
+        let got = page
+            .map(|page| pages.push_within_capacity(Given(page)))
+            .is_some();
         (one.cycles, got)
     };
     let mut worst = 0;
@@ -335,11 +337,7 @@ struct Bench<'dev> {
     dev: Option<&'dev Device<Bound>>,
 }
 
-fn pool<'dev>(
-    dev: Option<&'dev Device<Bound>>,
-    mode: Mode,
-    pages: u32,
-) -> Result<PagePool<'dev>> {
+fn pool<'dev>(dev: Option<&'dev Device<Bound>>, mode: Mode, pages: u32) -> Result<PagePool<'dev>> {
     let params = Params { pages, mode };
     match dev {
         Some(dev) => PagePool::new(dev, c"bench", params),

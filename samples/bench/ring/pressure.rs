@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What a packet pays for the question how close its pool is to the limit, on machines with few CPUs and
-//! with many: the shipping `shared.rs`, compiled for the host as in `tests/host`.
+//! with many: the shipping `supply.rs`, compiled for the host as in `tests/host`.
 //!
 //! A pool of 2,560 pages had given all away but those that the device has.
 //!

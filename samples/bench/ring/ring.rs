@@ -2,7 +2,7 @@
 
 //! What it costs to return pages from several CPUs at once into one pool.
 //!
-//! *ours* is the shipping `returns.rs` with `ptr_ring.rs`, one ring for each CPU: what a return looks up
+//! *ours* is the shipping `rings.rs` with `ptr_ring.rs`, one ring for each CPU: what a return looks up
 //! is looked up each time, where it is in memory in a pool. *page_pool* is the kernel's
 //! `ptr_ring.h`, one ring for all CPUs with a spinlock (`peer.c`). Threads bound to CPUs stand for
 //! softirqs. Nothing happens between two returns, which is as hard as it gets for a lock.
@@ -34,26 +34,26 @@ use std::{
     time::Instant,
 };
 
-#[path = "../../../rust/page_pool/list.rs"]
+#[path = "../../../rust/page_pool/core/list.rs"]
 #[allow(dead_code)]
 mod list;
-#[path = "../../../rust/ptr_ring/platform.rs"]
+#[path = "../../../rust/page_pool/core/platform.rs"]
 #[allow(dead_code, unused_imports)]
 mod platform;
-#[path = "../../../rust/ptr_ring/ptr_ring.rs"]
+#[path = "../../../rust/page_pool/core/ptr_ring.rs"]
 #[allow(dead_code)]
 mod ptr_ring;
-#[path = "../../../rust/page_pool/returns.rs"]
+#[path = "../../../rust/page_pool/core/rings.rs"]
 #[allow(dead_code)]
-mod returns;
-#[path = "../../../rust/page_pool/stats.rs"]
+mod rings;
+#[path = "../../../rust/page_pool/core/stats.rs"]
 #[allow(dead_code)]
 mod stats;
 
 use list::END;
 use platform::{array_from_fn, AtomicU32};
 use ptr_ring::MAX_BATCH;
-use returns::{Returns, Sources};
+use rings::{Returns, Sources};
 
 /// What each CPU returns in one go: as many as fit into our ring, which may be full with a batch less in
 /// it than it has entries.
@@ -130,7 +130,12 @@ impl Side {
             Side::Ours(returns) => returns,
             // SAFETY: The ring is valid, and `peer_enter()` was called.
             Side::PagePool(ring) => unsafe {
-                return peer_give(*ring, without_provenance_mut((page + 1) * STEP), STEP, count);
+                return peer_give(
+                    *ring,
+                    without_provenance_mut((page + 1) * STEP),
+                    STEP,
+                    count,
+                );
             },
         };
         for i in 0..count {
@@ -289,7 +294,10 @@ fn round(side: &Side, cpus: &[usize], producers: usize, beside: Beside) -> usize
             while given < PAGES {
                 // SAFETY: This thread has entered `cpu`, and no other has.
                 given += unsafe { side.give(cpu, given, PAGES - given) };
-                assert!(given == PAGES || beside == Beside::Takes, "there was no room");
+                assert!(
+                    given == PAGES || beside == Beside::Takes,
+                    "there was no room"
+                );
             }
             if turn >= WARM_UP && cpu < producers {
                 ns += start.elapsed().as_nanos() as usize;

@@ -5,36 +5,47 @@
 
 extern crate self as pp_bindings;
 
-#[cfg_attr(not(loom), path = "../../../rust/ptr_ring/platform.rs")]
+#[cfg_attr(not(loom), path = "../../../rust/page_pool/core/platform.rs")]
 #[cfg_attr(loom, path = "loom_platform.rs")]
 pub mod platform;
-#[path = "../../../rust/ptr_ring/ptr_ring.rs"]
+#[path = "../../../rust/page_pool/core/ptr_ring.rs"]
 pub mod ptr_ring;
 
-#[path = "../../../rust/page_pool/cache.rs"]
+#[path = "../../../rust/page_pool/core/cache.rs"]
 pub mod cache;
-#[path = "../../../rust/page_pool/limit.rs"]
+#[path = "../../../rust/page_pool/core/limit.rs"]
 pub mod limit;
-#[path = "../../../rust/page_pool/list.rs"]
+#[path = "../../../rust/page_pool/core/list.rs"]
 pub mod list;
 #[allow(unreachable_pub)]
+#[path = "../../../rust/page_pool/core/rings.rs"]
+mod shipping_rings;
+#[path = "../../../rust/page_pool/core/state.rs"]
+pub mod state;
+#[path = "../../../rust/page_pool/core/stats.rs"]
+pub mod stats;
+
+#[path = "../../../rust/page_pool/end.rs"]
+mod end;
+#[path = "../../../rust/page_pool/owned.rs"]
+mod owned;
+#[path = "../../../rust/page_pool/params.rs"]
+pub mod params;
 #[path = "../../../rust/page_pool/returns.rs"]
-mod shipping_returns;
-// Vectors have from a trait of `kernel` what they may have from the standard library one day.
-#[allow(dead_code, unstable_name_collisions)]
+mod returns;
+#[allow(dead_code)]
 #[path = "../../../rust/page_pool/shared.rs"]
 mod shared;
-#[path = "../../../rust/page_pool/state.rs"]
-pub mod state;
-#[path = "../../../rust/page_pool/stats.rs"]
-pub mod stats;
+#[allow(dead_code)]
+#[path = "../../../rust/page_pool/supply.rs"]
+mod supply;
 
 mod bindings;
 mod context;
 pub mod exclusive;
 mod pages;
 pub mod pool;
-mod returns;
+mod rings;
 mod slots;
 
 #[doc(hidden)]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `rust/ptr_ring/platform.rs` for loom.
+//! `rust/page_pool/core/platform.rs` for loom.
 //!
 //! Loom's atomics cannot be used as they are. Loom remembers only the last access to an atomic, so
 //! when a thread loads one and then writes to it, its load hides an earlier load by another thread,
@@ -145,7 +145,7 @@ pub use std::sync::atomic::AtomicU64;
 
 // Memory is as in the other tests.
 #[allow(unused_imports, unreachable_pub)]
-#[path = "../../../rust/ptr_ring/platform.rs"]
+#[path = "../../../rust/page_pool/core/platform.rs"]
 mod plain;
 
 pub use plain::{

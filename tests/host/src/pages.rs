@@ -9,6 +9,9 @@ use std::{mem::MaybeUninit, ptr::null_mut};
 /// Pages on their way. What is freed goes to the system when the whole batch does, as there.
 pub(crate) struct Batch(Vec<*mut page>);
 
+// SAFETY: As there.
+unsafe impl Send for Batch {}
+
 impl Batch {
     /// As there.
     pub(crate) fn new() -> Self {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A pool, the shipping `rust/page_pool/shared.rs`, in a system of a few pages.
+//! A pool, the shipping `rust/page_pool/{shared,supply,returns,end}.rs`, in a system of a few pages.
 //!
 //! What a driver and the stack do with pages is here, as `pool.rs` and `hook.rs` do it in the kernel;
 //! so is RCU, as a lock. Everything that must have one owner at a time is an [`Exclusive`].
@@ -11,14 +11,17 @@ use crate::{
     context::BhDisabled,
     exclusive::Exclusive,
     limit::{Limit, Pressure},
+    owned::Owned,
     pages::DmaDevice,
+    params::Mode,
     platform::{AtomicPtr, Ordering},
-    shared::{NapiSide, Shared},
+    shared::Shared,
     slots::{Slot, Tag},
     state::SlotState,
     stats::NAMES,
+    supply::{NapiSide, Side},
 };
-use std::{cell::Cell, ptr::null_mut, ptr::NonNull, sync::atomic};
+use std::{cell::Cell, ptr::null_mut, sync::atomic};
 
 #[cfg(loom)]
 use loom::{sync::RwLock, thread_local};
@@ -27,14 +30,6 @@ use std::sync::RwLock;
 
 /// A CPU without a ring: in hard interrupt context, or with interrupts off.
 pub const INTERRUPT: usize = usize::MAX;
-
-/// As in the kernel's `pool.rs`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    Recycle,
-    #[allow(dead_code)]
-    AllocMap,
-}
 
 /// What could have been done wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +65,8 @@ pub struct Pool {
     shared: atomic::AtomicPtr<Shared>,
     /// The registry.
     registered: AtomicPtr<Shared>,
-    /// Whose the NAPI side is.
-    napi: Exclusive<()>,
+    /// Its NAPI side.
+    napi: Exclusive<Option<NapiSide>>,
     /// The page that the system has left.
     offered: Exclusive<Option<usize>>,
     /// Readers are where the kernel has RCU readers; `synchronize_net()` is a writer.
@@ -98,7 +93,7 @@ impl Pool {
             cpus,
             shared: atomic::AtomicPtr::new(null_mut()),
             registered: AtomicPtr::new(null_mut()),
-            napi: Exclusive::new(()),
+            napi: Exclusive::new(None),
             offered: Exclusive::new(None),
             rcu: RwLock::new(()),
             mistake: None,
@@ -110,6 +105,8 @@ impl Pool {
     fn register(&self) {
         kernel::cpu::CPUS.set(self.cpus);
         let shared = Shared::new(DmaDevice, c"pool", self.slots, Mode::Recycle, 0).unwrap();
+        let side = NapiSide::new(&shared).unwrap();
+        self.napi.with(|napi| *napi = Some(side));
         let shared = Box::into_raw(Box::new(shared));
         self.shared.store(shared, atomic::Ordering::Relaxed);
         self.registered.store(shared, Ordering::Release);
@@ -124,10 +121,10 @@ impl Pool {
     /// With a ring for each CPU, as when each has returned a page.
     pub fn with_rings(self) -> Self {
         let cpus = self.cpus as usize;
-        self.napi(|shared| {
+        self.napi(|side| {
             for cpu in 0..cpus {
-                shared.returns.ask(cpu);
-                side(shared).sources.make_wanted(&shared.returns);
+                side.shared.returns.ask(cpu);
+                side.napi.sources.make_wanted(&side.shared.returns);
             }
         });
         self
@@ -145,9 +142,12 @@ impl Pool {
     }
 
     /// The NAPI side.
-    fn napi<R>(&self, f: impl FnOnce(&Shared) -> R) -> R {
+    fn napi<R>(&self, f: impl FnOnce(&mut Side<'_>) -> R) -> R {
         CURRENT.set(self);
-        self.napi.with(|()| f(self.shared()))
+        self.napi.with(|napi| {
+            // SAFETY: It was made for the pool in `register()`.
+            f(&mut unsafe { Side::new(self.shared(), napi.as_mut().unwrap()) })
+        })
     }
 
     pub(crate) fn current<'a>() -> &'a Self {
@@ -244,14 +244,11 @@ impl Pool {
 
     /// Takes a page from the cache, or from what was returned.
     pub fn alloc(&self, cpu: usize) -> Option<usize> {
-        self.napi(|shared| {
-            let cached = side(shared).cache.pop();
-            // SAFETY: We are the NAPI side.
-            let slot = cached.or_else(|| unsafe { shared.refill(BhDisabled::on(cpu)) }.ok())?;
-            // SAFETY: It is a slot of the pool's.
-            let slot = unsafe { slot.as_ref() };
+        self.napi(|side| {
+            let cached = side.napi.cache.pop();
+            let slot = cached.or_else(|| side.again().refill(BhDisabled::on(cpu)).ok())?;
             assert!(slot.state.is_pool(), "not the pool's");
-            // SAFETY: As above, and it has a page.
+            // SAFETY: It has a page. The driver's slots are found by their pages.
             Some(unsafe { &*slot.page() }.number)
         })
     }
@@ -259,13 +256,12 @@ impl Pool {
     /// Brings one page of the system into the cache. `false`: the limit is reached.
     pub fn grow(&self, page: usize) -> bool {
         self.offered.with(|offered| *offered = Some(page));
-        self.napi(|shared| {
+        self.napi(|side| {
             // A pool asks the system when it has nothing else.
             let mut slots = Vec::new();
             loop {
-                slots.extend(std::iter::from_fn(|| side(shared).cache.take()));
-                // SAFETY: We are the NAPI side.
-                match unsafe { shared.refill(BhDisabled::on(0)) } {
+                slots.extend(std::iter::from_fn(|| side.napi.cache.take()));
+                match side.again().refill(BhDisabled::on(0)) {
                     Ok(slot) => slots.push(slot),
                     Err(_) => break,
                 }
@@ -273,7 +269,7 @@ impl Pool {
                     break;
                 }
             }
-            slots.into_iter().for_each(|slot| recycle(shared, slot, 0));
+            slots.into_iter().for_each(|slot| recycle(side, slot, 0));
         });
         self.offered.with(Option::take).is_none()
     }
@@ -282,54 +278,55 @@ impl Pool {
     pub fn into_stack(&self, page: usize) {
         let count = self.pages[page].count.load(Ordering::Relaxed);
         assert_eq!(count, 1, "references");
-        self.napi(|shared| self.slot_of(shared, page).hand_out());
+        self.napi(|side| self.slot_of(side.shared, page).hand_out());
     }
 
     /// Gives a page back that the driver has.
     pub fn recycle(&self, page: usize, cpu: usize) {
-        self.napi(|shared| recycle(shared, self.slot_of(shared, page).into(), cpu));
+        self.napi(|side| {
+            // SAFETY: The driver has it alone.
+            let slot = unsafe { Owned::new(self.slot_of(side.shared, page).into()) };
+            recycle(side, slot, cpu);
+        });
     }
 
     /// Gives one of the pages in the cache back to the system.
     pub fn shrink(&self) {
-        self.napi(|shared| {
-            let slot = side(shared).cache.take().unwrap();
-            // SAFETY: We are the NAPI side, and the slot is ours.
-            unsafe { shared.discard(side(shared), slot) };
-            shared.free_leaving(side(shared));
+        self.napi(|side| {
+            let slot = side.napi.cache.take().unwrap();
+            side.discard(slot);
+            side.free_leaving();
         });
     }
 
     /// How close the limit is.
     pub fn pressure(&self, cpu: usize) -> Pressure {
-        // SAFETY: We are the NAPI side.
-        self.napi(|shared| unsafe { shared.pressure(BhDisabled::on(cpu)) })
+        self.napi(|side| side.pressure(BhDisabled::on(cpu)))
     }
 
     /// Removes the mappings of pages that escaped, and returns how many there were.
     pub fn audit(&self) -> usize {
-        self.napi(|shared| {
+        self.napi(|side| {
+            let shared = side.shared;
             let escaped = || counter(shared, "rx_pp_escaped");
             let before = escaped();
-            // SAFETY: We are the NAPI side.
-            unsafe { shared.audit(side(shared), usize::MAX) };
+            side.audit(usize::MAX);
             (escaped() - before) as usize
         })
     }
 
     /// As [`pressure`](Self::pressure), so many times, for a benchmark.
     pub fn ask(&self, times: usize) {
-        self.napi(|shared| {
+        self.napi(|side| {
             for _ in 0..times {
-                // SAFETY: We are the NAPI side.
-                std::hint::black_box(unsafe { shared.pressure(BhDisabled::on(0)) });
+                std::hint::black_box(side.pressure(BhDisabled::on(0)));
             }
         });
     }
 
     /// How many pages are idle, as far as the pool knows.
     pub fn idle(&self) -> usize {
-        self.napi(|shared| side(shared).idle()) as usize
+        self.napi(|side| side.napi.idle()) as usize
     }
 
     /// Asks about the pressure so often that the pool has looked at each source. (Without any it need
@@ -340,8 +337,8 @@ impl Pool {
 
     /// Ends the pool: no mapping is left. What is with the stack stays there.
     pub fn destroy(&self) {
-        // SAFETY: We are the NAPI side, and the registry lets go of it now.
-        self.napi(|shared| unsafe { shared.destroy() });
+        // SAFETY: The registry lets go of it now.
+        self.napi(|side| unsafe { side.destroy() });
         self.registered.store(null_mut(), Ordering::Release);
         self.synchronize_net();
     }
@@ -383,7 +380,7 @@ impl Pool {
 
     /// How many pages are in the cache.
     pub fn cached(&self) -> usize {
-        self.napi(|shared| side(shared).cache.count())
+        self.napi(|side| side.napi.cache.count())
     }
 
     /// A limit that can be changed.
@@ -412,16 +409,9 @@ impl Drop for Pool {
     }
 }
 
-#[allow(clippy::mut_from_ref)]
-fn side(shared: &Shared) -> &mut NapiSide {
-    // SAFETY: Used within `Pool::napi()` only, for one expression.
-    unsafe { &mut *shared.napi.get() }
-}
-
-fn recycle(shared: &Shared, slot: NonNull<Slot>, cpu: usize) {
-    if let Err(slot) = side(shared).cache.push(slot) {
-        // SAFETY: We are the NAPI side, and own the slot.
-        unsafe { shared.spill(slot, BhDisabled::on(cpu)) };
+fn recycle(side: &mut Side<'_>, slot: Owned, cpu: usize) {
+    if let Err(slot) = side.napi.cache.push(slot) {
+        side.again().spill(slot, BhDisabled::on(cpu));
     }
 }
 

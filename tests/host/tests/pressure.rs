@@ -34,7 +34,11 @@ fn after_a_flood(percent: usize, rings: bool) -> [usize; 3] {
     }
     assert_eq!(pool.pressure(0), Pressure::High);
     for (i, &page) in out.iter().enumerate() {
-        let cpu = if i * 100 < out.len() * percent { INTERRUPT } else { 1 };
+        let cpu = if i * 100 < out.len() * percent {
+            INTERRUPT
+        } else {
+            1
+        };
         // What the ring of CPU 1 has no room for is the system's.
         pool.put_page(page, cpu);
     }
@@ -59,7 +63,10 @@ fn after_a_flood(percent: usize, rings: bool) -> [usize; 3] {
 
 #[test]
 fn ends_when_pages_are_home() {
-    for (percent, rings) in [0, 10, 50, 80, 95, 100].map(|n| [(n, false), (n, true)]).concat() {
+    for (percent, rings) in [0, 10, 50, 80, 95, 100]
+        .map(|n| [(n, false), (n, true)])
+        .concat()
+    {
         let [none, some, high] = after_a_flood(percent, rings);
         println!(
             "{percent} % from interrupts, rings {rings}: {none} packets without pressure, {some} with, {high} high"

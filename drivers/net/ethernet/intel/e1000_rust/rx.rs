@@ -199,7 +199,16 @@ impl<'bound> RxRing<'bound> {
                     None => deliver(napi, pool, buf, 0, checksum(desc), &mut counts),
                     Some(program) => {
                         let scarcity = (descs.missing > SHORT).then_some(descs.scarcity);
-                        run(program, napi, pool, buf, desc, scarcity, &mut counts, &mut tx);
+                        run(
+                            program,
+                            napi,
+                            pool,
+                            buf,
+                            desc,
+                            scarcity,
+                            &mut counts,
+                            &mut tx,
+                        );
                     }
                 }
             }

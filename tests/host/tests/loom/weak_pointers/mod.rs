@@ -31,5 +31,5 @@ pub mod platform {
     }
 }
 
-#[path = "../../../../../rust/ptr_ring/ptr_ring.rs"]
+#[path = "../../../../../rust/page_pool/core/ptr_ring.rs"]
 pub mod ptr_ring;

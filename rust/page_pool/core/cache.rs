@@ -27,7 +27,7 @@ pub const SIZE: usize = 2 * REFILL;
 ///
 /// - `entries[..count + hidden]` are initialised, and `count + hidden <= SIZE`.
 /// - `capacity` is `SIZE` and `hidden` is 0, or the cache is closed and `capacity` and `count` are 0.
-pub struct Cache<T: Copy> {
+pub struct Cache<T> {
     /// What the fast path sees.
     count: usize,
     capacity: usize,
@@ -36,7 +36,7 @@ pub struct Cache<T: Copy> {
     entries: [MaybeUninit<T>; SIZE],
 }
 
-impl<T: Copy> Cache<T> {
+impl<T> Cache<T> {
     /// Makes an empty cache.
     pub fn new() -> Self {
         // INVARIANT: Nothing is initialised and nothing is counted.
@@ -44,7 +44,7 @@ impl<T: Copy> Cache<T> {
             count: 0,
             capacity: SIZE,
             hidden: 0,
-            entries: [MaybeUninit::uninit(); SIZE],
+            entries: [const { MaybeUninit::uninit() }; SIZE],
         }
     }
 
@@ -64,7 +64,7 @@ impl<T: Copy> Cache<T> {
         self.count = last;
         // SAFETY: By the type invariant the entry, which was the last one in use, is in bounds and
         // initialised.
-        Some(unsafe { self.entries.get_unchecked(last).assume_init() })
+        Some(unsafe { self.entries.get_unchecked(last).assume_init_read() })
     }
 
     /// Puts `value` on top, or hands it back if the cache is full.
@@ -86,7 +86,7 @@ impl<T: Copy> Cache<T> {
             // INVARIANT: One entry less is in use.
             self.hidden = last;
             // SAFETY: As in `pop()`; `count` is 0.
-            return Some(unsafe { self.entries.get_unchecked(last).assume_init() });
+            return Some(unsafe { self.entries.get_unchecked(last).assume_init_read() });
         }
         self.pop()
     }
@@ -131,7 +131,7 @@ impl<T: Copy> Cache<T> {
     }
 }
 
-impl<T: Copy> Default for Cache<T> {
+impl<T> Default for Cache<T> {
     fn default() -> Self {
         Self::new()
     }

@@ -2,11 +2,14 @@
 
 //! What a person sees in `/sys/kernel/debug/rust_page_pool/`.
 
+use super::{
+    report,
+    selftest::{self, Report}, //
+};
 use crate::{
-    hook, report,
-    selftest::{self, Report},
+    registry,
     shared::{Shared, TOTALS},
-    stats,
+    stats, //
 };
 use kernel::{
     debugfs::{Dir, File},
@@ -96,7 +99,7 @@ fn each(
     show: impl Fn(&Shared, &mut fmt::Formatter<'_>) -> fmt::Result,
 ) -> fmt::Result {
     let mut result = Ok(());
-    hook::for_each_pool(|pool| {
+    registry::for_each_pool(|pool| {
         if result.is_ok() {
             let name = BStr::from_bytes(pool.name.to_bytes());
             result = f
@@ -125,7 +128,7 @@ fn set_limit(reader: &mut UserSliceReader) -> Result {
     };
     let (id, limit) = (id?, limit?);
     let mut result = Err(ENOENT);
-    hook::for_each_pool(|pool| {
+    registry::for_each_pool(|pool| {
         if u32::from(pool.id) == id {
             result = pool.set_limit(limit);
         }

@@ -72,9 +72,7 @@ mod memory {
 
     /// Appends an element, or hands it back if there is no room left.
     pub fn append<E>(array: &mut Array<E>, element: E) -> Result<(), E> {
-        array
-            .push_within_capacity(element)
-            .map_err(|full| full.0)
+        array.push_within_capacity(element).map_err(|full| full.0)
     }
 
     /// Puts a value on the heap, for [`unleak`] to drop. Any context but NMI.

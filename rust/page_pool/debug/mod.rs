@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What shows that the pools work: the self-test at load, and the files in debugfs.
+
+mod debugfs;
+mod report;
+mod selftest;
+
+pub(crate) use debugfs::Files;
+
+use crate::{
+    context::BhGuard,
+    hook::Hook,
+    Mode,
+    PagePool,
+    Params, //
+};
+use core::ptr::NonNull;
+use kernel::prelude::*;
+use pp_bindings as bindings;
+use selftest::{Report, TestPool};
+
+/// Turns the hook on, and proves that it works on this kernel: first that a page is lost without it
+/// (or the rest would prove nothing), then that none is with it.
+pub(crate) fn load() -> Result<(Hook, Report)> {
+    let mut report = Report::new();
+    let mut pool = PrivatePool::new()?;
+
+    selftest::run_unhooked(&mut pool, &mut report)?;
+    let hook = Hook::register()?;
+    selftest::run(&mut pool, &mut report).inspect_err(|_| {
+        pr_err!("pages would get lost on this kernel, so the module is not loaded\n");
+    })?;
+    pr_info!("hook: {}, self-test passed\n", selftest::mode());
+    Ok((hook, report))
+}
+
+/// The pool of the self-test.
+struct PrivatePool(PagePool<'static>);
+
+impl PrivatePool {
+    fn new() -> Result<Self> {
+        let params = Params {
+            // One is lost in the negative control.
+            pages: selftest::PAGES as u32 + 1,
+            mode: Mode::Recycle,
+        };
+        // SAFETY: The pool stays in here, and `take()` asks no buffer for its address.
+        Ok(Self(unsafe { PagePool::unmapped(c"selftest", params) }?))
+    }
+}
+
+// SAFETY: The pages come from the pool as they go to the stack: tagged, and with the one reference
+// that was the pool's.
+unsafe impl TestPool for PrivatePool {
+    fn take(&mut self) -> Result<NonNull<bindings::page>> {
+        let bh = BhGuard::new()?;
+        self.0.enter(&bh.token(), |mut pool| {
+            let buf = pool.alloc()?;
+            let buf = pool.sync_for_cpu(buf, 0);
+            Ok(pool.into_stack(buf).page)
+        })
+    }
+
+    fn is_back(&self, page: NonNull<bindings::page>) -> bool {
+        self.0.has(page)
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The end of a pool.
+
+use crate::{
+    owned::Owned,
+    supply::Side, //
+};
+use pp_bindings as bindings;
+
+impl Side<'_> {
+    /// Ends the pool: when this returns no mapping is left. Pages that are still with the stack stay
+    /// there, and go to the page allocator when their last reference is dropped.
+    ///
+    /// # Safety
+    ///
+    /// Process context. The device does not write to the pool's pages any more, and no buffer of the pool is
+    /// left but those that were posted to it. Only the registry may refer to the pool, and it has to let go
+    /// of it after this.
+    pub(crate) unsafe fn destroy(&mut self) {
+        let shared = self.shared;
+        self.audit(usize::MAX);
+        shared.returns.close();
+        // From here on whoever returns a page sees that.
+        // SAFETY: Process context.
+        unsafe { bindings::rpp_synchronize_net() };
+
+        for slot in shared.slots() {
+            if self.napi.batch.is_full() {
+                self.free_leaving();
+            }
+            // With interrupts off, because one that drops a reference to this very page would wait for us.
+            // SAFETY: Balanced below.
+            let flags = unsafe { bindings::rpp_local_irq_save() };
+            if slot.state.is_pool() {
+                // It is in the cache, in a ring, on the list, or it was posted to the device: all of
+                // that is ours now, and nobody takes anything out of there any more.
+                // SAFETY: As argued, nobody else has the slot.
+                let (_, page) = shared.retire(unsafe { Owned::new(slot.into()) });
+                // SAFETY: The page is ours since its slot is free. There is room: see above.
+                unsafe { self.napi.batch.push(page) };
+            } else if slot.state.claim() {
+                shared.unmap(slot);
+                shared.let_go(slot);
+            }
+            // SAFETY: Balances the above.
+            unsafe { bindings::rpp_local_irq_restore(flags) };
+        }
+        self.free_leaving();
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who has a slot has its page.
+
+use crate::slots::Slot;
+use core::{
+    ops::Deref,
+    ptr::NonNull, //
+};
+
+/// A slot whose page is the pool's, and with it the page: what is in the cache, in a buffer, or on its
+/// way from one to the other.
+///
+/// In a ring, on the list, or posted to the device it is a plain pointer or number, and becomes one of
+/// these again when it is taken out. Dropping one loses the page, until the pool ends.
+///
+/// # Invariants
+///
+/// The slot is in the table of a pool that exists, in state `Pool`, and nobody else has it.
+#[must_use]
+#[repr(transparent)]
+pub(crate) struct Owned(NonNull<Slot>);
+
+impl Owned {
+    /// Takes over a slot.
+    ///
+    /// # Safety
+    ///
+    /// The slot is in the table of a pool that exists, in state `Pool`, and the caller has it alone and
+    /// does not use it any more.
+    #[inline(always)]
+    pub(crate) unsafe fn new(slot: NonNull<Slot>) -> Self {
+        // INVARIANT: By the safety requirement.
+        Self(slot)
+    }
+
+    /// Gives up the ownership, to whom the pointer goes.
+    #[inline(always)]
+    pub(crate) fn into_raw(self) -> NonNull<Slot> {
+        self.0
+    }
+}
+
+impl Deref for Owned {
+    type Target = Slot;
+
+    #[inline(always)]
+    fn deref(&self) -> &Slot {
+        // SAFETY: By the type invariant it is in a table that is there.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+// SAFETY: A slot may be had by any thread: its fields are atomics, and the page belongs to whoever has it.
+unsafe impl Send for Owned {}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a pool is like.
+
+/// What a pool does with pages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Keeps them mapped and recycles them.
+    Recycle,
+    /// Takes each from the page allocator, maps it, unmaps it and gives it back, as a driver without
+    /// a pool does, but 64 at a time. For comparison.
+    AllocMap,
+}
+
+/// How to make a pool.
+#[derive(Clone, Copy)]
+pub struct Params {
+    /// The most pages that the pool may have at any time, wherever they are: in the cache, in the
+    /// device's ring, in a socket. Without recycling a page that goes to the stack leaves the pool,
+    /// and does not count any more.
+    pub pages: u32,
+    /// What to do with them.
+    pub mode: Mode,
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pools that there are, by the number that their pages carry.
+//!
+//! The hook, which looks a pool up here, is an RCU reader. A pool leaves the registry before a grace
+//! period, and its memory goes after. So nobody touches a pool that is gone, and a page never has to
+//! know whether its pool still exists.
+
+use crate::{
+    platform::{AtomicBool, AtomicPtr, Ordering},
+    shared::Shared,
+    slots::Tag,
+    supply::{NapiSide, Side}, //
+};
+use core::ptr::null_mut;
+use kernel::{
+    prelude::*,
+    sync::{
+        rcu,
+        Arc, //
+    },
+};
+use pp_bindings as bindings;
+
+/// How many pools there can be: one for each RX queue of the machine.
+const MAX_POOLS: usize = 4096;
+
+static POOLS: [AtomicPtr<Shared>; MAX_POOLS] = [const { AtomicPtr::new(null_mut()) }; MAX_POOLS];
+
+/// The entries of `POOLS` that are in use, or will be when their pool is made.
+static RESERVED: [AtomicBool; MAX_POOLS] = [const { AtomicBool::new(false) }; MAX_POOLS];
+
+/// A pool in the registry, with its NAPI side.
+///
+/// # Invariants
+///
+/// The entry of `POOLS` for the pool's id is a pointer to it, from creation to drop. `napi` was made for it.
+pub(crate) struct Registered {
+    shared: Arc<Shared>,
+    napi: KBox<NapiSide>,
+}
+
+impl Registered {
+    /// Makes a pool with a free id.
+    pub(crate) fn new(make: impl FnOnce(u16) -> Result<Shared>) -> Result<Self> {
+        let (id, reserved) = RESERVED
+            .iter()
+            .enumerate()
+            .find(|(_, reserved)| !reserved.swap(true, Ordering::Acquire))
+            .ok_or(ENOSPC)?;
+        // CAST: Less than `MAX_POOLS`.
+        let pool = make(id as u16).and_then(|pool| {
+            let napi = KBox::new(NapiSide::new(&pool)?, GFP_KERNEL)?;
+            Ok((Arc::new(pool, GFP_KERNEL)?, napi))
+        });
+        match pool {
+            Ok((shared, napi)) => {
+                let raw: *const Shared = &*shared;
+                // INVARIANT: The entry is ours since it is reserved.
+                POOLS[id].store(raw.cast_mut(), Ordering::Release);
+                Ok(Self { shared, napi })
+            }
+            Err(e) => {
+                reserved.store(false, Ordering::Release);
+                Err(e)
+            }
+        }
+    }
+
+    pub(crate) fn arc(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    /// Whether the pool has `page`.
+    pub(crate) fn has(&self, page: *mut bindings::page) -> bool {
+        self.shared.has(page)
+    }
+
+    /// The NAPI side.
+    #[inline(always)]
+    pub(crate) fn side(&mut self) -> Side<'_> {
+        // SAFETY: By the type invariant they belong together.
+        unsafe { Side::new(&self.shared, &mut self.napi) }
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        // SAFETY: `PagePool` is dropped in process context. A driver drops it when the device is stopped; that
+        // it does is the driver's part of the bargain with its device. Buffers do not outlive the pool.
+        unsafe { self.side().destroy() };
+        let id = usize::from(self.shared.id) % MAX_POOLS;
+        POOLS[id].store(null_mut(), Ordering::Release);
+        // Whoever found the pool in the registry is done with it after this.
+        // SAFETY: Process context.
+        unsafe { bindings::rpp_synchronize_net() };
+        RESERVED[id].store(false, Ordering::Release);
+    }
+}
+
+/// Calls `f` for each pool.
+pub(crate) fn for_each_pool(mut f: impl FnMut(&Shared)) {
+    let _guard = rcu::Guard::new();
+    for entry in &POOLS {
+        let pool = entry.load(Ordering::Acquire);
+        // SAFETY: It was in the registry, and RCU keeps it for as long as the guard.
+        if let Some(pool) = unsafe { pool.as_ref() } {
+            f(pool);
+        }
+    }
+}
+
+/// The pool that a tag leads to.
+///
+/// # Safety
+///
+/// The caller is an RCU reader for as long as it uses the result.
+#[inline(always)]
+pub(crate) unsafe fn pool_of<'a>(tag: Tag) -> Option<&'a Shared> {
+    let pool = POOLS[tag.pool() % MAX_POOLS].load(Ordering::Acquire);
+    // SAFETY: It was in the registry, and RCU keeps it.
+    unsafe { pool.as_ref() }
+}
