@@ -544,8 +544,6 @@ void rnet_skb_receive(struct napi_struct *napi, struct sk_buff *skb,
 	}
 	if (csum_ok && (dev->features & NETIF_F_RXCSUM))
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
-	/* The only one. */
-	skb_record_rx_queue(skb, 0);
 	skb->protocol = eth_type_trans(skb, dev);
 	napi_gro_receive(napi, skb);
 }

@@ -8,6 +8,7 @@
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
+#include <linux/iommu-dma.h>
 #include <linux/irqflags.h>
 #include <linux/mm.h>
 #include <linux/netdevice.h>
@@ -89,9 +90,13 @@ void rpp_put_pages(struct page **pages, unsigned long nr)
  */
 gfp_t rpp_dma_zone(struct device *dev)
 {
-	if (!dma_addressing_limited(dev))
+	u64 reach = min_not_zero(dma_get_mask(dev), dev->bus_dma_limit);
+
+	if (use_dma_iommu(dev) || !dma_addressing_limited(dev))
 		return 0;
-	return dma_get_mask(dev) < DMA_BIT_MASK(32) ? GFP_DMA : GFP_DMA32;
+	if (IS_ENABLED(CONFIG_ZONE_DMA) && reach < DMA_BIT_MASK(32))
+		return GFP_DMA;
+	return GFP_DMA32;
 }
 
 /* How many pages the bounce buffers of @dev hold, if those are why it needs syncs. */
@@ -152,9 +157,15 @@ bool rpp_dma_mapping_error(struct device *dev, dma_addr_t dma)
 	return dma_mapping_error(dev, dma);
 }
 
+/* Whether there may be a mapping of @dev that needs syncs. */
 bool rpp_dma_dev_need_sync(struct device *dev)
 {
 	return dma_dev_need_sync(dev);
+}
+
+bool rpp_dma_need_sync(struct device *dev, dma_addr_t dma)
+{
+	return dma_need_sync(dev, dma);
 }
 
 void rpp_dma_sync_for_device(struct device *dev, dma_addr_t dma, size_t len,

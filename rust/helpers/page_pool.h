@@ -29,6 +29,7 @@ void rpp_page_addresses(struct page *const *pages, unsigned long nr,
 void rpp_put_page(struct page *page);
 bool rpp_dma_mapping_error(struct device *dev, dma_addr_t dma);
 bool rpp_dma_dev_need_sync(struct device *dev);
+bool rpp_dma_need_sync(struct device *dev, dma_addr_t dma);
 void rpp_dma_sync_for_device(struct device *dev, dma_addr_t dma, size_t len,
 			     enum dma_data_direction dir);
 void rpp_dma_sync_for_cpu(struct device *dev, dma_addr_t dma, size_t len,

@@ -37,7 +37,7 @@ impl Side<'_> {
                 // that is ours now, and nobody takes anything out of there any more.
                 // SAFETY: As argued, nobody else has the slot.
                 let (_, page) = shared.retire(unsafe { Owned::new(slot.into()) });
-                // SAFETY: The page is ours since its slot is free. There is room: see above.
+                // SAFETY: The page is ours since its slot is free, and there is room: see above.
                 unsafe { self.napi.batch.push(page) };
             } else if slot.state.claim() {
                 shared.unmap(slot);

@@ -67,8 +67,8 @@ impl Batch {
         }
     }
 
-    /// Makes something of each page and its address, into `made` from the first, until there is no room
-    /// or `make` fails, and returns how many there are. The pages of those are not the batch's any more.
+    /// Makes something of each page and its address, into `made`, which has room for all, until that fails;
+    /// and returns how many there are. The pages of those are not the batch's any more.
     /// (All are the kernel's own memory, since no other was asked for, and that has addresses.)
     #[inline(always)]
     pub(crate) fn take_each<T, E>(
@@ -83,8 +83,9 @@ impl Batch {
             bindings::rpp_page_addresses(self.pages.as_ptr(), count, addresses.as_mut_ptr().cast());
         }
         let (mut taken, mut error) = (0usize, None);
-        let pages = self.pages.iter_mut().zip(&addresses).take(count);
-        for ((entry, address), made) in pages.zip(made) {
+        let pages = self.pages.iter_mut().zip(&addresses);
+        let room = made.get_mut(..count).unwrap_or_default();
+        for ((entry, address), made) in pages.zip(room) {
             // SAFETY: There is one for each page.
             match make(*entry, unsafe { address.assume_init() }) {
                 Ok(value) => made.write(value),
@@ -104,11 +105,12 @@ impl Batch {
         (taken, error)
     }
 
-    /// Adds a page, if there is room.
+    /// Adds a page.
     ///
     /// # Safety
     ///
-    /// The caller has the only reference to `page`, and gives it up.
+    /// The caller has the only reference to `page`, and gives it up. The batch [is not
+    /// full](Self::is_full).
     pub(crate) unsafe fn push(&mut self, page: *mut bindings::page) {
         if let Some(entry) = self.pages.get_mut(self.count) {
             *entry = page;
@@ -145,6 +147,10 @@ pub(crate) unsafe fn put(page: *mut bindings::page) {
 }
 
 /// The device that pages are mapped for, if there is one.
+///
+/// # Invariants
+///
+/// The device is bound as long as pages are mapped for it: see [`PagePool::new`](crate::PagePool::new).
 pub(crate) struct DmaDevice {
     dev: Option<ARef<Device>>,
     /// Where the page allocator finds pages that it reaches, as flags; 0 for anywhere.
@@ -214,12 +220,15 @@ impl DmaDevice {
         };
     }
 
-    /// Whether the device needs the syncs below. May turn from `false` to `true` when a page is
-    /// mapped through a bounce buffer, never back.
-    pub(crate) fn need_sync(&self) -> bool {
+    /// Whether one of the pages that are mapped at these addresses needs the syncs below: because it is
+    /// bounced, or the device is not coherent.
+    pub(crate) fn need_sync(&self, mut mapped: impl Iterator<Item = u64>) -> bool {
         self.raw().is_some_and(|dev| {
-            // SAFETY: The device is valid.
-            unsafe { bindings::rpp_dma_dev_need_sync(dev) }
+            // SAFETY: The device is valid, and the addresses are mappings of it.
+            unsafe {
+                bindings::rpp_dma_dev_need_sync(dev)
+                    && mapped.any(|dma| bindings::rpp_dma_need_sync(dev, dma))
+            }
         })
     }
 

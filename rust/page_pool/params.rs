@@ -19,6 +19,9 @@ pub struct Params {
     /// device's ring, in a socket. Without recycling a page that goes to the stack leaves the pool,
     /// and does not count any more.
     pub pages: u32,
+    /// So many of them are for the device's ring. They may come from memory that the device does not reach,
+    /// if there is no other, and are bounced then.
+    pub ring: u32,
     /// What to do with them.
     pub mode: Mode,
 }

@@ -78,7 +78,7 @@ impl<'dev> PagePool<'dev> {
         if params.pages == 0 || params.pages as usize > MAX_SLOTS {
             return Err(EINVAL);
         }
-        let pool = Registered::new(|id| Shared::new(dev, name, params.pages, params.mode, id))?;
+        let pool = Registered::new(|id| Shared::new(dev, name, params, id))?;
         Ok(Self {
             pool,
             _dev: PhantomData,

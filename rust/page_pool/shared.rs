@@ -10,7 +10,7 @@ use crate::{
     limit::Limit,
     owned::Owned,
     pages::DmaDevice,
-    params::Mode,
+    params::{Mode, Params},
     rings::Returns,
     slots::{self, Slot, Tag},
     stats::{self, Counter, NapiStats, SharedStats, Snapshot}, //
@@ -55,19 +55,16 @@ pub(crate) struct Shared {
     pub(crate) limit: Limit,
     pub(crate) dev: DmaDevice,
     pub(crate) mode: Mode,
+    /// See [`Params::ring`].
+    pub(crate) ring: u32,
     pub(crate) id: u16,
     pub(crate) name: CString,
 }
 
 impl Shared {
     /// Makes a pool whose slots are all free. May sleep.
-    pub(crate) fn new(
-        dev: DmaDevice,
-        name: &CStr,
-        pages: u32,
-        mode: Mode,
-        id: u16,
-    ) -> Result<Self> {
+    pub(crate) fn new(dev: DmaDevice, name: &CStr, params: Params, id: u16) -> Result<Self> {
+        let Params { pages, ring, mode } = params;
         let cpus = kernel::cpu::nr_cpu_ids() as usize;
         // INVARIANT: All slots are free and lead to each other, and nothing refers to any.
         Ok(Self {
@@ -83,6 +80,7 @@ impl Shared {
             dev,
             shared_stats: SharedStats::default(),
             mode,
+            ring,
             id,
             name: CString::try_from(name)?,
         })
@@ -118,9 +116,11 @@ impl Shared {
         // SAFETY: By its type invariant it is in a table that is there; by whose brand it is ours.
         let slot = unsafe { &*slot.into_raw().as_ptr() };
         let page = slot.page();
-        slot.state.retire();
+        // The tag first: who drops a reference too many, in an interrupt, would wait for the unmapping that it
+        // has interrupted.
         // SAFETY: We are the only ones who have the page.
         unsafe { Tag::clear(page) };
+        slot.state.retire();
         self.unmap(slot);
         (slot, page)
     }

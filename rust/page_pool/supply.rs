@@ -40,9 +40,15 @@ const AUDIT_INTERVAL: u64 = AUDIT as u64;
 const SCARCE: u32 = REFILL as u32;
 
 /// What only the NAPI side of a pool touches.
+///
+/// # Invariants
+///
+/// `free` and `chain` are the numbers of slots of the pool, or [`END`]: the first of a chain of free slots,
+/// and of one whose slots are in state `Pool`, and nobody else has either.
 pub(crate) struct NapiSide {
     pub(crate) cache: Cache<Owned>,
-    /// Whether the device needs syncs; kept here so that the fast path need not ask.
+    /// Whether a page of the pool needs syncs. Not all do of which the device has one: another mapping of it
+    /// may have been bounced.
     pub(crate) need_sync: bool,
     /// For so many questions about the pressure the page allocator, or the mapping, counts as exhausted.
     scarce: u32,
@@ -62,14 +68,14 @@ pub(crate) struct NapiSide {
 impl NapiSide {
     /// Makes the side of a pool that was just made, with all of its slots free. May sleep.
     pub(crate) fn new(shared: &Shared) -> Result<Self> {
-        let need_sync = shared.dev.need_sync();
         let mut cache = Cache::new();
-        if need_sync || shared.mode == Mode::AllocMap {
+        if shared.mode == Mode::AllocMap {
             cache.close();
         }
+        // INVARIANT: All slots are free, each leads to the next, and nothing has come back.
         Ok(Self {
             cache,
-            need_sync,
+            need_sync: false,
             scarce: 0,
             free: 0,
             chain: END,
@@ -181,6 +187,8 @@ impl<'a> Side<'a> {
         self.napi
             .sources
             .look(returns.rings(), returns.listed.get());
+        // Lost pages may be what is missing. When packets are copied for want of pages, none may be refused.
+        self.audit(1);
         // There is something to give back, and the device's ring does not lack any.
         if limit.excess() != 0 && self.napi.scarce == 0 && self.napi.idle() != 0 {
             self.collect(cpu);
@@ -206,7 +214,8 @@ impl<'a> Side<'a> {
     fn collect(&mut self, cpu: usize) {
         let returns = &self.shared.returns;
         let NapiSide { cache, sources, .. } = &mut *self.napi;
-        sources.make_wanted(returns);
+        // SAFETY: By the type invariant the sources are the pool's own.
+        unsafe { sources.make_wanted(returns) };
 
         let want = REFILL.saturating_sub(cache.count());
         if let Some(spare) = cache.spare().get_mut(..want) {
@@ -264,10 +273,15 @@ impl<'a> Side<'a> {
         }
 
         // With pages that it does not reach the device works, but each packet is copied once more, for the
-        // life of the pool: only if it has no other, or has such already.
-        let bounce = self.napi.need_sync || shared.limit.owned() == granted;
+        // life of the pool: only for its ring, or if it has such pages already.
+        let others = shared.limit.owned().saturating_sub(granted);
+        let bounce = self.napi.need_sync || others < shared.ring;
         let NapiSide {
-            cache, free, batch, ..
+            cache,
+            free,
+            batch,
+            need_sync,
+            ..
         } = &mut *self.napi;
         batch.alloc(&shared.dev, granted as usize, bounce);
         let (mut slots, tag) = (*free, Tag::new(shared.id, 0));
@@ -284,10 +298,11 @@ impl<'a> Side<'a> {
         // CAST: At most `REFILL`.
         let filled = filled as u32;
         shared.limit.give_back(granted.saturating_sub(filled));
-        // The first bounce buffer makes all mappings of the device need syncs.
-        if !self.napi.need_sync && shared.dev.need_sync() {
-            self.napi.need_sync = true;
-            self.napi.cache.close();
+        // (The cache was empty.)
+        let new = cache.entries().iter().map(|slot| slot.dma());
+        if !*need_sync && shared.dev.need_sync(new) {
+            *need_sync = true;
+            cache.close();
             // A page keeps its bounce buffers wherever it is, and those are the whole system's.
             let share = shared.dev.bounce_pages() / 2;
             shared.limit.set(shared.limit.max().min(share));
@@ -295,8 +310,7 @@ impl<'a> Side<'a> {
 
         shared.stats.mapped.add(u64::from(filled));
         TOTALS.mapped.add_shared(u64::from(filled));
-        let slot = self.napi.cache.take();
-        let slot = slot.ok_or(error.unwrap_or(AllocError::NoMemory))?;
+        let slot = cache.take().ok_or(error.unwrap_or(AllocError::NoMemory))?;
         shared.stats.alloc_slow.inc();
         Ok(slot)
     }
@@ -352,7 +366,7 @@ impl<'a> Side<'a> {
             self.free_leaving();
         }
         let (slot, page) = self.shared.retire(slot);
-        // SAFETY: The page is ours since its slot is free. There is room: see above.
+        // SAFETY: The page is ours since its slot is free, and there is room: see above.
         unsafe { self.napi.batch.push(page) };
         self.free_here(slot);
     }

@@ -338,7 +338,11 @@ struct Bench<'dev> {
 }
 
 fn pool<'dev>(dev: Option<&'dev Device<Bound>>, mode: Mode, pages: u32) -> Result<PagePool<'dev>> {
-    let params = Params { pages, mode };
+    let params = Params {
+        pages,
+        ring: 0,
+        mode,
+    };
     match dev {
         Some(dev) => PagePool::new(dev, c"bench", params),
         // SAFETY: No case asks a buffer for its address, and there is no device to give it to.

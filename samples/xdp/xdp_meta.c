@@ -5,9 +5,8 @@
  *
  *	tc filter add dev $NIC ingress bpf direct-action obj samples/xdp/xdp_meta.o sec tc
  *
- * seen[0] counts the packets that have their metadata and the number of the queue
- * they came by, seen[1] those without the one, seen[2] those without the other: a
- * driver that loses something on one of its ways to the stack is found out.
+ * seen[0] counts the packets that have their metadata, seen[1] those without: a
+ * driver that loses it on one of its ways to the stack is found out.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -17,7 +16,7 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 3);
+	__uint(max_entries, 2);
 	__type(key, __u32);
 	__type(value, __u64);
 } seen SEC(".maps");
@@ -42,9 +41,6 @@ int tc_meta(struct __sk_buff *skb)
 	__u32 *meta = (void *)(long)skb->data_meta, kind = 0;
 	__u64 *count;
 
-	/* The number of the first queue is 1 here: 0 is that of none. */
-	if (!skb->queue_mapping)
-		kind = 2;
 	if ((void *)(meta + 1) > (void *)(long)skb->data || *meta != MARK)
 		kind = 1;
 	count = bpf_map_lookup_elem(&seen, &kind);

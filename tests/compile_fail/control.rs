@@ -23,6 +23,7 @@ pub struct Queue<'dev> {
 pub fn open<'dev>(dev: &'dev Device<Bound>) -> Result<Queue<'dev>> {
     let params = Params {
         pages: 64,
+        ring: 0,
         mode: Mode::Recycle,
     };
     let mut pool = PagePool::new(dev, c"control", params)?;

@@ -22,6 +22,7 @@ impl Guard<'_> {
 pub fn wrong(dev: &Device<Bound>) -> Result {
     let params = Params {
         pages: 64,
+        ring: 0,
         mode: Mode::Recycle,
     };
     let _pool;

@@ -13,6 +13,7 @@ use page_pool::{Mode, PagePool, Params};
 pub fn wrong(dev: &Device<Bound>) -> Result<PagePool<'static>> {
     let params = Params {
         pages: 64,
+        ring: 0,
         mode: Mode::Recycle,
     };
     PagePool::new(dev, c"wrong", params)

@@ -11,6 +11,7 @@ use page_pool::{context::BhDisabled, Mode, PagePool, Params};
 pub fn wrong(ring: &mut DescRing<2>, bh: &BhDisabled<'_>) -> Result {
     let params = Params {
         pages: 64,
+        ring: 0,
         mode: Mode::Recycle,
     };
     let mut pool = PagePool::unmapped(c"unmapped", params)?;

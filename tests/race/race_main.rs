@@ -85,6 +85,7 @@ impl Outcome {
 fn race(dev: &Device<Bound>, count: u32, outcome: &mut Outcome) -> Result {
     let params = Params {
         pages: count,
+        ring: 0,
         mode: Mode::Recycle,
     };
     let mut pool = PagePool::new(dev, c"race", params)?;

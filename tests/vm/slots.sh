@@ -11,16 +11,31 @@ cd "$(dirname "$0")/.." || exit
 # shellcheck source=net.sh
 . tests/net.sh
 
-plan 3
+plan 4
 
 # Otherwise the rest would pass for nothing.
 few() {
 	check "bounce slots" "$(<"$SLOTS/io_tlb_nslabs")" -eq 2048
 	load_driver
 	up
-	# Half of what the slots hold.
-	check "pages that may be owned" "$(max_owned)" -eq 512
+	half
 	check "bounce slots of the RX ring" $(($(slots) - START)) -gt $((2 * $(ring RX)))
+	ping_peer
+}
+
+# half: no pool takes more than half of what the slots hold; not one that comes after another, either.
+half() { check "pages that may be owned" "$(max_owned)" -eq 512; }
+
+again() {
+	ip link set "$(iface)" down
+	up
+	half
+	ethtool -G "$(iface)" rx 384
+	half
+	fails ethtool -G "$(iface)" rx 4096
+	check "RX ring" "$(ring RX)" -eq 384
+	half
+	ethtool -G "$(iface)" rx 256
 	ping_peer
 }
 
@@ -58,5 +73,6 @@ remove() {
 START=$(slots)
 peer_up
 try "few bounce buffers" few
+try "the next pools, and one for which there is no room" again
 try "a socket hoards pages, and nobody lacks bounce buffers" hoarder
 try "removal: no bounce buffer is left" remove

@@ -123,6 +123,15 @@ impl<T> Cache<T> {
         }
     }
 
+    /// What is in the cache.
+    pub fn entries(&self) -> &[T] {
+        // SAFETY: By the type invariant so many are in bounds, and initialised.
+        unsafe {
+            let entries = self.entries.get_unchecked(..self.count());
+            &*(core::ptr::from_ref(entries) as *const [T])
+        }
+    }
+
     /// How many entries are in the cache.
     #[inline]
     pub fn count(&self) -> usize {

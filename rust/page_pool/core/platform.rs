@@ -27,7 +27,7 @@ mod memory {
     use core::ptr::NonNull;
     use kernel::alloc::{
         flags::{GFP_ATOMIC, GFP_KERNEL, __GFP_NOWARN},
-        Flags, KBox, KVVec,
+        KBox, KVVec, KVec,
     };
 
     pub use kernel::alloc::AllocError;
@@ -35,34 +35,34 @@ mod memory {
     /// An array on the heap.
     pub type Array<E> = KVVec<E>;
 
-    /// How long an array is was the user's choice, who gets the error: the log is spared a stack trace.
-    fn array<E>(
-        len: usize,
-        element: impl Fn(usize) -> E,
-        flags: Flags,
-    ) -> Result<Array<E>, AllocError> {
-        let mut array = KVVec::with_capacity(len, flags | __GFP_NOWARN)?;
-        for index in 0..len {
-            // Nothing is allocated: there is room.
-            array.push(element(index), flags)?;
-        }
-        Ok(array)
-    }
+    /// An array in one piece of physical memory.
+    pub type Block<E> = KVec<E>;
 
-    /// Allocates an array of `len` elements, each made by `element` for its index. May sleep.
+    /// Allocates an array of `len` elements, each made by `element` for its index. May sleep. How long
+    /// it is was the user's choice, who gets the error: the log is spared a stack trace.
     pub fn array_from_fn<E>(
         len: usize,
         element: impl Fn(usize) -> E,
     ) -> Result<Array<E>, AllocError> {
-        array(len, element, GFP_KERNEL)
+        let mut array = KVVec::with_capacity(len, GFP_KERNEL | __GFP_NOWARN)?;
+        for index in 0..len {
+            // Nothing is allocated: there is room.
+            array.push(element(index), GFP_KERNEL)?;
+        }
+        Ok(array)
     }
 
-    /// As [`array_from_fn`], in any context but NMI.
-    pub fn array_from_fn_atomic<E>(
+    /// As [`array_from_fn`], in any context but NMI: never by `vmalloc()`, whose locks process context
+    /// takes with bottom halves on.
+    pub fn block_from_fn<E>(
         len: usize,
         element: impl Fn(usize) -> E,
-    ) -> Result<Array<E>, AllocError> {
-        array(len, element, GFP_ATOMIC)
+    ) -> Result<Block<E>, AllocError> {
+        let mut block = KVec::with_capacity(len, GFP_ATOMIC | __GFP_NOWARN)?;
+        for index in 0..len {
+            block.push(element(index), GFP_ATOMIC)?;
+        }
+        Ok(block)
     }
 
     /// Allocates an empty array with room for `len` elements. May sleep.
@@ -111,7 +111,7 @@ mod memory {
         Ok((0..len).map(element).collect())
     }
 
-    pub use array_from_fn as array_from_fn_atomic;
+    pub use {array_from_fn as block_from_fn, Array as Block};
 
     /// Allocates an empty array with room for `len` elements.
     pub fn array_with_capacity<E>(len: usize) -> Result<Array<E>, AllocError> {
@@ -144,6 +144,6 @@ mod memory {
 }
 
 pub use memory::{
-    append, array_from_fn, array_from_fn_atomic, array_with_capacity, leak, unleak, AllocError,
-    Array,
+    append, array_from_fn, array_with_capacity, block_from_fn, leak, unleak, AllocError, Array,
+    Block,
 };

@@ -36,9 +36,7 @@
 //! context to the next (from one softirq to the next on the same CPU, say), which is ordered by
 //! whatever makes sure that there is only one of them at a time.
 
-use super::platform::{
-    array_from_fn, array_from_fn_atomic, AllocError, Array, AtomicPtr, AtomicUsize, Ordering,
-};
+use super::platform::{block_from_fn, AllocError, AtomicPtr, AtomicUsize, Block, Ordering};
 use core::{
     mem::{size_of, MaybeUninit},
     ptr::{null_mut, NonNull},
@@ -76,7 +74,7 @@ struct Consumer {
 /// Only read, by both sides.
 #[repr(align(64))]
 struct Shared<T> {
-    entries: Array<AtomicPtr<T>>,
+    entries: Block<AtomicPtr<T>>,
     /// The number of entries to null at once.
     batch: usize,
 }
@@ -113,23 +111,12 @@ const _: () = {
 impl<T> PtrRing<T> {
     /// Makes an empty ring for `capacity` pointers.
     ///
-    /// Fails if there is no memory for it, or if `capacity` is 0. May sleep.
+    /// Fails if there is no memory for it, or if `capacity` is 0. Any context but NMI.
     pub fn new(capacity: usize) -> Result<Self, AllocError> {
-        Self::with(array_from_fn(capacity, |_| AtomicPtr::new(null_mut()))?)
-    }
-
-    /// As [`new`](Self::new), in any context but NMI.
-    pub fn new_atomic(capacity: usize) -> Result<Self, AllocError> {
-        Self::with(array_from_fn_atomic(capacity, |_| {
-            AtomicPtr::new(null_mut())
-        })?)
-    }
-
-    fn with(entries: Array<AtomicPtr<T>>) -> Result<Self, AllocError> {
-        let capacity = entries.len();
         if capacity == 0 {
             return Err(AllocError);
         }
+        let entries = block_from_fn(capacity, |_| AtomicPtr::new(null_mut()))?;
 
         // As in `__ptr_ring_set_size()`: in a small ring a batch would keep the producer waiting.
         let batch = if MAX_BATCH > capacity / 2 {

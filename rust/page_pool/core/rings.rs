@@ -28,9 +28,9 @@ use core::{
     ptr::{null_mut, NonNull},
 };
 
-/// Returns how many entries a ring has, in a pool of `pages`: for most of them, if all came back on one CPU,
-/// and a power of two, as the kernel allocates memory. What does not fit into two pages of memory is too
-/// much for one CPU's caches anyway, and goes back to the system. (Small pools on the host are for tests,
+/// Returns how many entries a ring has, in a pool of `pages`: no more than pages, and a power of two, as the
+/// kernel allocates memory. What does not fit into two pages of memory is too much for one CPU's caches
+/// anyway, and goes back to the system. (Small pools on the host are for tests,
 /// which want rings that overflow.)
 pub fn capacity(pages: usize) -> usize {
     const MAX: usize = 1024;
@@ -388,20 +388,30 @@ impl Sources {
         got
     }
 
-    /// Makes the ring that was asked for last, if one was. Any context; without memory for it nothing
-    /// happens, and its CPU asks again.
+    /// Makes the ring that was asked for last, if one was. Any context but NMI; without memory for it
+    /// nothing happens, and its CPU asks again.
+    ///
+    /// # Safety
+    ///
+    /// `self` is the only one that makes rings for `returns`.
     #[inline]
-    pub fn make_wanted<T>(&mut self, returns: &Returns<T>) {
+    pub unsafe fn make_wanted<T>(&mut self, returns: &Returns<T>) {
         let cpu = returns.wanted.load(Ordering::Relaxed);
         if cpu != NOBODY {
             returns.wanted.store(NOBODY, Ordering::Relaxed);
             // CAST: u32 fits.
-            let _ = self.make(returns, cpu as usize);
+            // SAFETY: By the safety requirement.
+            let _ = unsafe { self.make(returns, cpu as usize) };
         }
     }
 
+    /// Makes the ring of CPU `cpu`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`make_wanted`](Self::make_wanted).
     #[cold]
-    fn make<T>(&mut self, returns: &Returns<T>, cpu: usize) -> Result<(), AllocError> {
+    unsafe fn make<T>(&mut self, returns: &Returns<T>, cpu: usize) -> Result<(), AllocError> {
         let rings = returns.rings();
         let entry = rings.0.get(cpu).ok_or(AllocError)?;
         // Its CPU may have asked again before it saw the ring.
@@ -409,14 +419,14 @@ impl Sources {
             return Ok(());
         }
         let local = leak(Local {
-            ring: PtrRing::new_atomic(capacity(returns.slots().len()))?,
+            ring: PtrRing::new(capacity(returns.slots().len()))?,
             stats: CpuStats::default(),
             source: self.rings.len(),
         })?;
         // There is room: there are as many as CPUs, and each is here once.
         let tally = Tally::default();
         let _ = append(&mut self.rings, Source { cpu, tally });
-        // INVARIANT: From `leak()`, and only NAPI writes here.
+        // INVARIANT: From `leak()`. It was null, and by the safety requirement nobody else writes here.
         entry.store(local.as_ptr(), Ordering::Release);
         Ok(())
     }

@@ -43,6 +43,7 @@ impl PrivatePool {
         let params = Params {
             // One is lost in the negative control.
             pages: selftest::PAGES as u32 + 1,
+            ring: 0,
             mode: Mode::Recycle,
         };
         // SAFETY: The pool stays in here, and `take()` asks no buffer for its address.

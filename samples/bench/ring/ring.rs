@@ -108,7 +108,8 @@ impl Side {
         let mut sources = Sources::new(cpus).expect("no memory");
         for cpu in 0..cpus {
             returns.ask(cpu);
-            sources.make_wanted(&returns);
+            // SAFETY: There is no other.
+            unsafe { sources.make_wanted(&returns) };
         }
         Side::Ours(returns)
     }

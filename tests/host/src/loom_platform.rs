@@ -149,6 +149,6 @@ pub use std::sync::atomic::AtomicU64;
 mod plain;
 
 pub use plain::{
-    append, array_from_fn, array_from_fn_atomic, array_with_capacity, leak, unleak, AllocError,
-    Array,
+    append, array_from_fn, array_with_capacity, block_from_fn, leak, unleak, AllocError, Array,
+    Block,
 };

@@ -112,7 +112,7 @@ impl DmaDevice {
     }
 
     /// As there.
-    pub(crate) fn need_sync(&self) -> bool {
+    pub(crate) fn need_sync(&self, _: impl Iterator<Item = u64>) -> bool {
         false
     }
 

@@ -13,7 +13,7 @@ use crate::{
     limit::{Limit, Pressure},
     owned::Owned,
     pages::DmaDevice,
-    params::Mode,
+    params::{Mode, Params},
     platform::{AtomicPtr, Ordering},
     shared::Shared,
     slots::{Slot, Tag},
@@ -104,7 +104,12 @@ impl Pool {
 
     fn register(&self) {
         kernel::cpu::CPUS.set(self.cpus);
-        let shared = Shared::new(DmaDevice, c"pool", self.slots, Mode::Recycle, 0).unwrap();
+        let params = Params {
+            pages: self.slots,
+            ring: 0,
+            mode: Mode::Recycle,
+        };
+        let shared = Shared::new(DmaDevice, c"pool", params, 0).unwrap();
         let side = NapiSide::new(&shared).unwrap();
         self.napi.with(|napi| *napi = Some(side));
         let shared = Box::into_raw(Box::new(shared));
@@ -124,7 +129,8 @@ impl Pool {
         self.napi(|side| {
             for cpu in 0..cpus {
                 side.shared.returns.ask(cpu);
-                side.napi.sources.make_wanted(&side.shared.returns);
+                // SAFETY: The pool's own.
+                unsafe { side.napi.sources.make_wanted(&side.shared.returns) };
             }
         });
         self

@@ -270,8 +270,9 @@ impl History<'_> {
                 let home = self.number(|owner| *owner == Owner::Pool);
                 assert!(pool.idle() <= home, "idle, but not home");
                 let pressure = pool.look_at_all();
-                // What is above the limit went.
+                // What is above the limit went, and lost pages are looked for.
                 self.released();
+                self.found();
                 let home = self.number(|owner| *owner == Owner::Pool);
                 if pressure != Pressure::None {
                     assert_eq!(self.pool.idle(), home, "home, but not idle");

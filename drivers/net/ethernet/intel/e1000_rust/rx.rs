@@ -100,6 +100,7 @@ impl<'bound> RxRing<'bound> {
             // A ring's worth may be with the device, another one with the stack, and NAPI's cache
             // has to have something to recycle.
             pages: entries.saturating_mul(2).saturating_add(2048),
+            ring: entries,
             mode,
         };
         // CAST: u32 fits.
@@ -198,24 +199,15 @@ impl<'bound> RxRing<'bound> {
                 match &xdp {
                     None => deliver(napi, pool, buf, 0, checksum(desc), &mut counts),
                     Some(program) => {
-                        let scarcity = (descs.missing > SHORT).then_some(descs.scarcity);
-                        run(
-                            program,
-                            napi,
-                            pool,
-                            buf,
-                            desc,
-                            scarcity,
-                            &mut counts,
-                            &mut tx,
-                        );
+                        let lack = (descs.missing, descs.scarcity);
+                        run(program, napi, pool, buf, desc, lack, &mut counts, &mut tx);
                     }
                 }
             }
             descs.refill(pool, usize::MAX);
             descs.tell(bar);
             // A device without a single buffer raises no interrupt: poll until there is one. Only
-            // when the system itself has no page, and recycling is off.
+            // when the system itself has no page, or the limit is 0, and recycling is off.
             if descs.fill == descs.next {
                 done = budget;
             }
@@ -315,8 +307,8 @@ fn deliver<'id, D: Operations>(
     }
 }
 
-/// Lets an XDP program decide about a packet, and does what it says. `scarcity`: no page may be given
-/// away, for that reason.
+/// Lets an XDP program decide about a packet, and does what it says. `lack`: how many buffers are missing,
+/// and why.
 #[inline]
 #[expect(clippy::too_many_arguments)]
 fn run<'id, D: Operations>(
@@ -325,7 +317,7 @@ fn run<'id, D: Operations>(
     pool: &mut NapiPool<'id, '_>,
     buf: CpuBuf<'id>,
     desc: Received,
-    scarcity: Option<usize>,
+    (missing, scarcity): (usize, usize),
     counts: &mut Counts,
     tx: &mut impl FnMut(
         &mut Napi<'_, D>,
@@ -340,24 +332,24 @@ fn run<'id, D: Operations>(
             XDP_PASS
         }
         Verdict::Tx(buf) => {
-            let sent = match scarcity {
-                None => tx(napi, pool, buf),
-                Some(_) => Err(buf),
-            };
-            if let Err(buf) = sent {
-                program.tx_failed();
-                pool.recycle(buf);
-                if let Some(scarcity) = scarcity {
-                    return counts.drop(scarcity);
+            let short = missing > SHORT;
+            match if short { Err(buf) } else { tx(napi, pool, buf) } {
+                Ok(()) => XDP_TX,
+                Err(buf) => {
+                    program.tx_failed();
+                    pool.recycle(buf);
+                    if short {
+                        return counts.drop(scarcity);
+                    }
+                    XDP_ABORTED
                 }
-                XDP_ABORTED
-            } else {
-                XDP_TX
             }
         }
         Verdict::Redirect => XDP_REDIRECT,
         Verdict::Aborted => XDP_ABORTED,
-        Verdict::Refused => return counts.drop(scarcity.unwrap_or(DROP_LIMIT)),
+        // So many are missing only when the last attempt to get some has failed.
+        Verdict::Refused if missing > BATCH => return counts.drop(scarcity),
+        Verdict::Refused => return counts.drop(DROP_LIMIT),
     };
     counts.xdp[verdict] = counts.xdp[verdict].wrapping_add(1);
 }

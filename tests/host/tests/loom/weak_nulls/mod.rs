@@ -5,9 +5,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod platform {
-    pub use host_tests::platform::{
-        array_from_fn, array_from_fn_atomic, AllocError, Array, AtomicUsize, Ordering,
-    };
+    pub use host_tests::platform::{block_from_fn, AllocError, AtomicUsize, Block, Ordering};
 
     pub struct AtomicPtr<T>(host_tests::platform::AtomicPtr<T>);
 
