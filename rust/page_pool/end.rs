@@ -26,7 +26,7 @@ impl Side<'_> {
         unsafe { bindings::rpp_synchronize_net() };
 
         for slot in shared.slots() {
-            if self.napi.batch.is_full() {
+            if self.napi().batch.is_full() {
                 self.free_leaving();
             }
             // With interrupts off, because one that drops a reference to this very page would wait for us.
@@ -38,7 +38,7 @@ impl Side<'_> {
                 // SAFETY: As argued, nobody else has the slot.
                 let (_, page) = shared.retire(unsafe { Owned::new(slot.into()) });
                 // SAFETY: The page is ours since its slot is free, and there is room: see above.
-                unsafe { self.napi.batch.push(page) };
+                unsafe { self.napi().batch.push(page) };
             } else if slot.state.claim() {
                 shared.unmap(slot);
                 shared.let_go(slot);

@@ -150,7 +150,7 @@ impl<'id> NapiPool<'id, '_> {
     /// (For a device that needs syncs the cache is closed, so the refill does them.)
     #[inline(always)]
     pub fn alloc(&mut self) -> Result<DeviceBuf<'id>, AllocError> {
-        let slot = match self.side.napi.cache.pop() {
+        let slot = match self.side.napi().cache.pop() {
             Some(slot) => {
                 self.side.shared.stats.alloc_fast.inc();
                 slot
@@ -165,7 +165,7 @@ impl<'id> NapiPool<'id, '_> {
     /// the buffer is cut.
     #[inline(always)]
     pub fn sync_for_cpu(&mut self, buf: DeviceBuf<'id>, len: usize) -> CpuBuf<'id> {
-        if self.side.napi.need_sync {
+        if self.side.napi().need_sync {
             let dev = &self.side.shared.dev;
             dev.sync_for_cpu(buf.dma_addr(), len.min(ROOM));
         }
@@ -187,7 +187,7 @@ impl<'id> NapiPool<'id, '_> {
 
     #[inline(always)]
     fn put(&mut self, slot: Owned) {
-        match self.side.napi.cache.push(slot) {
+        match self.side.napi().cache.push(slot) {
             Ok(()) => self.side.shared.stats.recycle_cached.inc(),
             Err(slot) => self.side.again().spill(slot, self.bh),
         }
@@ -229,7 +229,7 @@ impl<'id> NapiPool<'id, '_> {
         // SAFETY: A slot that is not free has a page.
         let page = unsafe { NonNull::new_unchecked(slot.page()) };
         let dma = slot.dma();
-        if self.side.napi.need_sync {
+        if self.side.napi().need_sync {
             // An address inside the page, it cannot wrap.
             let addr = dma.wrapping_add(offset as u64);
             self.side.shared.dev.sync_for_device(addr, len);

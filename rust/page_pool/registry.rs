@@ -10,7 +10,7 @@ use crate::{
     platform::{AtomicBool, AtomicPtr, Ordering},
     shared::Shared,
     slots::Tag,
-    supply::{NapiSide, Side}, //
+    supply::Side, //
 };
 use core::ptr::null_mut;
 use kernel::{
@@ -34,11 +34,9 @@ static RESERVED: [AtomicBool; MAX_POOLS] = [const { AtomicBool::new(false) }; MA
 ///
 /// # Invariants
 ///
-/// The entry of `POOLS` for the pool's id is a pointer to it, from creation to drop. `napi` was made for it.
-pub(crate) struct Registered {
-    shared: Arc<Shared>,
-    napi: KBox<NapiSide>,
-}
+/// The entry of `POOLS` for the pool's id is a pointer to it, from creation to drop. Nobody else takes the
+/// pool's NAPI side.
+pub(crate) struct Registered(Arc<Shared>);
 
 impl Registered {
     /// Makes a pool with a free id.
@@ -49,16 +47,13 @@ impl Registered {
             .find(|(_, reserved)| !reserved.swap(true, Ordering::Acquire))
             .ok_or(ENOSPC)?;
         // CAST: Less than `MAX_POOLS`.
-        let pool = make(id as u16).and_then(|pool| {
-            let napi = KBox::new(NapiSide::new(&pool)?, GFP_KERNEL)?;
-            Ok((Arc::new(pool, GFP_KERNEL)?, napi))
-        });
+        let pool = make(id as u16).and_then(|pool| Ok(Arc::new(pool, GFP_KERNEL)?));
         match pool {
-            Ok((shared, napi)) => {
-                let raw: *const Shared = &*shared;
-                // INVARIANT: The entry is ours since it is reserved.
+            Ok(pool) => {
+                let raw: *const Shared = &*pool;
+                // INVARIANT: The entry is ours since it is reserved, and so is the pool.
                 POOLS[id].store(raw.cast_mut(), Ordering::Release);
-                Ok(Self { shared, napi })
+                Ok(Self(pool))
             }
             Err(e) => {
                 reserved.store(false, Ordering::Release);
@@ -68,19 +63,19 @@ impl Registered {
     }
 
     pub(crate) fn arc(&self) -> Arc<Shared> {
-        self.shared.clone()
+        self.0.clone()
     }
 
     /// Whether the pool has `page`.
     pub(crate) fn has(&self, page: *mut bindings::page) -> bool {
-        self.shared.has(page)
+        self.0.has(page)
     }
 
     /// The NAPI side.
     #[inline(always)]
     pub(crate) fn side(&mut self) -> Side<'_> {
-        // SAFETY: By the type invariant they belong together.
-        unsafe { Side::new(&self.shared, &mut self.napi) }
+        // SAFETY: By the type invariant nobody else takes it, and the result borrows `self` mutably.
+        unsafe { Side::new(&self.0) }
     }
 }
 
@@ -89,7 +84,7 @@ impl Drop for Registered {
         // SAFETY: `PagePool` is dropped in process context. A driver drops it when the device is stopped; that
         // it does is the driver's part of the bargain with its device. Buffers do not outlive the pool.
         unsafe { self.side().destroy() };
-        let id = usize::from(self.shared.id) % MAX_POOLS;
+        let id = usize::from(self.0.id) % MAX_POOLS;
         POOLS[id].store(null_mut(), Ordering::Release);
         // Whoever found the pool in the registry is done with it after this.
         // SAFETY: Process context.

@@ -13,8 +13,10 @@ use crate::{
     params::{Mode, Params},
     rings::Returns,
     slots::{self, Slot, Tag},
-    stats::{self, Counter, NapiStats, SharedStats, Snapshot}, //
+    stats::{self, Counter, NapiStats, SharedStats, Snapshot},
+    supply::NapiSide, //
 };
+use core::cell::UnsafeCell;
 use kernel::{
     prelude::*,
     str::CString, //
@@ -42,6 +44,7 @@ pub(crate) struct Totals {
 ///
 /// # Invariants
 ///
+/// - `napi` is used by whoever has the pool's [`Side`](crate::supply::Side), which is one at a time.
 /// - Every slot whose state is not `Free` holds a page that is tagged with `id` and the slot's
 ///   index, as long as the pool owns the page or nobody overwrote the tag.
 /// - A slot in the cache, in a ring or on the list is in state `Pool` and is there once.
@@ -49,6 +52,7 @@ pub(crate) struct Totals {
 ///   or is about to be put there by who freed it; as long as it is not, its page counts against the limit.
 #[repr(C, align(64))]
 pub(crate) struct Shared {
+    pub(crate) napi: UnsafeCell<NapiSide>,
     pub(crate) stats: NapiStats,
     pub(crate) returns: Returns<Slot>,
     pub(crate) shared_stats: SharedStats,
@@ -61,6 +65,10 @@ pub(crate) struct Shared {
     pub(crate) name: CString,
 }
 
+// SAFETY: `napi` is used by one side at a time, by the type invariant, and nothing in it is bound to a
+// thread; all else is `Sync`.
+unsafe impl Sync for Shared {}
+
 impl Shared {
     /// Makes a pool whose slots are all free. May sleep.
     pub(crate) fn new(dev: DmaDevice, name: &CStr, params: Params, id: u16) -> Result<Self> {
@@ -68,6 +76,7 @@ impl Shared {
         let cpus = kernel::cpu::nr_cpu_ids() as usize;
         // INVARIANT: All slots are free and lead to each other, and nothing refers to any.
         Ok(Self {
+            napi: UnsafeCell::new(NapiSide::new(cpus, mode)?),
             stats: NapiStats::default(),
             returns: Returns::new(
                 slots::table(pages as usize)?,

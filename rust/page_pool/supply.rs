@@ -23,6 +23,7 @@ use crate::{
     ROOM, //
 };
 use core::{
+    marker::PhantomData,
     mem::MaybeUninit,
     ptr::NonNull, //
 };
@@ -66,10 +67,10 @@ pub(crate) struct NapiSide {
 }
 
 impl NapiSide {
-    /// Makes the side of a pool that was just made, with all of its slots free. May sleep.
-    pub(crate) fn new(shared: &Shared) -> Result<Self> {
+    /// Makes the side of a pool for `cpus` CPUs, all of whose slots are free. May sleep.
+    pub(crate) fn new(cpus: usize, mode: Mode) -> Result<Self> {
         let mut cache = Cache::new();
-        if shared.mode == Mode::AllocMap {
+        if mode == Mode::AllocMap {
             cache.close();
         }
         // INVARIANT: All slots are free, each leads to the next, and nothing has come back.
@@ -79,7 +80,7 @@ impl NapiSide {
             scarce: 0,
             free: 0,
             chain: END,
-            sources: Sources::new(shared.returns.rings().cpus())?,
+            sources: Sources::new(cpus)?,
             batch: Batch::new(),
             audited: 0,
         })
@@ -93,52 +94,64 @@ impl NapiSide {
     }
 }
 
-/// The NAPI side of a pool, with the pool.
+/// The NAPI side of a pool.
+///
+/// A single pointer, since the fast path is compiled around it; and what is out of line takes it by value,
+/// or it would have to be in memory for the callers that are not.
 ///
 /// # Invariants
 ///
-/// `napi` is what [`NapiSide::new`] made for `shared`. So what is owned there is of this pool, and whoever
-/// has this is the only consumer of its rings.
+/// For as long as `'a` nobody else has the NAPI side of `shared`. So whoever has this is the only consumer of
+/// the pool's rings, and what is owned there is of this pool.
 pub(crate) struct Side<'a> {
     pub(crate) shared: &'a Shared,
-    pub(crate) napi: &'a mut NapiSide,
+    _napi: PhantomData<&'a mut NapiSide>,
 }
 
 impl<'a> Side<'a> {
-    /// Brings the two together.
+    /// Takes the NAPI side.
     ///
     /// # Safety
     ///
-    /// `napi` was made for `shared`.
+    /// Nobody else has it for as long as `'a`.
     #[inline(always)]
-    pub(crate) unsafe fn new(shared: &'a Shared, napi: &'a mut NapiSide) -> Self {
+    pub(crate) unsafe fn new(shared: &'a Shared) -> Self {
         // INVARIANT: By the safety requirement.
-        Self { shared, napi }
+        Self {
+            shared,
+            _napi: PhantomData,
+        }
     }
 
-    /// The same for a shorter time. What is out of line takes it by value: two registers, and none of it has
-    /// to be in memory for the callers that are not.
+    /// The same for a shorter time.
     #[inline(always)]
     pub(crate) fn again(&mut self) -> Side<'_> {
-        // INVARIANT: They are the same.
+        // INVARIANT: `self` is borrowed meanwhile.
         Side {
             shared: self.shared,
-            napi: self.napi,
+            _napi: PhantomData,
         }
+    }
+
+    /// What only this side touches.
+    #[inline(always)]
+    pub(crate) fn napi(&mut self) -> &mut NapiSide {
+        // SAFETY: By the type invariant nobody else has it, and the result borrows `self`.
+        unsafe { &mut *self.shared.napi.get() }
     }
 
     /// Brings pages into the empty cache and takes one of them.
     #[cold]
     #[inline(never)]
     pub(crate) fn refill(mut self, bh: BhDisabled<'_>) -> Result<Owned, AllocError> {
-        let slot = if let Some(slot) = self.napi.cache.take() {
+        let slot = if let Some(slot) = self.napi().cache.take() {
             // The cache is closed.
             self.shared.stats.alloc_fast.inc();
             slot
         } else {
             self.supply(bh.cpu())?
         };
-        if self.napi.need_sync {
+        if self.napi().need_sync {
             // An address in the page, it cannot wrap.
             let dma = slot.dma().wrapping_add(HEADROOM as u64);
             self.shared.dev.sync_for_device(dma, ROOM);
@@ -150,9 +163,9 @@ impl<'a> Side<'a> {
     #[inline(never)]
     fn supply(&mut self, cpu: usize) -> Result<Owned, AllocError> {
         self.collect(cpu);
-        if let Some(slot) = self.napi.cache.take() {
+        if let Some(slot) = self.napi().cache.take() {
             self.shared.stats.alloc_refill.inc();
-            self.napi.scarce = 0;
+            self.napi().scarce = 0;
             if self.shared.limit.excess() != 0 {
                 self.shed();
             }
@@ -160,7 +173,7 @@ impl<'a> Side<'a> {
         }
         self.shared.stats.alloc_empty.inc();
         let slot = self.grow();
-        self.napi.scarce = if slot.is_ok() { 0 } else { SCARCE };
+        self.napi().scarce = if slot.is_ok() { 0 } else { SCARCE };
         slot
     }
 
@@ -168,8 +181,8 @@ impl<'a> Side<'a> {
     /// It may take as many questions as there are sources until a page that came home counts.
     #[inline]
     pub(crate) fn pressure(&mut self, bh: BhDisabled<'_>) -> Pressure {
-        match self.shared.limit.pressure(self.napi.idle()) {
-            Pressure::None if self.napi.scarce == 0 => Pressure::None,
+        match self.shared.limit.pressure(self.napi().idle()) {
+            Pressure::None if self.napi().scarce == 0 => Pressure::None,
             _ => self.again().pressure_slow(bh.cpu()),
         }
     }
@@ -184,21 +197,21 @@ impl<'a> Side<'a> {
             stats,
             ..
         } = self.shared;
-        self.napi
+        self.napi()
             .sources
             .look(returns.rings(), returns.listed.get());
         // Lost pages may be what is missing. When packets are copied for want of pages, none may be refused.
         self.audit(1);
         // There is something to give back, and the device's ring does not lack any.
-        if limit.excess() != 0 && self.napi.scarce == 0 && self.napi.idle() != 0 {
+        if limit.excess() != 0 && self.napi().scarce == 0 && self.napi().idle() != 0 {
             self.collect(cpu);
             self.shed();
         }
-        let pressure = if self.napi.scarce != 0 {
-            self.napi.scarce = self.napi.scarce.wrapping_sub(1);
+        let pressure = if self.napi().scarce != 0 {
+            self.napi().scarce = self.napi().scarce.wrapping_sub(1);
             Pressure::High
         } else {
-            limit.pressure(self.napi.idle())
+            limit.pressure(self.napi().idle())
         };
         if pressure != Pressure::None {
             stats.pressure.inc();
@@ -212,8 +225,9 @@ impl<'a> Side<'a> {
     /// Moves returned pages into the cache, up to [`REFILL`]: from the ring of this CPU, `cpu`, then the
     /// other CPUs', then the list.
     fn collect(&mut self, cpu: usize) {
-        let returns = &self.shared.returns;
-        let NapiSide { cache, sources, .. } = &mut *self.napi;
+        let shared = self.shared;
+        let returns = &shared.returns;
+        let NapiSide { cache, sources, .. } = self.napi();
         // SAFETY: By the type invariant the sources are the pool's own.
         unsafe { sources.make_wanted(returns) };
 
@@ -236,13 +250,14 @@ impl<'a> Side<'a> {
 
     /// Moves pages from the list of interrupts' returns into the cache, up to [`REFILL`].
     fn collect_listed(&mut self) {
-        let napi = &mut *self.napi;
+        let shared = self.shared;
+        let napi = self.napi();
         if napi.chain == END {
-            napi.chain = self.shared.returns.list.take_all();
+            napi.chain = shared.returns.list.take_all();
         }
         let mut listed = 0u64;
         while napi.cache.count() < REFILL {
-            let Some(slot) = self.shared.slots().get(napi.chain as usize) else {
+            let Some(slot) = shared.slots().get(napi.chain as usize) else {
                 break;
             };
             napi.chain = slot.next.load(Ordering::Relaxed);
@@ -275,14 +290,14 @@ impl<'a> Side<'a> {
         // With pages that it does not reach the device works, but each packet is copied once more, for the
         // life of the pool: only for its ring, or if it has such pages already.
         let others = shared.limit.owned().saturating_sub(granted);
-        let bounce = self.napi.need_sync || others < shared.ring;
+        let bounce = self.napi().need_sync || others < shared.ring;
         let NapiSide {
             cache,
             free,
             batch,
             need_sync,
             ..
-        } = &mut *self.napi;
+        } = self.napi();
         batch.alloc(&shared.dev, granted as usize, bounce);
         let (mut slots, tag) = (*free, Tag::new(shared.id, 0));
         // Where one fails, the others would not fare better.
@@ -324,7 +339,7 @@ impl<'a> Side<'a> {
             return;
         }
         // It may only be closed.
-        let Err(slot) = self.napi.cache.put(slot) else {
+        let Err(slot) = self.napi().cache.put(slot) else {
             self.shared.stats.recycle_cached.inc();
             return;
         };
@@ -352,7 +367,7 @@ impl<'a> Side<'a> {
     #[cold]
     fn shed(&mut self) {
         for _ in 0..self.shared.limit.excess() {
-            let Some(slot) = self.napi.cache.take() else {
+            let Some(slot) = self.napi().cache.take() else {
                 break;
             };
             self.discard(slot);
@@ -362,18 +377,18 @@ impl<'a> Side<'a> {
 
     /// Lets go of a page: the page allocator gets it, with others.
     pub(crate) fn discard(&mut self, slot: Owned) {
-        if self.napi.batch.is_full() {
+        if self.napi().batch.is_full() {
             self.free_leaving();
         }
         let (slot, page) = self.shared.retire(slot);
         // SAFETY: The page is ours since its slot is free, and there is room: see above.
-        unsafe { self.napi.batch.push(page) };
+        unsafe { self.napi().batch.push(page) };
         self.free_here(slot);
     }
 
     /// Gives the pages that were let go of to the page allocator.
     pub(crate) fn free_leaving(&mut self) {
-        let count = self.napi.batch.free();
+        let count = self.napi().batch.free();
         if count != 0 {
             self.shared.stats.unmapped.add(count as u64);
             TOTALS.unmapped.add_shared(count as u64);
@@ -384,8 +399,8 @@ impl<'a> Side<'a> {
 
     /// Notes a slot that is free, for the next page.
     fn free_here(&mut self, slot: &Slot) {
-        slot.next.store(self.napi.free, Ordering::Relaxed);
-        self.napi.free = self.shared.index(slot);
+        slot.next.store(self.napi().free, Ordering::Relaxed);
+        self.napi().free = self.shared.index(slot);
     }
 
     /// Looks for pages that went past the hook, in `count` slots: those that follow the ones of the last
@@ -393,8 +408,8 @@ impl<'a> Side<'a> {
     pub(crate) fn audit(&mut self, count: usize) {
         let slots = self.shared.slots();
         for _ in 0..count.min(slots.len()) {
-            let index = self.napi.audited;
-            self.napi.audited = index.wrapping_add(1) % slots.len().max(1);
+            let index = self.napi().audited;
+            self.napi().audited = index.wrapping_add(1) % slots.len().max(1);
             if let Some(slot) = slots.get(index) {
                 // Nobody else puts another page into the slot.
                 self.shared.reclaim_lost(index, slot);

@@ -19,7 +19,7 @@ use crate::{
     slots::{Slot, Tag},
     state::SlotState,
     stats::NAMES,
-    supply::{NapiSide, Side},
+    supply::Side,
 };
 use std::{cell::Cell, ptr::null_mut, sync::atomic};
 
@@ -65,8 +65,8 @@ pub struct Pool {
     shared: atomic::AtomicPtr<Shared>,
     /// The registry.
     registered: AtomicPtr<Shared>,
-    /// Its NAPI side.
-    napi: Exclusive<Option<NapiSide>>,
+    /// Whose its NAPI side is.
+    napi: Exclusive<()>,
     /// The page that the system has left.
     offered: Exclusive<Option<usize>>,
     /// Readers are where the kernel has RCU readers; `synchronize_net()` is a writer.
@@ -93,7 +93,7 @@ impl Pool {
             cpus,
             shared: atomic::AtomicPtr::new(null_mut()),
             registered: AtomicPtr::new(null_mut()),
-            napi: Exclusive::new(None),
+            napi: Exclusive::new(()),
             offered: Exclusive::new(None),
             rcu: RwLock::new(()),
             mistake: None,
@@ -110,8 +110,6 @@ impl Pool {
             mode: Mode::Recycle,
         };
         let shared = Shared::new(DmaDevice, c"pool", params, 0).unwrap();
-        let side = NapiSide::new(&shared).unwrap();
-        self.napi.with(|napi| *napi = Some(side));
         let shared = Box::into_raw(Box::new(shared));
         self.shared.store(shared, atomic::Ordering::Relaxed);
         self.registered.store(shared, Ordering::Release);
@@ -127,10 +125,11 @@ impl Pool {
     pub fn with_rings(self) -> Self {
         let cpus = self.cpus as usize;
         self.napi(|side| {
+            let returns = &side.shared.returns;
             for cpu in 0..cpus {
-                side.shared.returns.ask(cpu);
+                returns.ask(cpu);
                 // SAFETY: The pool's own.
-                unsafe { side.napi.sources.make_wanted(&side.shared.returns) };
+                unsafe { side.napi().sources.make_wanted(returns) };
             }
         });
         self
@@ -150,9 +149,9 @@ impl Pool {
     /// The NAPI side.
     fn napi<R>(&self, f: impl FnOnce(&mut Side<'_>) -> R) -> R {
         CURRENT.set(self);
-        self.napi.with(|napi| {
-            // SAFETY: It was made for the pool in `register()`.
-            f(&mut unsafe { Side::new(self.shared(), napi.as_mut().unwrap()) })
+        self.napi.with(|()| {
+            // SAFETY: We are the only one, as is just made sure.
+            f(&mut unsafe { Side::new(self.shared()) })
         })
     }
 
@@ -251,7 +250,7 @@ impl Pool {
     /// Takes a page from the cache, or from what was returned.
     pub fn alloc(&self, cpu: usize) -> Option<usize> {
         self.napi(|side| {
-            let cached = side.napi.cache.pop();
+            let cached = side.napi().cache.pop();
             let slot = cached.or_else(|| side.again().refill(BhDisabled::on(cpu)).ok())?;
             assert!(slot.state.is_pool(), "not the pool's");
             // SAFETY: It has a page. The driver's slots are found by their pages.
@@ -266,7 +265,7 @@ impl Pool {
             // A pool asks the system when it has nothing else.
             let mut slots = Vec::new();
             loop {
-                slots.extend(std::iter::from_fn(|| side.napi.cache.take()));
+                slots.extend(std::iter::from_fn(|| side.napi().cache.take()));
                 match side.again().refill(BhDisabled::on(0)) {
                     Ok(slot) => slots.push(slot),
                     Err(_) => break,
@@ -299,7 +298,7 @@ impl Pool {
     /// Gives one of the pages in the cache back to the system.
     pub fn shrink(&self) {
         self.napi(|side| {
-            let slot = side.napi.cache.take().unwrap();
+            let slot = side.napi().cache.take().unwrap();
             side.discard(slot);
             side.free_leaving();
         });
@@ -332,7 +331,7 @@ impl Pool {
 
     /// How many pages are idle, as far as the pool knows.
     pub fn idle(&self) -> usize {
-        self.napi(|side| side.napi.idle()) as usize
+        self.napi(|side| side.napi().idle()) as usize
     }
 
     /// Asks about the pressure so often that the pool has looked at each source. (Without any it need
@@ -386,7 +385,7 @@ impl Pool {
 
     /// How many pages are in the cache.
     pub fn cached(&self) -> usize {
-        self.napi(|side| side.napi.cache.count())
+        self.napi(|side| side.napi().cache.count())
     }
 
     /// A limit that can be changed.
@@ -416,7 +415,7 @@ impl Drop for Pool {
 }
 
 fn recycle(side: &mut Side<'_>, slot: Owned, cpu: usize) {
-    if let Err(slot) = side.napi.cache.push(slot) {
+    if let Err(slot) = side.napi().cache.push(slot) {
         side.again().spill(slot, BhDisabled::on(cpu));
     }
 }

@@ -71,6 +71,14 @@ pub(crate) struct RxRing<'bound> {
     pool: PagePool<'bound>,
 }
 
+/// What the ring lacks.
+struct Lack {
+    /// Descriptors without a buffer, but for the one that stays empty.
+    missing: usize,
+    /// Why: the place in [`Counts::dropped`] for what is dropped because of that.
+    scarcity: usize,
+}
+
 struct Descs {
     ring: DescRing<2>,
     posted: Posted,
@@ -79,12 +87,9 @@ struct Descs {
     /// The descriptor that gets a buffer next. One always stays without: a tail that has caught up
     /// with the head means an empty ring.
     fill: usize,
-    /// Descriptors without a buffer, but for the one that stays empty.
-    missing: usize,
+    lack: Lack,
     /// What the device was told last.
     told: usize,
-    /// Why: the place in [`Counts::dropped`] for what is dropped because of that.
-    scarcity: usize,
     frames: Frames,
 }
 
@@ -111,17 +116,19 @@ impl<'bound> RxRing<'bound> {
             posted: pool.posted(entries)?,
             next: 0,
             fill: 0,
-            missing: entries.saturating_sub(1),
+            lack: Lack {
+                missing: entries.saturating_sub(1),
+                scarcity: DROP_NO_PAGE,
+            },
             told: 0,
-            scarcity: DROP_NO_PAGE,
             frames: Frames::default(),
         };
         // A batch at a time, for bottom halves are off meanwhile.
-        while descs.missing != 0 {
-            let before = descs.missing;
+        while descs.lack.missing != 0 {
+            let before = descs.lack.missing;
             let bh = BhGuard::new()?;
             pool.enter(&bh.token(), |mut pool| descs.refill(&mut pool, 64));
-            if descs.missing == before {
+            if descs.lack.missing == before {
                 return Err(ENOMEM);
             }
         }
@@ -174,7 +181,7 @@ impl<'bound> RxRing<'bound> {
             let pool = &mut pool;
             clean(napi, pool);
             let xdp = napi.xdp();
-            let (mut done, mut since) = (0usize, 0usize);
+            let mut done = 0usize;
             while done < budget {
                 let desc = Received(descs.ring.load(descs.next, Received::WORD));
                 if !desc.done() {
@@ -184,12 +191,10 @@ impl<'bound> RxRing<'bound> {
                     break;
                 };
                 descs.next = descs.ring.after(descs.next);
-                descs.missing = descs.missing.wrapping_add(1);
+                descs.lack.missing = descs.lack.missing.wrapping_add(1);
                 done = done.wrapping_add(1);
 
-                since = since.wrapping_add(1);
-                if since >= BATCH {
-                    since = 0;
+                if done % BATCH == 0 {
                     descs.refill(pool, usize::MAX);
                     descs.tell(bar);
                 }
@@ -198,10 +203,16 @@ impl<'bound> RxRing<'bound> {
                 };
                 match &xdp {
                     None => deliver(napi, pool, buf, 0, checksum(desc), &mut counts),
-                    Some(program) => {
-                        let lack = (descs.missing, descs.scarcity);
-                        run(program, napi, pool, buf, desc, lack, &mut counts, &mut tx);
-                    }
+                    Some(program) => run(
+                        program,
+                        napi,
+                        pool,
+                        buf,
+                        desc,
+                        &descs.lack,
+                        &mut counts,
+                        &mut tx,
+                    ),
                 }
             }
             descs.refill(pool, usize::MAX);
@@ -228,15 +239,15 @@ impl Descs {
     /// Gives buffers to the descriptors that have none, at most `max`, as far as there are any.
     #[inline]
     fn refill<'id>(&mut self, pool: &mut NapiPool<'id, '_>, max: usize) {
-        for _ in 0..self.missing.min(max) {
+        for _ in 0..self.lack.missing.min(max) {
             let buf = match pool.alloc() {
                 Ok(buf) => buf,
                 Err(AllocError::Limit) => {
-                    self.scarcity = DROP_LIMIT;
+                    self.lack.scarcity = DROP_LIMIT;
                     break;
                 }
                 Err(_) => {
-                    self.scarcity = DROP_NO_PAGE;
+                    self.lack.scarcity = DROP_NO_PAGE;
                     break;
                 }
             };
@@ -244,7 +255,7 @@ impl Descs {
             self.ring.store(self.fill, Received::WORD, 0);
             pool.post(&mut self.posted, self.fill, buf);
             self.fill = self.ring.after(self.fill);
-            self.missing = self.missing.wrapping_sub(1);
+            self.lack.missing = self.lack.missing.wrapping_sub(1);
         }
     }
 
@@ -307,8 +318,7 @@ fn deliver<'id, D: Operations>(
     }
 }
 
-/// Lets an XDP program decide about a packet, and does what it says. `lack`: how many buffers are missing,
-/// and why.
+/// Lets an XDP program decide about a packet, and does what it says.
 #[inline]
 #[expect(clippy::too_many_arguments)]
 fn run<'id, D: Operations>(
@@ -317,7 +327,7 @@ fn run<'id, D: Operations>(
     pool: &mut NapiPool<'id, '_>,
     buf: CpuBuf<'id>,
     desc: Received,
-    (missing, scarcity): (usize, usize),
+    lack: &Lack,
     counts: &mut Counts,
     tx: &mut impl FnMut(
         &mut Napi<'_, D>,
@@ -332,14 +342,14 @@ fn run<'id, D: Operations>(
             XDP_PASS
         }
         Verdict::Tx(buf) => {
-            let short = missing > SHORT;
+            let short = lack.missing > SHORT;
             match if short { Err(buf) } else { tx(napi, pool, buf) } {
                 Ok(()) => XDP_TX,
                 Err(buf) => {
                     program.tx_failed();
                     pool.recycle(buf);
                     if short {
-                        return counts.drop(scarcity);
+                        return counts.drop(lack.scarcity);
                     }
                     XDP_ABORTED
                 }
@@ -348,7 +358,7 @@ fn run<'id, D: Operations>(
         Verdict::Redirect => XDP_REDIRECT,
         Verdict::Aborted => XDP_ABORTED,
         // So many are missing only when the last attempt to get some has failed.
-        Verdict::Refused if missing > BATCH => return counts.drop(scarcity),
+        Verdict::Refused if lack.missing > BATCH => return counts.drop(lack.scarcity),
         Verdict::Refused => return counts.drop(DROP_LIMIT),
     };
     counts.xdp[verdict] = counts.xdp[verdict].wrapping_add(1);
