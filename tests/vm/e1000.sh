@@ -235,7 +235,7 @@ holders() {
 # The limit is lowered below what a socket has: not a page is taken any more, and all others go on with
 # copies. Pages above the limit go when they come back.
 lower_limit() {
-	local i max low=600 refused mapped
+	local i max low=600 refused copied mapped
 	has_pool || skip "no pool"
 	max=$(max_owned)
 	start_hold socket 7000
@@ -249,9 +249,10 @@ lower_limit() {
 	fails bash -c "echo nonsense >$DEBUGFS/limits"
 	limit_to "$low"
 	grep -x "  limit $low" "$DEBUGFS/limits"
-	refused=$(count rx_pp_alloc_limit) mapped=$(count rx_pp_mapped)
+	refused=$(count rx_pp_alloc_limit) copied=$(count rx_pp_pressure_high) mapped=$(count rx_pp_mapped)
 	flood_start 7
-	eventually 20 more_than $((refused + 1000)) rx_pp_alloc_limit
+	eventually 20 more_than "$refused" rx_pp_alloc_limit
+	eventually 20 more_than $((copied + 1000)) rx_pp_pressure_high
 	traffic_stop
 	check "pages taken at the limit" $(($(count rx_pp_mapped) - mapped)) -eq 0
 	check "pages outstanding" "$(outstanding)" -gt "$low"
@@ -293,7 +294,7 @@ no_page_at_limit() {
 	limit_to 100
 	dropped=$(stat_of rx_dropped)
 	flood_start 7
-	eventually 20 more_than 1000 rx_pp_alloc_limit
+	eventually 20 more_than 0 rx_pp_alloc_limit
 	eventually 20 more_than 1000 rx_pp_pressure_high
 	traffic_stop
 	check "pages owned" "$(owned)" -le 100
