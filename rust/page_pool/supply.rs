@@ -30,10 +30,6 @@ use core::{
 use kernel::prelude::*;
 use pp_bindings as bindings;
 
-/// How many pages a refill brings at most.
-// CAST: It is 64.
-const BATCH: u32 = REFILL as u32;
-
 /// How many slots an audit in softirq looks at.
 const AUDIT: usize = REFILL;
 
@@ -42,7 +38,7 @@ const AUDIT_INTERVAL: u64 = AUDIT as u64;
 
 /// For so many packets a pool that could get no page says that its pages are scarce, unless it gets one
 /// before. The driver asks again at its next poll at the latest, if it still lacks any.
-const SCARCE: u32 = BATCH;
+const SCARCE: u32 = REFILL as u32;
 
 /// What only the NAPI side of a pool touches.
 ///
@@ -57,8 +53,6 @@ pub(crate) struct NapiSide {
     pub(crate) need_sync: bool,
     /// For so many questions about the pressure the page allocator, or the mapping, counts as exhausted.
     scarce: u32,
-    /// So many pages are asked for next. Where mappings fail most of a batch would be for nothing.
-    want: u32,
     /// The first of the slots without a page that are known here; each leads to the next.
     free: u32,
     /// The rest of what was taken from the list of interrupts' returns.
@@ -84,7 +78,6 @@ impl NapiSide {
             cache,
             need_sync: false,
             scarce: 0,
-            want: BATCH,
             free: 0,
             chain: END,
             sources: Sources::new(cpus)?,
@@ -283,8 +276,8 @@ impl<'a> Side<'a> {
     fn grow(&mut self) -> Result<Owned, AllocError> {
         self.free_leaving();
         let shared = self.shared;
-        let want = self.napi().want;
-        let granted = shared.limit.take(want);
+        // CAST: It is 64.
+        let granted = shared.limit.take(REFILL as u32);
         if granted == 0 {
             // Lost pages may be what is missing.
             if shared.stats.alloc_limit.get() % AUDIT_INTERVAL == 0 {
@@ -303,7 +296,6 @@ impl<'a> Side<'a> {
             free,
             batch,
             need_sync,
-            want,
             ..
         } = self.napi();
         batch.alloc(&shared.dev, granted as usize, bounce);
@@ -321,10 +313,6 @@ impl<'a> Side<'a> {
         // CAST: At most `REFILL`.
         let filled = filled as u32;
         shared.limit.give_back(granted.saturating_sub(filled));
-        *want = match error {
-            None => want.saturating_mul(2).min(BATCH),
-            Some(_) => filled.max(1),
-        };
         // (The cache was empty.)
         let new = cache.entries().iter().map(|slot| slot.dma());
         if !*need_sync && shared.dev.need_sync(new) {
