@@ -117,7 +117,8 @@ fn last_return_against_destroy() {
     assert!(back > PAGES && late > PAGES && both > 100, "no race");
 }
 
-/// What the race finds when something is wrong, and how soon.
+/// What the race finds when something is wrong, and how soon. (Not a missing grace period: the window is a
+/// few instructions, and whether two threads meet in it is luck on a busy machine. Loom finds that.)
 fn finds(mistake: Mistake) {
     let found = (0..200).find(|_| race(1000, Some(mistake)).is_none());
     println!("after {found:?} thousand rounds");
@@ -132,9 +133,4 @@ fn finds_a_return_without_claim() {
 #[test]
 fn finds_a_loser_that_does_not_wait() {
     finds(Mistake::NoWait);
-}
-
-#[test]
-fn finds_a_missing_grace_period() {
-    finds(Mistake::NoGracePeriod);
 }
