@@ -99,11 +99,15 @@ gfp_t rpp_dma_zone(struct device *dev)
 	return GFP_DMA32;
 }
 
-/* How many pages the bounce buffers of @dev hold, if those are why it needs syncs. */
+/*
+ * How many pages the bounce buffers of @dev hold, if those are why it needs syncs.
+ * Where there are none they are not: DMA_API_DEBUG wants syncs behind an IOMMU.
+ */
 u32 rpp_bounce_pages(struct device *dev)
 {
 #ifdef CONFIG_SWIOTLB
-	if (dev_is_dma_coherent(dev) && dev->dma_io_tlb_mem)
+	if (dev_is_dma_coherent(dev) && dev->dma_io_tlb_mem &&
+	    dev->dma_io_tlb_mem->nslabs)
 		return dev->dma_io_tlb_mem->nslabs >> (PAGE_SHIFT - IO_TLB_SHIFT);
 #endif
 	return U32_MAX;
