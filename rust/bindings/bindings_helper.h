@@ -12,7 +12,9 @@
 #include <linux/mm.h>
 #include <linux/netdevice.h>
 #include <linux/pci.h>
+#include <linux/rtnetlink.h>
 #include <linux/skbuff.h>
+#include <net/netdev_queues.h>
 #include <net/xdp.h>
 
 #include "../../samples/bench/bench.h"

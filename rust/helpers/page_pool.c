@@ -66,17 +66,12 @@ void rpp_synchronize_net(void)
 	synchronize_net();
 }
 
-/*
- * Without access to the emergency reserves: a page from there must not be kept
- * (the kernel wants it back at once), so it would be of no use to a pool.
- */
-unsigned long rpp_alloc_pages_bulk(struct device *dev, gfp_t zone,
+unsigned long rpp_alloc_pages_bulk(struct device *dev, gfp_t gfp,
 				   unsigned long nr, struct page **pages)
 {
-	const gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN | __GFP_NOMEMALLOC;
 	int node = dev ? dev_to_node(dev) : NUMA_NO_NODE;
 
-	return alloc_pages_bulk_node(gfp | zone, node, nr, pages);
+	return alloc_pages_bulk_node(gfp, node, nr, pages);
 }
 
 void rpp_put_pages(struct page **pages, unsigned long nr)

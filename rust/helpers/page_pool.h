@@ -17,7 +17,7 @@ void rpp_local_bh_enable(void);
 void rpp_local_bh_enable_irqs_off(void);
 void rpp_synchronize_net(void);
 
-unsigned long rpp_alloc_pages_bulk(struct device *dev, gfp_t zone,
+unsigned long rpp_alloc_pages_bulk(struct device *dev, gfp_t gfp,
 				   unsigned long nr, struct page **pages);
 void rpp_put_pages(struct page **pages, unsigned long nr);
 gfp_t rpp_dma_zone(struct device *dev);

@@ -1,36 +1,76 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A registered network device: its parts, who owns them, up and down.
+//! A network device: its queues, up and down.
 //!
 //! # Locks, outermost first
 //!
 //! * `rtnl`, held by the core around open, stop and all that changes the configuration.
-//! * `Core::control`: the same ground once more, so that the compiler can check it.
-//! * The transmit queue's lock: owns `Core::tx`. Bottom halves off.
+//! * [`Core::control`]: the same ground once more, so that the compiler can check it.
+//! * A transmit queue's lock: owns the queue's transmit ring. Bottom halves off.
 //!
-//! `Core::rx` has no lock. NAPI poll owns it while NAPI is enabled; whoever has disabled NAPI owns
+//! A queue's receive ring has no lock. The poll owns it while NAPI is enabled; whoever has disabled NAPI owns
 //! it otherwise.
 
 use crate::{
     ethtool::Visitor,
-    netdev::{Operations, Rings, RxStats, TxStats},
-    queue::TxQueue,
-    vtable,
+    irq::Irq,
+    netdev::{
+        CardStats,
+        Config,
+        Features,
+        Operations,
+        Rings,
+        Side, //
+    },
+    queue::{
+        PollFn,
+        Queue, //
+    },
+    rx::RxRing,
+    tx::{
+        TxRing,
+        TxSide, //
+    },
 };
-use core::{cell::UnsafeCell, ptr::NonNull};
+use core::{
+    cell::UnsafeCell,
+    ptr::NonNull, //
+};
 use kernel::{
-    device::{Bound, Device},
-    error::to_result,
+    device::{
+        Bound,
+        Device, //
+    },
+    irq::{
+        Handler,
+        IrqRequest,
+        IrqReturn, //
+    },
     new_mutex,
     prelude::*,
+    str::CString,
     sync::{
-        atomic::{AtomicFlag, Relaxed},
-        Mutex,
+        atomic::{
+            AtomicFlag,
+            Relaxed, //
+        },
+        Mutex, //
     },
+    types::Opaque, //
+};
+use page_pool::{
+    stats::Snapshot,
+    Mode,
+    Params,
+    Stats, //
 };
 use pp_bindings as bindings;
 
 /// A `struct net_device` that we own.
+///
+/// # Invariants
+///
+/// The device is valid, and nobody else frees it.
 pub(crate) struct NetDev(NonNull<bindings::net_device>);
 
 // SAFETY: The core's functions on a device may be called on any CPU.
@@ -39,171 +79,261 @@ unsafe impl Send for NetDev {}
 unsafe impl Sync for NetDev {}
 
 impl NetDev {
+    /// Allocates a device with so many queues, and room for a pointer.
+    fn new(queues: u32) -> Result<Self> {
+        // CAST: 8.
+        let room = core::mem::size_of::<*const ()>() as c_int;
+        // SAFETY: No requirements. Process context.
+        let dev = unsafe { bindings::alloc_etherdev_mqs(room, queues, queues) };
+        // INVARIANT: It is new.
+        Ok(Self(NonNull::new(dev).ok_or(ENOMEM)?))
+    }
+
     #[inline]
     pub(crate) fn as_raw(&self) -> *mut bindings::net_device {
         self.0.as_ptr()
     }
 
-    #[inline]
-    pub(crate) fn private(&self) -> *mut bindings::rnet_priv {
-        // SAFETY: The device is one of `rnet_alloc()`.
-        unsafe { bindings::rnet_priv(self.as_raw()) }
-    }
-
     fn mac(&self) -> [u8; 6] {
-        let mut mac = [0; 6];
-        // SAFETY: The device is valid, and the array has room for an address.
-        unsafe { bindings::rnet_get_mac(self.as_raw(), mac.as_mut_ptr()) };
-        mac
+        // SAFETY: The device is valid, and its address has six bytes. It is written under `rtnl`.
+        unsafe { (*self.as_raw()).dev_addr.cast::<[u8; 6]>().read() }
     }
 
     fn mtu(&self) -> u32 {
-        // SAFETY: The device is valid.
-        unsafe { bindings::rnet_get_mtu(self.as_raw()) }
+        // SAFETY: The device is valid. It is written under `rtnl`.
+        unsafe { (*self.as_raw()).mtu }
     }
 }
 
 impl Drop for NetDev {
     fn drop(&mut self) {
-        // SAFETY: The device is ours and not registered (see `Registration`).
-        unsafe { bindings::rnet_free(self.as_raw()) };
+        // SAFETY: By the type invariant; it is not registered (see `Registration`), and its NAPI instances are
+        // deleted, since the queues go first.
+        unsafe { bindings::free_netdev(self.as_raw()) };
     }
 }
 
+/// The counters of a queue's pools: of the ones that are gone, and of the one that is there.
+#[derive(Default)]
+struct PoolStats {
+    gone: Snapshot,
+    now: Option<Stats>,
+}
+
+impl PoolStats {
+    fn snapshot(&self) -> Snapshot {
+        let mut sum = self.now.as_ref().map(Stats::snapshot).unwrap_or_default();
+        for (n, gone) in sum.iter_mut().zip(self.gone) {
+            *n = n.wrapping_add(gone);
+        }
+        sum
+    }
+
+    /// The pool has ended. Nothing of it stays but its counters.
+    fn end(&mut self) {
+        self.gone = self.snapshot();
+        self.now = None;
+    }
+}
+
+/// A queue pair with its rings.
+///
+/// # Invariants
+///
+/// `core` is valid as long as this exists, and this is one of its channels. `tx` is the ring of `queue`.
+#[pin_data]
+pub(crate) struct Channel<'bound, D: Operations> {
+    #[pin]
+    pub(crate) queue: Queue,
+    core: NonNull<Core<'bound, D>>,
+    rx: UnsafeCell<Option<RxRing<'bound, D::Rx>>>,
+    pub(crate) tx: TxSide<'bound, D::Tx>,
+    #[pin]
+    pool: Mutex<PoolStats>,
+}
+
+// SAFETY: `rx` is accessed by one CPU at a time, by the rules at the top of this file, and is `Send`: it owns
+// memory and mappings, none of which belongs to a CPU. The rest is `Sync` by itself; so is the core.
+unsafe impl<'bound, D: Operations + 'bound> Sync for Channel<'bound, D> {}
+// SAFETY: As above.
+unsafe impl<'bound, D: Operations + 'bound> Send for Channel<'bound, D> {}
+
+impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
+    /// # Safety
+    ///
+    /// As for [`Queue::new`]; `core` is valid until the result is dropped, which is pinned there.
+    unsafe fn new(
+        dev: NonNull<bindings::net_device>,
+        index: u32,
+        poll: PollFn,
+        core: NonNull<Core<'bound, D>>,
+    ) -> impl PinInit<Self, Error> {
+        // INVARIANT: By the safety requirement.
+        try_pin_init!(Self {
+            // SAFETY: By the safety requirement.
+            queue <- unsafe { Queue::new(dev, index, poll) },
+            core,
+            rx: UnsafeCell::new(None),
+            tx: TxSide::new(),
+            pool <- new_mutex!(PoolStats::default()),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn core(&self) -> &Core<'bound, D> {
+        // SAFETY: By the type invariant.
+        unsafe { self.core.as_ref() }
+    }
+
+    /// What the poll owns.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the poll, or has disabled NAPI; and does not call this again before it is done with the
+    /// result.
+    #[inline]
+    #[expect(clippy::mut_from_ref)]
+    pub(crate) unsafe fn rx(&self) -> &mut Option<RxRing<'bound, D::Rx>> {
+        // SAFETY: By the safety requirement nobody else has a reference.
+        unsafe { &mut *self.rx.get() }
+    }
+
+    fn index(&self) -> usize {
+        // CAST: u32 fits.
+        self.queue.index as usize
+    }
+
+    /// Rings the doorbell of one of the queue's rings.
+    #[inline]
+    pub(crate) fn doorbell(&self, side: Side, tail: u32) {
+        self.core().ops.doorbell(side, self.index(), tail);
+    }
+}
+
+/// The rings of one queue.
+type Pair<'bound, D> = (
+    RxRing<'bound, <D as Operations>::Rx>,
+    TxRing<'bound, <D as Operations>::Tx>,
+);
+
 /// What `rtnl` protects.
-pub(crate) struct Control {
-    /// Between [`Core::open`] and [`Core::stop`]: the interrupt is requested.
-    open: bool,
+pub(crate) struct Control<'bound, D: Operations> {
+    /// Between [`Core::open`] and [`Core::stop`], the interrupts, by vector.
+    irqs: KVec<Irq<'bound, Vector<'bound, D>>>,
     /// The hardware runs, and the rings are in place. Of a device that is open this is wrong only
     /// when a restart failed.
     up: bool,
     pub(crate) rings: Rings,
     /// How many counters there are, which is asked once.
     pub(crate) counters: usize,
+    /// The XDP program, whose reference is ours.
+    program: *mut bindings::bpf_prog,
 }
+
+// SAFETY: The reference to a program may be dropped on any CPU; the rest is `Send` by itself.
+unsafe impl<'bound, D: Operations + 'bound> Send for Control<'bound, D> {}
 
 /// Everything that belongs to a device.
 #[pin_data]
-pub(crate) struct Core<D: Operations> {
-    pub(crate) dev: NetDev,
-    #[pin]
+pub(crate) struct Core<'bound, D: Operations + 'bound> {
+    // Go before the device: their NAPI instances are its.
+    pub(crate) channels: KVec<Pin<KBox<Channel<'bound, D>>>>,
     pub(crate) ops: D,
-    rx: UnsafeCell<Option<D::Rx>>,
-    tx: UnsafeCell<Option<D::Tx>>,
+    pub(crate) features: Features,
+    mode: Mode,
+    parent: &'bound Device<Bound>,
+    vectors: KVec<IrqRequest<'bound>>,
     #[pin]
-    pub(crate) control: Mutex<Control>,
-    irq: u32,
-    /// The interrupt handler may do something. Its line is shared, so it is called at any time.
+    pub(crate) control: Mutex<Control<'bound, D>>,
+    /// The interrupt handlers may do something. A line may be shared, so they are called at any time.
     pub(crate) listening: AtomicFlag,
-    pub(crate) rx_stats: RxStats,
-    pub(crate) tx_stats: TxStats,
+    /// Restarts the device after a transmit timeout.
+    #[pin]
+    reset: Opaque<bindings::work_struct>,
+    pub(crate) dev: NetDev,
 }
 
-// SAFETY: `rx` and `tx` are `Send` and accessed by one CPU at a time, by the rules at the top of
-// this file. The counters are atomic, the rest is `Sync` by itself.
-unsafe impl<D: Operations> Sync for Core<D> {}
+// SAFETY: All parts are `Sync`, but for the work, which only the core's functions touch.
+unsafe impl<'bound, D: Operations + 'bound> Sync for Core<'bound, D> {}
 // SAFETY: All parts are `Send`.
-unsafe impl<D: Operations> Send for Core<D> {}
+unsafe impl<'bound, D: Operations + 'bound> Send for Core<'bound, D> {}
 
-impl<D: Operations> Core<D> {
-    fn new<'a>(
-        parent: &'a Device<Bound>,
-        irq: u32,
-        ops: impl PinInit<D, Error> + 'a,
-    ) -> impl PinInit<Self, Error> + 'a
-    where
-        D: 'a,
-    {
-        try_pin_init!(&this in Self {
-            ops <- ops,
-            dev: {
-                // SAFETY: The parent is valid. `this` is pinned and outlives the device, and no
-                // callback comes before the device is registered.
-                let dev = unsafe {
-                    bindings::rnet_alloc(
-                        crate::dma::raw(parent),
-                        &vtable::Table::<D>::TABLE,
-                        this.as_ptr().cast(),
-                    )
-                };
-                NetDev(NonNull::new(dev).ok_or(ENOMEM)?)
-            },
-            rx: UnsafeCell::new(None),
-            tx: UnsafeCell::new(None),
-            control <- new_mutex!(Control {
-                open: false,
-                up: false,
-                rings: Rings { rx: 0, tx: 0 },
-                counters: 0,
-            }),
-            irq,
-            listening: AtomicFlag::new(false),
-            rx_stats: RxStats::default(),
-            tx_stats: TxStats::default(),
-        })
+/// What a [`Core`] is made of.
+pub(crate) struct Parts<'bound, D> {
+    /// The device that does the DMA.
+    pub(crate) parent: &'bound Device<Bound>,
+    /// Its interrupts: one for all queues, or one for each.
+    pub(crate) vectors: KVec<IrqRequest<'bound>>,
+    pub(crate) ops: D,
+    pub(crate) features: Features,
+    pub(crate) mode: Mode,
+}
+
+impl<'bound, D: Operations + 'bound> Core<'bound, D> {
+    pub(crate) fn new(parts: Parts<'bound, D>, poll: PollFn) -> Result<Pin<KBox<Self>>> {
+        // CAST: A few dozen.
+        let vectors = parts.vectors.len() as u32;
+        let queues = parts.features.queues.min(vectors).max(1);
+        let rings = parts.features.rings;
+        let core = KBox::pin_init(
+            try_pin_init!(&this in Self {
+                dev: NetDev::new(queues)?,
+                channels: {
+                    let mut channels = KVec::with_capacity(queues as usize, GFP_KERNEL)?;
+                    for index in 0..queues {
+                        // SAFETY: The device is valid and has that queue; it goes after the channels, and
+                        // so does the core, which is pinned. No callback comes before it is registered.
+                        let channel = unsafe { Channel::new(dev.0, index, poll, this) };
+                        channels.push(KBox::pin_init(channel, GFP_KERNEL)?, GFP_KERNEL)?;
+                    }
+                    channels
+                },
+                ops: parts.ops,
+                features: parts.features,
+                mode: parts.mode,
+                parent: parts.parent,
+                vectors: parts.vectors,
+                control <- new_mutex!(Control {
+                    irqs: KVec::new(),
+                    up: false,
+                    rings,
+                    counters: 0,
+                    program: core::ptr::null_mut(),
+                }),
+                listening: AtomicFlag::new(false),
+                reset <- Opaque::ffi_init(|work| {
+                    // SAFETY: The place is valid and pinned; the work is cancelled before it goes.
+                    unsafe { bindings::rnet_work_setup(work, Some(reset_work::<D>)) }
+                }),
+            }? Error),
+            GFP_KERNEL,
+        )?;
+        core.control.lock().counters = Visitor::count(|visitor| core.counters(visitor));
+        Ok(core)
     }
 
-    /// What NAPI owns.
-    ///
-    /// # Safety
-    ///
-    /// The caller is NAPI poll, or has disabled NAPI; and does not call this again before it is
-    /// done with the result.
+    /// The channel of a queue; the first, for a number that is none.
     #[inline]
-    #[expect(clippy::mut_from_ref)]
-    pub(crate) unsafe fn rx(&self) -> &mut Option<D::Rx> {
-        // SAFETY: By the safety requirement nobody else has a reference.
-        unsafe { &mut *self.rx.get() }
+    pub(crate) fn channel(&self, queue: usize) -> Option<&Channel<'bound, D>> {
+        let channel = self.channels.get(queue).or_else(|| self.channels.first());
+        channel.map(|channel| &**channel)
     }
 
-    /// What the transmit queue's lock owns.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the lock, and does not call this again before it is done with the result.
+    /// The vector of a queue.
     #[inline]
-    #[expect(clippy::mut_from_ref)]
-    pub(crate) unsafe fn tx(&self) -> &mut Option<D::Tx> {
-        // SAFETY: By the safety requirement nobody else has a reference.
-        unsafe { &mut *self.tx.get() }
-    }
-
-    /// Runs `f` with the transmit queue locked.
-    ///
-    /// # Safety
-    ///
-    /// Bottom halves are off, and the lock is not held by this CPU.
-    #[inline]
-    pub(crate) unsafe fn with_tx<R>(
-        &self,
-        f: impl FnOnce(&mut D::Tx, &TxQueue<'_, D>) -> R,
-    ) -> Option<R> {
-        // SAFETY: The device is valid; the rest by the safety requirement.
-        unsafe { bindings::rnet_tx_lock(self.dev.as_raw()) };
-        // SAFETY: The lock is held until after `f`.
-        let queue = unsafe { TxQueue::new(self) };
-        // SAFETY: The lock is held, and `f` cannot get here again.
-        let result = unsafe { self.tx() }.as_mut().map(|tx| f(tx, &queue));
-        // SAFETY: Taken above.
-        unsafe { bindings::rnet_tx_unlock(self.dev.as_raw()) };
-        result
-    }
-
-    /// Puts something else in place of what the transmit queue owns. Process context.
-    fn swap_tx(&self, mut new: Option<D::Tx>) -> Option<D::Tx> {
-        // SAFETY: The device is valid; process context, and no lock is held.
-        unsafe { bindings::rnet_tx_lock_bh(self.dev.as_raw()) };
-        // SAFETY: The lock is held.
-        core::mem::swap(unsafe { self.tx() }, &mut new);
-        // SAFETY: Taken above.
-        unsafe { bindings::rnet_tx_unlock_bh(self.dev.as_raw()) };
-        new
+    pub(crate) fn vector(&self, queue: &Queue) -> usize {
+        if self.vectors.len() == 1 {
+            0
+        } else {
+            // CAST: u32 fits.
+            queue.index as usize
+        }
     }
 
     /// Tells the core whether the link is there. Called by the interrupt handler, and by who has
     /// made sure that it does nothing meanwhile.
     pub(crate) fn update_carrier(&self) {
-        if self.ops.link().is_some() {
+        if !D::HAS_LINK || self.ops.link().is_some() {
             // SAFETY: The device is valid.
             unsafe { bindings::netif_carrier_on(self.dev.as_raw()) };
         } else {
@@ -212,170 +342,331 @@ impl<D: Operations> Core<D> {
         }
     }
 
-    /// Starts the hardware on new rings. Once it has started nothing can fail.
-    fn up(&self, control: &mut Control, rings: Rings, (rx, tx): (D::Rx, D::Tx)) -> Result {
-        let (mut rx, mut tx) = (rx, tx);
-        let dev = self.dev.as_raw();
-        // SAFETY: A place in the device's private area.
-        let napi = unsafe { &raw mut (*self.dev.private()).napi };
+    /// What the card counts.
+    pub(crate) fn card_stats(&self) -> CardStats {
+        if D::HAS_STATISTICS {
+            self.ops.statistics()
+        } else {
+            CardStats::default()
+        }
+    }
 
-        if let Err(e) = self
-            .ops
-            .start(&mut rx, &mut tx, &self.dev.mac(), self.dev.mtu())
-        {
+    /// Allocates the rings of all queues. Does not touch the hardware, which may be running on older ones.
+    fn rings(&self, rings: Rings) -> Result<KVec<Pair<'bound, D>>> {
+        let params = Params {
+            // A ring's worth may be with the device, another one with the stack, and NAPI's cache
+            // has to have something to recycle.
+            pages: rings.rx.saturating_mul(2).saturating_add(2048),
+            ring: rings.rx,
+            mode: self.mode,
+        };
+        let mut pairs = KVec::with_capacity(self.channels.len(), GFP_KERNEL)?;
+        for channel in &self.channels {
+            let name = CString::try_from_fmt(fmt!("{}/{}", self.name(), channel.index()))?;
+            // SAFETY: It is dropped here, or by `quiesce()`: in process context, after the device was stopped,
+            // and before it is unbound, since the core does not live longer than `'bound`.
+            let rx = unsafe { RxRing::new(self.parent, &name, params) }?;
+            let tx = TxRing::new(self.parent, rings.tx, self.features.tx_frame)?;
+            pairs.push((rx, tx), GFP_KERNEL)?;
+        }
+        Ok(pairs)
+    }
+
+    /// The interface's name, as it is now.
+    pub(crate) fn name(&self) -> &CStr {
+        // SAFETY: The device is valid, and its name ends with a zero. Somebody may change it meanwhile, which
+        // keeps the zero at its end.
+        unsafe { CStr::from_char_ptr((&raw const (*self.dev.as_raw()).name).cast()) }
+    }
+
+    /// Starts the hardware on new rings. What fails leaves it stopped.
+    fn start(&self, pairs: &mut KVec<Pair<'bound, D>>) -> Result {
+        self.ops.start(&Config {
+            mac: self.dev.mac(),
+            mtu: self.dev.mtu(),
+        })?;
+        for (channel, (rx, tx)) in self.channels.iter().zip(pairs.iter_mut()) {
+            self.ops.start_ring(&tx.describe(channel.index()))?;
+            self.ops.start_ring(&rx.describe(channel.index()))?;
+            rx.start(|tail| channel.doorbell(Side::Rx, tail));
+        }
+        Ok(())
+    }
+
+    /// Shows the queues to XDP and netlink: all, or none if one fails.
+    fn publish(&self) -> Result {
+        for (n, channel) in self.channels.iter().enumerate() {
+            if let Err(e) = channel.queue.publish() {
+                for channel in self.channels.iter().take(n) {
+                    channel.queue.withdraw();
+                }
+                return Err(e);
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts everything on new rings. After the hardware has started nothing can fail.
+    fn up(
+        &self,
+        control: &mut Control<'bound, D>,
+        rings: Rings,
+        mut pairs: KVec<Pair<'bound, D>>,
+    ) -> Result {
+        self.publish()?;
+        if let Err(e) = self.start(&mut pairs) {
             self.ops.stop();
+            self.channels.iter().for_each(|c| c.queue.withdraw());
             return Err(e);
         }
-        // SAFETY: The device is down, so its queue is not registered.
-        if let Err(e) = to_result(unsafe { bindings::rnet_rxq_reg(dev) }) {
-            self.ops.stop();
-            return Err(e);
+        for (channel, (rx, tx)) in self.channels.iter().zip(pairs) {
+            channel.pool.lock().now = Some(rx.pool_stats());
+            // SAFETY: NAPI is disabled.
+            unsafe { *channel.rx() = Some(rx) };
+            // SAFETY: By the type invariant it is that queue's.
+            drop(unsafe { channel.tx.replace(&channel.queue, Some(tx)) });
+            channel.queue.enable();
         }
-        // SAFETY: NAPI is disabled.
-        unsafe { *self.rx() = Some(rx) };
-        drop(self.swap_tx(Some(tx)));
-        // SAFETY: NAPI is disabled, which is how it is added and how `quiesce()` leaves it.
-        unsafe { bindings::napi_enable(napi) };
         control.up = true;
         control.rings = rings;
         // Of a change after this one the handler hears as soon as interrupts are unmasked.
         self.update_carrier();
         self.listening.store(true, Relaxed);
-        self.ops.unmask_interrupts();
+        (0..self.vectors.len()).for_each(|vector| self.ops.unmask(vector));
         // SAFETY: The device is valid.
-        unsafe { bindings::rnet_tx_wake(dev) };
+        unsafe { bindings::rnet_tx_wake_all(self.dev.as_raw()) };
         Ok(())
     }
 
     /// Stops everything and drops the rings. NAPI first, since it is poll that unmasks interrupts
     /// and wakes the queue; then nobody starts anew what the next lines stop.
-    fn quiesce(&self) {
+    fn quiesce(&self, control: &Control<'bound, D>) {
         let dev = self.dev.as_raw();
-        // SAFETY: NAPI is enabled.
-        unsafe { bindings::napi_disable(&raw mut (*self.dev.private()).napi) };
+        self.channels.iter().for_each(|c| c.queue.disable());
         // A poll has ended for NAPI a moment before it unmasks interrupts. It is an RCU reader.
         // SAFETY: Process context.
-        unsafe { bindings::rnet_synchronize() };
+        unsafe { bindings::synchronize_net() };
         // SAFETY: The device is valid.
         unsafe { bindings::rnet_tx_disable(dev) };
+        // Other devices' redirects find the rings closed from here on. What is in flight is until the device stops.
+        // SAFETY: By the type invariant it is that queue's, in both.
+        self.channels
+            .iter()
+            .for_each(|c| unsafe { c.tx.close(&c.queue) });
         self.ops.stop();
         // Not before: an interrupt that nobody attends to comes again and again.
         self.listening.store(false, Relaxed);
-        // SAFETY: The interrupt is requested. Returns when no handler runs that has seen the flag.
-        unsafe { bindings::synchronize_irq(self.irq) };
+        // Returns when no handler runs that has seen the flag.
+        control.irqs.iter().for_each(Irq::synchronize);
         // Not before: the handler may see the link once more.
         // SAFETY: The device is valid.
         unsafe { bindings::netif_carrier_off(dev) };
-        drop(self.swap_tx(None));
-        // SAFETY: NAPI is disabled.
-        drop(unsafe { self.rx() }.take());
-        // SAFETY: The device is valid, and all packets of its queue are gone.
-        unsafe {
-            bindings::rnet_tx_reset(dev);
-            bindings::rnet_rxq_unreg(dev);
+        for channel in &self.channels {
+            // SAFETY: By the type invariant it is that queue's.
+            if let Some(tx) = unsafe { channel.tx.replace(&channel.queue, None) } {
+                // CAST: usize is u64 here.
+                channel.queue.tx.dropped.add(tx.pending() as u64);
+            }
+            // SAFETY: NAPI is disabled.
+            if let Some(rx) = unsafe { channel.rx() }.take() {
+                rx.end();
+            }
+            channel.pool.lock().end();
+            channel.queue.withdraw();
         }
+    }
+
+    /// Requests the interrupts.
+    fn request_irqs(&self) -> Result<KVec<Irq<'bound, Vector<'bound, D>>>> {
+        let mut irqs = KVec::with_capacity(self.vectors.len(), GFP_KERNEL)?;
+        for (vector, request) in self.vectors.iter().enumerate() {
+            let name = if self.vectors.len() == 1 {
+                CString::try_from_fmt(fmt!("{}", self.name()))
+            } else {
+                CString::try_from_fmt(fmt!("{}-TxRx-{}", self.name(), vector))
+            }?;
+            // INVARIANT: The core is pinned, and outlives its interrupts, which `stop()` drops.
+            let handler = Vector {
+                core: self.into(),
+                vector,
+            };
+            // SAFETY: A request is a number and the lifetime of the device. That it cannot be copied protects
+            // nobody: one more can be had from the vectors.
+            let request = unsafe { core::ptr::from_ref(request).read() };
+            // SAFETY: It is kept in `control`, and dropped.
+            irqs.push(unsafe { Irq::new(request, name, handler) }?, GFP_KERNEL)?;
+        }
+        for channel in &self.channels {
+            if let Some(request) = self.vectors.get(self.vector(&channel.queue)) {
+                // CAST: The number of an interrupt.
+                channel.queue.set_irq(request.irq() as i32);
+            }
+        }
+        Ok(irqs)
+    }
+
+    /// Releases the interrupts.
+    fn free_irqs(&self, control: &mut Control<'bound, D>) {
+        self.channels.iter().for_each(|c| c.queue.set_irq(-1));
+        control.irqs = KVec::new();
     }
 
     /// Brings the interface up. Under `rtnl`.
     pub(crate) fn open(&self) -> Result {
-        let mut control = self.control.lock();
+        let control = &mut *self.control.lock();
         let rings = control.rings;
-        let parts = self.ops.open(rings)?;
-        let dev = self.dev.as_raw();
-        // SAFETY: The handler finds `self` through the device, and `stop()` removes it.
-        to_result(unsafe { bindings::rnet_request_irq(self.irq, dev) })?;
-        let result = self.up(&mut control, rings, parts);
-        if result.is_err() {
-            // SAFETY: Just requested.
-            unsafe { bindings::rnet_free_irq(self.irq, dev) };
-        }
-        control.open = result.is_ok();
-        result
+        let pairs = self.rings(rings)?;
+        control.irqs = self.request_irqs()?;
+        self.up(control, rings, pairs)
+            .inspect_err(|_| self.free_irqs(control))
     }
 
     /// Brings the interface down. Under `rtnl`.
     pub(crate) fn stop(&self) {
-        let mut control = self.control.lock();
+        let control = &mut *self.control.lock();
         if control.up {
             control.up = false;
-            self.quiesce();
+            self.quiesce(control);
         }
-        if control.open {
-            control.open = false;
-            // SAFETY: Requested by `open()`.
-            unsafe { bindings::rnet_free_irq(self.irq, self.dev.as_raw()) };
-        }
+        self.free_irqs(control);
     }
 
     /// Down and up again, with rings of another size perhaps. What is needed is allocated first, so
     /// that a lack of memory leaves the interface as it was. If the hardware does not start again
     /// the interface stays open, without a link, for the next attempt. Under `rtnl`.
     pub(crate) fn restart(&self, rings: Option<Rings>) -> Result {
-        let mut control = self.control.lock();
+        let mut guard = self.control.lock();
+        let control = &mut *guard;
         let rings = rings.unwrap_or(control.rings);
-        if !control.open {
+        if control.irqs.is_empty() {
             control.rings = rings;
             return Ok(());
         }
-        let parts = self.ops.open(rings)?;
+        let pairs = self.rings(rings)?;
         if control.up {
             control.up = false;
-            self.quiesce();
+            self.quiesce(control);
         } else {
             // It may not have heard of the last time.
             self.ops.stop();
         }
-        self.up(&mut control, rings, parts)?;
-        drop(control);
+        self.up(control, rings, pairs)?;
+        drop(guard);
         // SAFETY: The device is valid, and we are in process context.
         unsafe { bindings::rnet_sync_rx_mode(self.dev.as_raw()) };
         Ok(())
     }
+
+    /// Schedules a restart. Any context.
+    pub(crate) fn restart_later(&self) {
+        // SAFETY: The work was set up.
+        unsafe { bindings::rnet_work_schedule(self.reset.get()) };
+    }
+
+    /// Attaches an XDP program, or none, for packets that come after this. Under `rtnl`. The reference is ours
+    /// from here on.
+    pub(crate) fn set_program(&self, program: *mut bindings::bpf_prog) {
+        let mut control = self.control.lock();
+        self.channels
+            .iter()
+            .for_each(|c| c.queue.set_program(program));
+        let old = core::mem::replace(&mut control.program, program);
+        if !old.is_null() {
+            // A poll that has read it may still run it: the program is freed after an RCU grace period.
+            // SAFETY: The reference was ours.
+            unsafe { bindings::bpf_prog_put(old) };
+        }
+    }
+
+    /// Names and values of all counters: ours, summed up over the queues, the pools', the driver's.
+    pub(crate) fn counters(&self, visitor: &mut Visitor<'_>) {
+        use crate::stats::{
+            DROPS,
+            VERDICTS, //
+        };
+
+        let sum = |value: &dyn Fn(&Channel<'bound, D>) -> u64| {
+            self.channels
+                .iter()
+                .fold(0u64, |sum, c| sum.wrapping_add(value(c)))
+        };
+        visitor.counter("polls", sum(&|c| c.queue.rx.polls.get()));
+        for (i, name) in VERDICTS.iter().enumerate() {
+            visitor.counter(name, sum(&|c| c.queue.rx.xdp[i].get()));
+        }
+        for (i, name) in DROPS.iter().enumerate() {
+            visitor.counter(name, sum(&|c| c.queue.rx.dropped[i].get()));
+        }
+        for (i, name) in Stats::NAMES.iter().enumerate() {
+            visitor.counter(name, sum(&|c| c.pool.lock().snapshot()[i]));
+        }
+        if D::HAS_COUNTERS {
+            self.ops.counters(visitor);
+        }
+    }
+
+    /// Ends what may still come. The device is not registered any more.
+    pub(crate) fn end(&self) {
+        // A reset that was still to come finds the device not running.
+        // SAFETY: The work was set up. Process context.
+        unsafe { bindings::cancel_work_sync(self.reset.get()) };
+    }
 }
 
-/// A network device that the core knows. [`unregister`](Self::unregister) takes it from the core, or else
-/// dropping it does; when that returns, no callback runs any more.
-pub(crate) struct Registration<D: Operations>(Pin<KBox<Core<D>>>);
+/// What the handler of an interrupt knows.
+///
+/// # Invariants
+///
+/// `core` is valid as long as this exists.
+pub(crate) struct Vector<'bound, D: Operations> {
+    core: NonNull<Core<'bound, D>>,
+    vector: usize,
+}
 
-impl<D: Operations> Registration<D> {
-    pub(crate) fn new<'a>(
-        parent: &'a Device<Bound>,
-        irq: u32,
-        ops: impl PinInit<D, Error> + 'a,
-    ) -> Result<Self>
-    where
-        D: 'a,
-    {
-        let core = KBox::pin_init(Core::new(parent, irq, ops), GFP_KERNEL)?;
-        let features = core.ops.features();
-        {
-            let mut control = core.control.lock();
-            control.rings = features.rings;
-            control.counters = Visitor::count(|v| core.ops.statistics(v));
-        }
-        let mac = core.ops.mac();
-        let dev = core.dev.as_raw();
-        // SAFETY: The device is valid and not registered yet.
-        unsafe {
-            bindings::rnet_set_mtu_range(dev, features.max_mtu, features.xdp_max_mtu);
-            bindings::rnet_set_mac(dev, mac.as_ptr());
-        }
-        // SAFETY: Everything that a callback may need is in place.
-        to_result(unsafe { bindings::rnet_register(dev) })?;
-        Ok(Self(core))
-    }
+// SAFETY: It is a shared reference to the core, which is `Sync`.
+unsafe impl<'bound, D: Operations + 'bound> Sync for Vector<'bound, D> {}
+// SAFETY: As above.
+unsafe impl<'bound, D: Operations + 'bound> Send for Vector<'bound, D> {}
 
-    /// Takes the device from the core, if that has not been done. Process context; called by the bus and
-    /// by `drop()`, one after the other.
-    pub(crate) fn unregister(&self) {
-        // SAFETY: Registered by `new()`. Stops the interface if it is up, and waits for everybody who
-        // uses the device; a second time it does nothing.
-        unsafe { bindings::rnet_unregister(self.0.dev.as_raw()) };
+impl<'bound, D: Operations + 'bound> Handler for Vector<'bound, D> {
+    fn handle(&self) -> IrqReturn {
+        // SAFETY: By the type invariant.
+        let core = unsafe { self.core.as_ref() };
+        if !core.listening.load(Relaxed) {
+            return IrqReturn::None;
+        }
+        let events = core.ops.interrupt(self.vector);
+        if !events.ours {
+            return IrqReturn::None;
+        }
+        if events.link {
+            core.update_carrier();
+        }
+        if events.packets {
+            for channel in &core.channels {
+                if core.vector(&channel.queue) == self.vector {
+                    channel.queue.schedule();
+                }
+            }
+        }
+        IrqReturn::Handled
     }
 }
 
-impl<D: Operations> Drop for Registration<D> {
-    fn drop(&mut self) {
-        self.unregister();
+/// # Safety
+///
+/// `work` is that of a core.
+unsafe extern "C" fn reset_work<D: Operations>(work: *mut bindings::work_struct) {
+    // CAST: `Opaque` is a transparent wrapper.
+    let work = work.cast::<Opaque<bindings::work_struct>>();
+    // SAFETY: By the safety requirement. The core waits for its work before it goes.
+    let core = unsafe { &*kernel::container_of!(work, Core<'_, D>, reset) };
+    // SAFETY: Process context.
+    unsafe { bindings::rtnl_lock() };
+    // SAFETY: The device is valid.
+    if unsafe { bindings::rnet_running(core.dev.as_raw()) } && core.restart(None).is_err() {
+        pr_err!("{}: reset after a transmit timeout failed\n", core.name());
     }
+    // SAFETY: Taken above.
+    unsafe { bindings::rtnl_unlock() };
 }

@@ -4,17 +4,30 @@
 //!
 //! C header: [`include/linux/dma-mapping.h`](srctree/include/linux/dma-mapping.h)
 
-use crate::{skb::SkBuff, xdp::Frame};
+use crate::{
+    desc::Words,
+    skb::SkBuff,
+    xdp::Frame, //
+};
 use core::mem::ManuallyDrop;
 use kernel::{
-    device::{Bound, Device},
+    device::{
+        Bound,
+        Device, //
+    },
     dma::Coherent,
     prelude::*,
-    sync::barrier::{dma_mb, Read},
+    sync::barrier::{
+        dma_mb,
+        Read, //
+    },
 };
 use pp_bindings as bindings;
 
-/// A ring of descriptors of `WORDS` little-endian 64-bit words each.
+/// Words of a descriptor.
+const WORDS: usize = core::mem::size_of::<Words>() / core::mem::size_of::<u64>();
+
+/// A ring of descriptors.
 ///
 /// The device writes to it at any time, so a word is read whole, once, and into a copy; what it says
 /// is data from outside, to be checked by the reader. An index that is too large means descriptor 0:
@@ -23,14 +36,14 @@ use pp_bindings as bindings;
 /// # Invariants
 ///
 /// `memory` has `entries * WORDS` words, and `entries` is at least 1.
-pub struct DescRing<const WORDS: usize> {
+pub(crate) struct DescRing {
     memory: Coherent<[u64]>,
     entries: usize,
 }
 
-impl<const WORDS: usize> DescRing<WORDS> {
+impl DescRing {
     /// A zeroed ring of `entries` descriptors.
-    pub fn new(dev: &Device<Bound>, entries: usize) -> Result<Self> {
+    pub(crate) fn new(dev: &Device<Bound>, entries: usize) -> Result<Self> {
         if entries == 0 {
             return Err(EINVAL);
         }
@@ -44,13 +57,13 @@ impl<const WORDS: usize> DescRing<WORDS> {
 
     /// Number of descriptors.
     #[inline]
-    pub fn entries(&self) -> usize {
+    pub(crate) fn entries(&self) -> usize {
         self.entries
     }
 
     /// The index of the descriptor that comes after `index`.
     #[inline]
-    pub fn after(&self, index: usize) -> usize {
+    pub(crate) fn after(&self, index: usize) -> usize {
         let next = index.wrapping_add(1);
         if next < self.entries {
             next
@@ -61,7 +74,7 @@ impl<const WORDS: usize> DescRing<WORDS> {
 
     /// How many steps it is from `from` to `to`, which are indices of this ring.
     #[inline]
-    pub fn distance(&self, from: usize, to: usize) -> usize {
+    pub(crate) fn distance(&self, from: usize, to: usize) -> usize {
         let distance = to.wrapping_sub(from);
         if to >= from {
             distance
@@ -71,18 +84,18 @@ impl<const WORDS: usize> DescRing<WORDS> {
     }
 
     /// Bytes of the ring.
-    pub fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.memory.size()
     }
 
     /// Where the device finds it.
-    pub fn dma_addr(&self) -> u64 {
+    pub(crate) fn dma_addr(&self) -> u64 {
         self.memory.dma_address()
     }
 
     #[inline]
     fn word(&self, index: usize, word: usize) -> *mut u64 {
-        kernel::build_assert::build_assert!(WORDS.is_power_of_two());
+        const { assert!(WORDS.is_power_of_two()) };
         let index = if index < self.entries { index } else { 0 };
         let offset = index.wrapping_mul(WORDS).wrapping_add(word & (WORDS - 1));
         // SAFETY: `index` is less than `entries`, and `word` less than `WORDS`, so the offset is
@@ -93,18 +106,20 @@ impl<const WORDS: usize> DescRing<WORDS> {
     /// Reads a word that the device may be writing. What is read later, from this descriptor or the
     /// buffer that it stands for, is as new as the word.
     #[inline]
-    pub fn load(&self, index: usize, word: usize) -> u64 {
+    pub(crate) fn load(&self, index: usize, word: usize) -> u64 {
         // SAFETY: Valid for reads by `word()`. The device writes a word of 8 bytes at once.
         let value = u64::from_le(unsafe { self.word(index, word).read_volatile() });
         read_barrier();
         value
     }
 
-    /// Writes a word. The device learns of it by a later register write, which orders the two.
+    /// Writes a descriptor. The device learns of it by a later doorbell, which orders the two.
     #[inline]
-    pub fn store(&mut self, index: usize, word: usize, value: u64) {
-        // SAFETY: Valid for writes by `word()`; `&mut self` excludes other CPUs.
-        unsafe { self.word(index, word).write_volatile(value.to_le()) }
+    pub(crate) fn store(&mut self, index: usize, words: Words) {
+        for (word, value) in words.into_iter().enumerate() {
+            // SAFETY: Valid for writes by `word()`; `&mut self` excludes other CPUs.
+            unsafe { self.word(index, word).write_volatile(value.to_le()) }
+        }
     }
 }
 
@@ -127,7 +142,7 @@ fn read_barrier() {
 ///
 /// The memory that [`Transmit::memory`] returns is readable, stays where it is, and belongs to the
 /// value until that is dropped.
-pub unsafe trait Transmit {
+pub(crate) unsafe trait Transmit {
     /// Address and length of the data.
     fn memory(&self) -> (*mut u8, usize);
 }
@@ -150,7 +165,7 @@ unsafe impl Transmit for Frame {
 }
 
 /// A packet that is mapped for the device to read, until it is dropped or taken out again.
-pub struct Mapped<'bound, T: Transmit> {
+pub(crate) struct Mapped<'bound, T: Transmit> {
     dev: &'bound Device<Bound>,
     addr: u64,
     len: u32,
@@ -160,7 +175,7 @@ pub struct Mapped<'bound, T: Transmit> {
 impl<'bound, T: Transmit> Mapped<'bound, T> {
     /// Maps a packet. If that is not possible, it comes back.
     #[inline]
-    pub fn new(dev: &'bound Device<Bound>, inner: T) -> Result<Self, T> {
+    pub(crate) fn new(dev: &'bound Device<Bound>, inner: T) -> Result<Self, T> {
         let (data, len) = inner.memory();
         let Ok(len) = u32::try_from(len) else {
             return Err(inner);
@@ -183,20 +198,14 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
 
     /// Where the device finds the packet.
     #[inline]
-    pub fn dma_addr(&self) -> u64 {
+    pub(crate) fn dma_addr(&self) -> u64 {
         self.addr
     }
 
     /// Bytes of the packet.
     #[inline]
-    pub fn len(&self) -> u32 {
+    pub(crate) fn len(&self) -> u32 {
         self.len
-    }
-
-    /// Never: what is empty cannot be mapped.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        false
     }
 
     #[inline]
@@ -207,7 +216,7 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
 
     /// Takes the packet out again. The device is done with it.
     #[inline]
-    pub fn into_inner(self) -> T {
+    pub(crate) fn into_inner(self) -> T {
         self.unmap();
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is not used again, and its destructor does not run.
@@ -218,7 +227,7 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
 impl Mapped<'_, SkBuff> {
     /// Tells who asked for it when the packet was sent, which is now: before the device is told.
     #[inline]
-    pub fn tx_timestamp(&self) {
+    pub(crate) fn tx_timestamp(&self) {
         // SAFETY: The pointer is valid.
         unsafe { bindings::rnet_skb_tx_timestamp(self.inner.as_raw()) };
     }

@@ -1,10 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counters for `ethtool -S`.
+//! `struct ethtool_ops`: rings, counters, link.
 //!
 //! C header: [`include/linux/ethtool.h`](srctree/include/linux/ethtool.h)
 
 use pp_bindings as bindings;
+
+/// Something that a port can be or do: a kind of plug, a speed, autonegotiation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkMode(u32);
+
+impl LinkMode {
+    /// Twisted pair.
+    pub const TP: Self = Self(bindings::ethtool_link_mode_bit_indices_ETHTOOL_LINK_MODE_TP_BIT);
+    /// Finds out by itself what the other end can.
+    pub const AUTONEG: Self =
+        Self(bindings::ethtool_link_mode_bit_indices_ETHTOOL_LINK_MODE_Autoneg_BIT);
+    /// 10 Mbit/s, half duplex.
+    pub const BASE_T_10_HALF: Self =
+        Self(bindings::ethtool_link_mode_bit_indices_ETHTOOL_LINK_MODE_10baseT_Half_BIT);
+    /// 10 Mbit/s, full duplex.
+    pub const BASE_T_10_FULL: Self =
+        Self(bindings::ethtool_link_mode_bit_indices_ETHTOOL_LINK_MODE_10baseT_Full_BIT);
+    /// 100 Mbit/s, half duplex.
+    pub const BASE_T_100_HALF: Self =
+        Self(bindings::ethtool_link_mode_bit_indices_ETHTOOL_LINK_MODE_100baseT_Half_BIT);
+    /// 100 Mbit/s, full duplex.
+    pub const BASE_T_100_FULL: Self =
+        Self(bindings::ethtool_link_mode_bit_indices_ETHTOOL_LINK_MODE_100baseT_Full_BIT);
+    /// 1 Gbit/s, full duplex.
+    pub const BASE_T_1000_FULL: Self =
+        Self(bindings::ethtool_link_mode_bit_indices_ETHTOOL_LINK_MODE_1000baseT_Full_BIT);
+
+    /// The bit's word and place in a mask of modes.
+    pub(crate) fn bit(self) -> (usize, u32) {
+        // CAST: u32 fits.
+        ((self.0 / usize::BITS) as usize, self.0 % usize::BITS)
+    }
+}
 
 /// Bytes of a counter's name, the terminating zero included.
 const NAME_LEN: usize = bindings::ETH_GSTRING_LEN as usize;

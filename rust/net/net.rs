@@ -2,26 +2,37 @@
 
 //! Network devices in Rust.
 //!
-//! A driver implements [`netdev::Operations`] and, for PCI, [`pci::Driver`]; the rest is here: registration,
-//! up and down, NAPI, packets of the stack, XDP, DMA, `ethtool`.
+//! The framework owns rings, buffers and pools; a driver states the formats of descriptors ([`desc`]), the
+//! registers of its card ([`netdev::Operations`]), and, for PCI, which devices it drives
+//! ([`bus::pci::Driver`]). So a driver has no address of a buffer, and no buffer that its card may write to.
 //!
-//! Which context a piece of code runs in is stated by the arguments that it gets: a
-//! [`napi::Napi`] exists only in a NAPI poll, a [`queue::TxQueue`] only while the transmit queue's
-//! lock is held. What these contexts own ([`netdev::Operations::Rx`], [`netdev::Operations::Tx`]) is handed to the
-//! driver as `&mut`, so that a driver needs neither locks nor `unsafe` for its rings.
+//! Imports go in one direction, from a file to those below it:
+//!
+//! ```text
+//! bus/pci -> register -> vtable, ethtool_ops -> device -> irq, rx -> tx -> xdp, skb -> napi -> queue -> stats
+//!                                                netdev -> ethtool, desc      dma
+//! ```
 
 use kernel::prelude::*;
 
+pub mod bus;
+pub mod desc;
 mod device;
-pub mod dma;
+mod dma;
 pub mod ethtool;
-pub mod napi;
+mod ethtool_ops;
+mod frames;
+mod irq;
+mod napi;
 pub mod netdev;
-pub mod pci;
-pub mod queue;
-pub mod skb;
+mod queue;
+mod register;
+mod rx;
+mod skb;
+mod stats;
+mod tx;
 mod vtable;
-pub mod xdp;
+mod xdp;
 
 module! {
     type: Module,

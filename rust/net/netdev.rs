@@ -1,16 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a network driver implements.
+//! What a network driver implements: registers, and what its card can do.
+//!
+//! The formats of descriptors are in [`desc`](crate::desc); the rest is the framework's.
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
-use crate::{ethtool::Visitor, napi::Napi, queue::TxQueue, skb::SkBuff, xdp::Frame};
-use core::{marker::PhantomData, ops::RangeInclusive};
-use kernel::prelude::*;
-use page_pool::stats::Counter;
+use crate::{
+    desc::{
+        RxDescriptor,
+        TxDescriptor, //
+    },
+    dma::DescRing,
+    ethtool::{
+        LinkMode,
+        Visitor, //
+    },
+};
+use core::{
+    marker::PhantomData,
+    ops::RangeInclusive, //
+};
+use kernel::{
+    error::VTABLE_DEFAULT_ERROR,
+    prelude::*, //
+};
 use pp_bindings as bindings;
 
-/// Sizes of a device's rings.
+/// Sizes of a queue's rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rings {
     /// Receive descriptors.
@@ -19,18 +36,83 @@ pub struct Rings {
     pub tx: u32,
 }
 
-/// What a device looks like to the core.
+/// What a card can do.
+#[derive(Clone, Debug)]
 pub struct Features {
-    /// The largest MTU.
-    pub max_mtu: u32,
-    /// The largest MTU whose frames fit one buffer, as XDP wants it.
-    pub xdp_max_mtu: u32,
+    /// The permanent MAC address. If it is not valid, the device gets a random one.
+    pub mac: [u8; 6],
+    /// The most queue pairs that the card has.
+    pub queues: u32,
     /// Ring sizes to begin with.
     pub rings: Rings,
-    /// Ring sizes that are possible.
+    /// Ring sizes that are possible. (The engines need 80 descriptors at least.)
     pub ring_sizes: RangeInclusive<u32>,
     /// Ring sizes are rounded up to a multiple of this.
     pub ring_multiple: u32,
+    /// The longest frame that the card sends, in bytes.
+    pub tx_frame: usize,
+    /// The card checks the checksums of received TCP and UDP packets.
+    pub rx_checksum: bool,
+    /// What the card's port can be.
+    pub link_modes: &'static [LinkMode],
+}
+
+/// What the hardware is started with.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// The address whose packets are received.
+    pub mac: [u8; 6],
+    /// The largest packet without Ethernet header, in bytes.
+    pub mtu: u32,
+}
+
+/// The two directions of a queue pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Receive.
+    Rx,
+    /// Transmit.
+    Tx,
+}
+
+/// A descriptor ring, as its registers want it: see [`Operations::start_ring`].
+#[derive(Debug)]
+pub struct Ring {
+    /// Which of the queue's rings it is.
+    pub side: Side,
+    /// The queue, from 0.
+    pub queue: usize,
+    addr: u64,
+    size: u32,
+}
+
+impl Ring {
+    pub(crate) fn new(side: Side, queue: usize, ring: &DescRing) -> Self {
+        Self {
+            side,
+            queue,
+            addr: ring.dma_addr(),
+            // CAST: A few hundred KiB at most.
+            size: ring.size() as u32,
+        }
+    }
+
+    /// Returns the lower half of the address of the first descriptor.
+    pub fn addr_low(&self) -> u32 {
+        // CAST: The lower half is meant.
+        self.addr as u32
+    }
+
+    /// Returns the upper half of the address of the first descriptor.
+    pub fn addr_high(&self) -> u32 {
+        // CAST: 32 bits are left.
+        (self.addr >> 32) as u32
+    }
+
+    /// Returns the bytes of all descriptors together.
+    pub fn size(&self) -> u32 {
+        self.size
+    }
 }
 
 /// What an interrupt was about.
@@ -53,109 +135,83 @@ pub struct Link {
     pub full_duplex: bool,
 }
 
-/// Counters of the receive path. NAPI poll writes them; readers see numbers that are a moment old,
-/// which harms nobody.
-#[derive(Default)]
-pub struct RxStats {
-    /// Packets that arrived.
-    pub packets: Counter,
-    /// Bytes that arrived.
-    pub bytes: Counter,
-    /// Packets that arrived and were not delivered for want of memory.
-    pub dropped: Counter,
-    /// Packets that the device found broken, or that are too long.
-    pub errors: Counter,
+/// What the card itself counts, as far as it does; in frames, since the device was registered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CardStats {
+    /// Lost because no buffer was there.
+    pub missed: u64,
+    /// Received, with a multicast address.
+    pub multicast: u64,
+    /// Received with a wrong CRC.
+    pub crc_errors: u64,
+    /// Received, too long or too short.
+    pub length_errors: u64,
 }
 
-/// Counters of the transmit path. The holder of the queue's lock writes them.
-#[derive(Default)]
-pub struct TxStats {
-    /// Packets that the device has sent.
-    pub packets: Counter,
-    /// Bytes that the device has sent.
-    pub bytes: Counter,
-    /// Packets that were not sent.
-    pub dropped: Counter,
-}
-
-/// A driver of a network device with one queue in each direction.
+/// A driver of a network device: its registers.
 ///
 /// # Who may do what when
 ///
-/// [`Operations::open`], [`Operations::start`], [`Operations::stop`], [`Operations::set_rx_mode`], [`Operations::set_mac`] and
-/// [`Operations::set_mtu`] are called under `rtnl`, so never two of them at a time. Between `start` and
-/// `stop`, [`Operations::poll`] runs on one CPU at a time and owns [`Operations::Rx`]; [`Operations::start_xmit`] and
-/// [`Operations::xdp_xmit`] run with the transmit queue's lock held, which owns [`Operations::Tx`];
-/// [`Operations::interrupt`] runs in hard interrupt context at any time, and owns nothing.
+/// [`start`](Self::start), [`start_ring`](Self::start_ring), [`stop`](Self::stop),
+/// [`set_mac`](Self::set_mac) and [`set_mtu`](Self::set_mtu) are called under `rtnl`, in process context, so
+/// never two of them at a time. Between `start` and `stop` anything else may be called on any CPU at any time;
+/// [`doorbell`](Self::doorbell) of one ring on one CPU at a time.
+#[vtable]
 pub trait Operations: Send + Sync + Sized {
-    /// What NAPI owns while the interface is up.
-    type Rx: Send;
-    /// What the transmit queue's lock owns while the interface is up.
-    type Tx: Send;
+    /// The format of receive descriptors.
+    type Rx: RxDescriptor;
+    /// The format of transmit descriptors.
+    type Tx: TxDescriptor;
 
-    /// What the device looks like. Asked once, before the device is registered.
-    fn features(&self) -> Features;
+    /// Starts the hardware, but no ring. Interrupts stay masked.
+    fn start(&self, config: &Config) -> Result;
 
-    /// The permanent MAC address. If it is not valid, the device gets a random one.
-    fn mac(&self) -> [u8; 6];
+    /// Tells the hardware where a ring is, which is empty, and starts that ring. The transmit ring of a queue
+    /// comes first. Interrupts stay masked.
+    fn start_ring(&self, ring: &Ring) -> Result;
 
-    /// Allocates what is needed for rings of that size. Does not touch the hardware, which may be
-    /// running on older rings.
-    fn open(&self, rings: Rings) -> Result<(Self::Rx, Self::Tx)>;
-
-    /// Starts the hardware on these rings, for frames of this MTU. Interrupts stay masked.
-    fn start(&self, rx: &mut Self::Rx, tx: &mut Self::Tx, mac: &[u8; 6], mtu: u32) -> Result;
-
-    /// Stops the hardware: no DMA and no interrupt after this.
+    /// Stops the hardware: no DMA and no interrupt after this, of a card that is still there.
     fn stop(&self);
 
-    /// Processes what the device has finished: up to `budget` received packets and all that was
-    /// sent. Returns the number of received packets; less than `budget` means that nothing is left.
-    fn poll(&self, rx: &mut Self::Rx, napi: &mut Napi<'_, Self>, budget: usize) -> usize;
+    /// Tells the hardware that the ring's descriptors before `tail` are its own. Any context.
+    fn doorbell(&self, side: Side, queue: usize, tail: u32);
 
-    /// Sends a packet. If there is no room, it comes back and the core keeps it; that happens only
-    /// to a driver that does not [`TxQueue::stop`] its queue in time.
-    fn start_xmit(
-        &self,
-        tx: &mut Self::Tx,
-        queue: &TxQueue<'_, Self>,
-        skb: SkBuff,
-        more: bool,
-    ) -> Result<(), SkBuff>;
+    /// Returns what the interrupt on vector `vector` was about, and acknowledges it. If it returns packets it
+    /// also masks the vector, unless the hardware has done that. Hard interrupt.
+    fn interrupt(&self, vector: usize) -> Events;
 
-    /// Sends a frame that was redirected to this device. If there is no room, it comes back.
-    fn xdp_xmit(&self, tx: &mut Self::Tx, frame: Frame) -> Result<(), Frame>;
+    /// Lets the device raise interrupts on vector `vector`. Softirq or process context.
+    fn unmask(&self, vector: usize);
 
-    /// Tells the hardware about the frames of [`Operations::xdp_xmit`].
-    fn xdp_flush(&self, tx: &mut Self::Tx);
+    /// Returns the state of the link; `None` if there is none. Any context.
+    fn link(&self) -> Option<Link> {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
 
-    /// Finds out what an interrupt was about, and acknowledges it.
-    fn interrupt(&self) -> Events;
+    /// Receives what `mode` says. Must not sleep: a spinlock is held, or not.
+    fn set_rx_mode(&self, _mode: &RxMode<'_>) {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
 
-    /// Keeps the device from raising interrupts; NAPI is about to poll.
-    fn mask_interrupts(&self);
+    /// Uses another MAC address. A card that cannot has to be down for it.
+    fn set_mac(&self, _mac: &[u8; 6]) -> Result {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
 
-    /// Lets the device raise interrupts.
-    fn unmask_interrupts(&self);
+    /// Receives frames of another MTU. Left out by a card for which that makes no difference.
+    fn set_mtu(&self, _mtu: u32) -> Result {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
 
-    /// Which packets to receive. May be called with a spinlock held: must not sleep.
-    fn set_rx_mode(&self, mode: &RxMode<'_>);
+    /// Returns what the card has counted. Any context.
+    fn statistics(&self) -> CardStats {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
 
-    /// Uses another MAC address.
-    fn set_mac(&self, mac: &[u8; 6]) -> Result;
-
-    /// Receives frames of another MTU, which is in the range of [`Features`].
-    fn set_mtu(&self, mtu: u32) -> Result;
-
-    /// The state of the link; `None` if there is none. Any context.
-    fn link(&self) -> Option<Link>;
-
-    /// Packets that the device lost because no buffer was there. Any context.
-    fn missed(&self) -> u64;
-
-    /// Names and values of the driver's counters, for `ethtool -S`. The same ones in the same order
-    /// each time.
-    fn statistics(&self, visitor: &mut Visitor<'_>);
+    /// Names and values of more counters, for `ethtool -S`. The same ones in the same order each time.
+    fn counters(&self, _visitor: &mut Visitor<'_>) {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
 }
 
 /// Which packets the core wants to receive.

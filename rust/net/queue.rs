@@ -1,70 +1,366 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The transmit queue.
+//! A queue pair of a device: its NAPI instance, its XDP program, its place in the core, its counters. Nothing
+//! here depends on the driver.
+//!
+//! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
-use crate::{
-    device::Core,
-    netdev::{Operations, TxStats},
+use crate::stats::{
+    RxStats,
+    TxStats, //
 };
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull,
+    sync::atomic::{
+        AtomicPtr,
+        Ordering, //
+    },
+};
+use kernel::{
+    error::to_result,
+    prelude::*,
+    types::Opaque, //
+};
 use pp_bindings as bindings;
 
-/// The transmit queue of a device, with its lock held.
+/// How long a queue without a single buffer waits before it asks for memory again, in milliseconds.
+const SHORTAGE_MS: u32 = 10;
+
+/// The poll function of a NAPI instance.
+pub(crate) type PollFn = unsafe extern "C" fn(*mut bindings::napi_struct, c_int) -> c_int;
+
+/// A queue pair.
 ///
 /// # Invariants
 ///
-/// The current CPU holds the queue's lock for `'a`.
-pub struct TxQueue<'a, D: Operations> {
-    core: &'a Core<D>,
-    _cpu: PhantomData<*mut ()>,
+/// `dev` is valid as long as this exists, and has a transmit queue of number `index`, which is `txq`. `napi` is
+/// an instance of `dev`, and `timer` is set up.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Queue {
+    pub(crate) index: u32,
+    dev: NonNull<bindings::net_device>,
+    txq: NonNull<bindings::netdev_queue>,
+    #[pin]
+    napi: Opaque<bindings::napi_struct>,
+    #[pin]
+    rxq: Opaque<bindings::xdp_rxq_info>,
+    /// Polls again when there was no memory for a single buffer.
+    #[pin]
+    timer: Opaque<bindings::timer_list>,
+    /// The XDP program. Written under `rtnl`, read by the poll; the reference is the device's.
+    program: AtomicPtr<bindings::bpf_prog>,
+    pub(crate) rx: RxStats,
+    pub(crate) tx: TxStats,
 }
 
-impl<'a, D: Operations> TxQueue<'a, D> {
+// SAFETY: The core's functions on a device and its queues may be called on any CPU.
+unsafe impl Send for Queue {}
+// SAFETY: As above; the program is atomic, and the counters are.
+unsafe impl Sync for Queue {}
+
+impl Queue {
+    /// Makes queue `index` of a device that is not registered yet, whose packets `poll` processes.
+    ///
     /// # Safety
     ///
-    /// The caller holds the lock of `core`'s transmit queue, for `'a`.
+    /// - `dev` is valid, and so it stays until the result is dropped. It has that many queues.
+    /// - The result is a part of whatever `poll` expects.
+    pub(crate) unsafe fn new(
+        dev: NonNull<bindings::net_device>,
+        index: u32,
+        poll: PollFn,
+    ) -> impl PinInit<Self> {
+        // SAFETY: By the safety requirement.
+        let txq = unsafe { NonNull::new_unchecked(bindings::rnet_tx_queue(dev.as_ptr(), index)) };
+        pin_init!(Self {
+            index,
+            dev,
+            txq,
+            napi <- Opaque::ffi_init(move |napi| {
+                // SAFETY: The device is valid, and `napi` stays where it is until it is deleted, by `drop()`.
+                unsafe { bindings::rnet_napi_add(dev.as_ptr(), napi, Some(poll), *index) }
+            }),
+            rxq <- Opaque::zeroed(),
+            timer <- Opaque::ffi_init(|timer| {
+                // SAFETY: The place is valid, and stays where it is until the timer is shut down, by `drop()`.
+                unsafe { bindings::rnet_timer_setup(timer, Some(poll_again)) }
+            }),
+            program: AtomicPtr::new(core::ptr::null_mut()),
+            rx: RxStats::default(),
+            tx: TxStats::default(),
+        })
+    }
+
+    /// Returns the queue that a NAPI instance is a part of.
+    ///
+    /// # Safety
+    ///
+    /// `napi` was made by [`new`](Self::new).
+    pub(crate) unsafe fn of_napi(napi: *mut bindings::napi_struct) -> *const Self {
+        // CAST: `Opaque` is a transparent wrapper.
+        let napi = napi.cast::<Opaque<bindings::napi_struct>>();
+        // SAFETY: By the safety requirement.
+        unsafe { kernel::container_of!(napi, Self, napi) }
+    }
+
     #[inline]
-    pub(crate) unsafe fn new(core: &'a Core<D>) -> Self {
-        // INVARIANT: By the safety requirement.
-        Self {
-            core,
+    pub(crate) fn device(&self) -> *mut bindings::net_device {
+        self.dev.as_ptr()
+    }
+
+    #[inline]
+    pub(crate) fn napi(&self) -> *mut bindings::napi_struct {
+        self.napi.get()
+    }
+
+    #[inline]
+    pub(crate) fn rxq(&self) -> *mut bindings::xdp_rxq_info {
+        self.rxq.get()
+    }
+
+    #[inline]
+    fn txq(&self) -> *mut bindings::netdev_queue {
+        self.txq.as_ptr()
+    }
+
+    /// Returns the number by which the core knows the NAPI instance. The core makes one up when the instance
+    /// is enabled for the first time, and it stays. NAPI is disabled.
+    fn napi_id(&self) -> u32 {
+        let napi = self.napi();
+        // SAFETY: The instance is valid, and only enabling it writes the number.
+        let id = || unsafe { (&raw const (*napi).napi_id).read() };
+        if id() == 0 {
+            self.enable();
+            self.disable();
+        }
+        id()
+    }
+
+    /// Lets the queue be polled. NAPI is disabled before. Process context, under `rtnl`.
+    pub(crate) fn enable(&self) {
+        // SAFETY: The instance is valid, and disabled.
+        unsafe { bindings::napi_enable(self.napi()) };
+    }
+
+    /// Returns when nobody polls the queue any more, nor will. NAPI is enabled before. Process context, under
+    /// `rtnl`.
+    pub(crate) fn disable(&self) {
+        // SAFETY: The instance is valid, and enabled.
+        unsafe { bindings::napi_disable(self.napi()) };
+        // SAFETY: The timer was set up. It schedules an instance that is disabled, which does nothing.
+        unsafe { bindings::timer_delete_sync(self.timer.get()) };
+    }
+
+    /// Shows XDP and the core's netlink interface the queue. Process context, under `rtnl`; NAPI is disabled.
+    pub(crate) fn publish(&self) -> Result {
+        let id = self.napi_id();
+        // SAFETY: The queue is not registered: `withdraw()` undoes it.
+        to_result(unsafe { bindings::rnet_rxq_reg(self.rxq(), self.device(), self.index, id) })?;
+        // SAFETY: The device and the instance are valid, and have that queue.
+        unsafe { bindings::rnet_queue_set_napi(self.device(), self.index, self.napi()) };
+        Ok(())
+    }
+
+    /// Undoes [`publish`](Self::publish), and forgets what the byte queue limits know. Nobody polls or sends.
+    pub(crate) fn withdraw(&self) {
+        // SAFETY: `publish()` has registered it; the device is valid, and all packets of its queue are gone.
+        unsafe {
+            bindings::rnet_queue_set_napi(self.device(), self.index, core::ptr::null_mut());
+            bindings::xdp_rxq_info_unreg(self.rxq());
+            bindings::rnet_tx_reset(self.txq());
+        }
+    }
+
+    /// Tells the core which interrupt the queue is polled for; -1 for none. Process context.
+    pub(crate) fn set_irq(&self, irq: i32) {
+        // SAFETY: The instance is valid.
+        unsafe { bindings::rnet_napi_set_irq(self.napi(), irq) };
+    }
+
+    /// Schedules a poll, if none is. Any context but NMI.
+    #[inline]
+    pub(crate) fn schedule(&self) {
+        // SAFETY: The instance is valid.
+        if unsafe { bindings::napi_schedule_prep(self.napi()) } {
+            // SAFETY: Prepared just above.
+            unsafe { bindings::__napi_schedule(self.napi()) };
+        }
+    }
+
+    /// Schedules a poll for later: the device has not a single buffer, so it raises no interrupt. In the poll.
+    pub(crate) fn schedule_later(&self) {
+        // SAFETY: The timer was set up, and nobody shuts it down while a poll runs.
+        unsafe { bindings::rnet_timer_start(self.timer.get(), SHORTAGE_MS) };
+    }
+
+    /// Returns the XDP program; null if there is none.
+    #[inline]
+    pub(crate) fn program(&self) -> *mut bindings::bpf_prog {
+        self.program.load(Ordering::Relaxed)
+    }
+
+    /// Sets the XDP program, for polls that begin after this. Under `rtnl`.
+    pub(crate) fn set_program(&self, program: *mut bindings::bpf_prog) {
+        self.program.store(program, Ordering::Release);
+    }
+
+    /// Takes the transmit queue's lock, the one that the core holds when it sends.
+    ///
+    /// # Safety
+    ///
+    /// Bottom halves are off, and this CPU does not hold the lock.
+    #[inline]
+    pub(crate) unsafe fn lock(&self) -> TxLocked<'_> {
+        // SAFETY: The queue is valid; the rest by the safety requirement.
+        unsafe { bindings::rnet_tx_lock(self.txq()) };
+        // INVARIANT: Just locked.
+        TxLocked {
+            queue: self,
+            unlock: Unlock::Plain,
             _cpu: PhantomData,
         }
     }
 
+    /// As [`lock`](Self::lock), with bottom halves off as long as it is held.
+    ///
+    /// # Safety
+    ///
+    /// Process context, and this CPU does not hold the lock.
+    pub(crate) unsafe fn lock_bh(&self) -> TxLocked<'_> {
+        // SAFETY: The queue is valid; the rest by the safety requirement.
+        unsafe { bindings::rnet_tx_lock_bh(self.txq()) };
+        // INVARIANT: Just locked.
+        TxLocked {
+            queue: self,
+            unlock: Unlock::Bh,
+            _cpu: PhantomData,
+        }
+    }
+
+    /// As [`lock`](Self::lock), if nobody has it. Any context.
+    pub(crate) fn try_lock(&self) -> Option<TxLocked<'_>> {
+        // SAFETY: The queue is valid.
+        if !unsafe { bindings::rnet_tx_trylock(self.txq()) } {
+            return None;
+        }
+        // INVARIANT: Just locked.
+        Some(TxLocked {
+            queue: self,
+            unlock: Unlock::Plain,
+            _cpu: PhantomData,
+        })
+    }
+
+    /// Proof of the lock that somebody else has taken and releases.
+    ///
+    /// # Safety
+    ///
+    /// This CPU holds the transmit queue's lock for as long as the result exists.
+    #[inline]
+    pub(crate) unsafe fn assume_locked(&self) -> TxLocked<'_> {
+        // INVARIANT: By the safety requirement.
+        TxLocked {
+            queue: self,
+            unlock: Unlock::Not,
+            _cpu: PhantomData,
+        }
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Queue {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: The device is not registered any more: nobody polls, nor starts the timer.
+        unsafe {
+            bindings::timer_shutdown_sync(self.timer.get());
+            bindings::rnet_napi_del(self.napi());
+        }
+    }
+}
+
+/// # Safety
+///
+/// `timer` is the timer of a queue.
+unsafe extern "C" fn poll_again(timer: *mut bindings::timer_list) {
+    // CAST: `Opaque` is a transparent wrapper.
+    let timer = timer.cast::<Opaque<bindings::timer_list>>();
+    // SAFETY: By the safety requirement. The queue waits for its timer before it goes.
+    let queue = unsafe { &*kernel::container_of!(timer, Queue, timer) };
+    queue.schedule();
+}
+
+/// Who releases a transmit queue's lock, and how.
+#[derive(Clone, Copy)]
+enum Unlock {
+    /// Whoever has taken it.
+    Not,
+    /// We do.
+    Plain,
+    /// We do, and bottom halves are on again.
+    Bh,
+}
+
+/// A transmit queue whose lock is held.
+///
+/// # Invariants
+///
+/// The current CPU holds the lock for as long as this exists. It cannot be sent to another thread.
+pub(crate) struct TxLocked<'a> {
+    queue: &'a Queue,
+    unlock: Unlock,
+    _cpu: PhantomData<*mut ()>,
+}
+
+impl TxLocked<'_> {
     /// The transmit counters. The lock makes us their only writer.
     #[inline]
-    pub fn stats(&self) -> &'a TxStats {
-        &self.core.tx_stats
+    pub(crate) fn stats(&self) -> &TxStats {
+        &self.queue.tx
     }
 
-    /// Tells the core to send no more: the ring is full.
+    /// Keeps the core from sending: the ring is full.
     #[inline]
-    pub fn stop(&self) {
-        // SAFETY: The device is valid, and we hold the lock.
-        unsafe { bindings::rnet_tx_stop(self.core.dev.as_raw()) };
+    pub(crate) fn stop(&self) {
+        self.stats().stop.inc();
+        // SAFETY: The queue is valid, and we hold the lock.
+        unsafe { bindings::rnet_tx_stop(self.queue.txq()) };
     }
 
-    /// There is room again. No-op if the queue was not stopped.
+    /// Lets the core send again. No-op if the queue was not stopped.
     #[inline]
-    pub fn wake(&self) {
-        // SAFETY: The device is valid, and we hold the lock.
-        unsafe { bindings::rnet_tx_wake(self.core.dev.as_raw()) };
+    pub(crate) fn wake(&self) {
+        self.stats().wake.inc();
+        // SAFETY: The queue is valid, and we hold the lock.
+        unsafe { bindings::netif_tx_wake_queue(self.queue.txq()) };
     }
 
-    /// Tells the byte queue limits that an skb of `bytes` went to the device. Whether the device has
-    /// to be told now, or `more` is to come at once.
+    /// Tells the byte queue limits that an skb of `bytes` is in the ring. Returns whether the doorbell has to
+    /// be rung now, or `more` is to come at once.
     #[inline]
-    pub fn sent(&self, bytes: u32, more: bool) -> bool {
-        // SAFETY: The device is valid, and we hold the lock.
-        unsafe { bindings::rnet_tx_sent(self.core.dev.as_raw(), bytes, more) }
+    pub(crate) fn sent(&self, bytes: u32, more: bool) -> bool {
+        // SAFETY: The queue is valid, and we hold the lock.
+        unsafe { bindings::rnet_tx_sent(self.queue.txq(), bytes, more) }
     }
 
-    /// Tells the byte queue limits what the device has finished, in skbs that were
-    /// [`TxQueue::sent`]. No more than those are believed.
+    /// Tells the byte queue limits what the device has finished, in skbs that were [`sent`](Self::sent). No
+    /// more than those are believed.
     #[inline]
-    pub fn completed(&self, packets: u32, bytes: u32) {
-        // SAFETY: The device is valid, and we hold the lock.
-        unsafe { bindings::rnet_tx_completed(self.core.dev.as_raw(), packets, bytes) };
+    pub(crate) fn completed(&self, packets: u32, bytes: u32) {
+        // SAFETY: The queue is valid, and we hold the lock.
+        unsafe { bindings::rnet_tx_completed(self.queue.txq(), packets, bytes) };
+    }
+}
+
+impl Drop for TxLocked<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        match self.unlock {
+            Unlock::Not => {}
+            // SAFETY: By the type invariant, and we have taken it.
+            Unlock::Plain => unsafe { bindings::rnet_tx_unlock(self.queue.txq()) },
+            // SAFETY: As above.
+            Unlock::Bh => unsafe { bindings::rnet_tx_unlock_bh(self.queue.txq()) },
+        }
     }
 }

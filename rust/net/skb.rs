@@ -4,22 +4,24 @@
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
-use crate::{
-    napi::{Budget, Napi},
-    netdev::Operations,
+use crate::napi::{
+    Budget,
+    Napi, //
 };
 use core::ptr::NonNull;
 use kernel::prelude::*;
-use page_pool::{CpuBuf, NapiPool, Pressure};
+use page_pool::{
+    CpuBuf,
+    NapiPool,
+    Pressure, //
+};
 use pp_bindings as bindings;
 
 /// Why a packet was not delivered; what `perf trace` and drop monitors show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DropReason {
+pub(crate) enum DropReason {
     /// The device is not ready: down, or being reset.
     DevReady,
-    /// The descriptor ring is full.
-    FullRing,
     /// No memory, or no room left for a DMA mapping.
     NoMemory,
     /// The packet cannot be what the device needs.
@@ -30,26 +32,16 @@ impl DropReason {
     fn raw(self) -> u32 {
         match self {
             Self::DevReady => bindings::skb_drop_reason_SKB_DROP_REASON_DEV_READY,
-            Self::FullRing => bindings::skb_drop_reason_SKB_DROP_REASON_FULL_RING,
             Self::NoMemory => bindings::skb_drop_reason_SKB_DROP_REASON_NOMEM,
             Self::DevHeader => bindings::skb_drop_reason_SKB_DROP_REASON_DEV_HDR,
         }
     }
 }
 
-/// What the device found out about a received packet's checksums.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checksum {
-    /// Nothing: the stack computes them.
-    None,
-    /// The packet's transport checksum is right.
-    Verified,
-}
-
 /// Packets up to this size are copied into an skb of their own, and their page is used again at
 /// once: a copy of that size is cheaper than the way of a page through the stack and back, and does
 /// not pin a page for a few bytes in a socket's queue.
-pub const COPYBREAK: usize = 256;
+pub(crate) const COPYBREAK: usize = 256;
 
 /// A `struct sk_buff` that we own.
 ///
@@ -61,7 +53,7 @@ pub const COPYBREAK: usize = 256;
 ///
 /// The pointer is valid, and the reference is ours.
 #[repr(transparent)]
-pub struct SkBuff(NonNull<bindings::sk_buff>);
+pub(crate) struct SkBuff(NonNull<bindings::sk_buff>);
 
 // SAFETY: An skb belongs to its owner, on whatever CPU that runs.
 unsafe impl Send for SkBuff {}
@@ -93,21 +85,15 @@ impl SkBuff {
 
     /// Bytes of the packet.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         // SAFETY: The pointer is valid. CAST: u32 fits.
         unsafe { (*self.0.as_ptr()).len as usize }
-    }
-
-    /// Whether the packet is empty.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Whether all of the packet is in one piece of memory. The core linearises what a device
     /// without scatter/gather is to send.
     #[inline]
-    pub fn is_linear(&self) -> bool {
+    pub(crate) fn is_linear(&self) -> bool {
         // SAFETY: The pointer is valid.
         unsafe { (*self.0.as_ptr()).data_len == 0 }
     }
@@ -120,7 +106,7 @@ impl SkBuff {
     }
 
     /// Appends zeroes up to the smallest size of an Ethernet frame.
-    pub fn pad(self) -> Result<Self> {
+    pub(crate) fn pad(self) -> Result<Self> {
         // SAFETY: The pointer is valid. On failure the skb is still ours, and dropped here.
         if unsafe { bindings::rnet_skb_pad(self.0.as_ptr()) } != 0 {
             self.free(DropReason::NoMemory);
@@ -130,14 +116,14 @@ impl SkBuff {
     }
 
     /// Frees a packet that was not delivered.
-    pub fn free(self, reason: DropReason) {
+    pub(crate) fn free(self, reason: DropReason) {
         // SAFETY: The reference is given away here. Any context.
         unsafe { bindings::rnet_skb_drop(self.into_raw(), reason.raw()) };
     }
 
     /// Frees a packet that was sent. `budget` proves that the per-CPU cache of NAPI may be used.
     #[inline]
-    pub fn consume(self, budget: Budget<'_>) {
+    pub(crate) fn consume(self, budget: Budget<'_>) {
         // SAFETY: The reference is given away here, in a poll of that budget.
         unsafe { bindings::rnet_skb_consume(self.into_raw(), budget.get()) };
     }
@@ -150,7 +136,7 @@ impl SkBuff {
 /// # Invariants
 ///
 /// The skb is new: nobody else has a reference to it, or to its data.
-pub struct RxSkBuff(SkBuff);
+pub(crate) struct RxSkBuff(SkBuff);
 
 impl RxSkBuff {
     /// Makes a packet of a received buffer.
@@ -166,8 +152,8 @@ impl RxSkBuff {
     ///
     /// `_napi` proves that we are in a poll, as the kernel's caches of skbs want it.
     #[inline]
-    pub fn from_buf<'id, D: Operations>(
-        _napi: &Napi<'_, D>,
+    pub(crate) fn from_buf<'id>(
+        _napi: &Napi<'_>,
         pool: &mut NapiPool<'id, '_>,
         buf: CpuBuf<'id>,
         meta: u32,
@@ -187,23 +173,21 @@ impl RxSkBuff {
 
         let page = pool.into_stack(buf);
         // SAFETY: The page is ours, and the pool's buffers leave the end of it to
-        // `struct skb_shared_info`. CAST: Offsets in a page.
+        // `struct skb_shared_info`. CAST: 4096.
         let skb = unsafe {
             bindings::rnet_skb_build(
-                page.start.cast(),
+                page.start().cast(),
                 kernel::page::PAGE_SIZE as u32,
-                page.offset as u32,
-                page.len as u32,
+                page.offset(),
+                page.len(),
                 meta,
             )
         };
-        let skb = NonNull::new(skb);
-        if skb.is_none() {
-            // SAFETY: The reference is still ours. It finds its way back through the hook.
-            unsafe { bindings::rpp_put_page(page.page.as_ptr()) };
-        }
+        let skb = NonNull::new(skb)?;
+        // The reference is the skb's from here on.
+        page.into_page();
         // INVARIANT: It is new, and ours.
-        skb.map(|skb| Self(SkBuff(skb)))
+        Some(Self(SkBuff(skb)))
     }
 
     /// Gives up the ownership.

@@ -1,335 +1,411 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The callbacks of the C ops tables in `rust/helpers/net.c`.
+//! What the core calls: `struct net_device_ops`, the poll, and `struct netdev_stat_ops`.
 //!
-//! Each is called with the `core` pointer that `Core::new()` gave to `rnet_alloc()`, and only
-//! between registration and unregistration; so the pointer is valid, and shared.
-
-#![expect(
-    clippy::missing_safety_doc,
-    reason = "the same for all of them, and said above"
-)]
+//! C headers: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h),
+//! [`include/net/netdev_queues.h`](srctree/include/net/netdev_queues.h)
 
 use crate::{
-    device::Core,
-    ethtool::Visitor,
+    device::{
+        Channel,
+        Core, //
+    },
     napi::Napi,
-    netdev::{Operations, Rings, RxMode},
-    queue::TxQueue,
-    skb::{DropReason, SkBuff},
-    xdp::Frame,
+    netdev::{
+        Operations,
+        RxMode,
+        Side, //
+    },
+    queue::Queue,
+    skb::{
+        DropReason,
+        SkBuff, //
+    },
+    xdp::Frame, //
 };
-use core::{cell::Cell, marker::PhantomData, ptr::NonNull};
-use kernel::{error::from_result, ffi::c_void, prelude::*, sync::atomic::Relaxed};
+use core::{
+    cell::Cell,
+    marker::PhantomData,
+    mem::MaybeUninit,
+    ptr::NonNull, //
+};
+use kernel::{
+    error::from_result,
+    prelude::*, //
+};
 use pp_bindings as bindings;
 
-pub(crate) struct Table<D: Operations>(PhantomData<D>);
+/// The tables of a driver.
+///
+/// # Invariants
+///
+/// The core calls what is in here with a device whose private area holds a pointer to its [`Core`], and between
+/// its registration and unregistration only.
+pub(crate) struct Table<'bound, D: Operations + 'bound>(PhantomData<fn() -> (&'bound (), D)>);
 
-impl<D: Operations> Table<D> {
-    pub(crate) const TABLE: bindings::rnet_vtable = bindings::rnet_vtable {
-        open: Some(open::<D>),
-        stop: Some(stop::<D>),
-        start_xmit: Some(start_xmit::<D>),
-        xdp_xmit: Some(xdp_xmit::<D>),
-        poll: Some(poll::<D>),
-        interrupt: Some(interrupt::<D>),
-        reset: Some(reset::<D>),
-        set_rx_mode: Some(set_rx_mode::<D>),
-        set_mac: Some(set_mac::<D>),
-        change_mtu: Some(change_mtu::<D>),
-        get_stats: Some(get_stats::<D>),
-        get_rings: Some(get_rings::<D>),
-        set_rings: Some(set_rings::<D>),
-        stat_count: Some(stat_count::<D>),
-        stat_names: Some(stat_names::<D>),
-        stat_values: Some(stat_values::<D>),
-        link_speed: Some(link_speed::<D>),
-    };
-}
-
+/// Returns the core that belongs to a device.
+///
 /// # Safety
 ///
-/// `core` is the pointer described at the top of this file.
+/// `dev` is a device whose private area holds a pointer to its core, with that driver, and the core lives for
+/// as long as `'a`.
 #[inline]
-unsafe fn get<'a, D: Operations>(core: *mut c_void) -> &'a Core<D> {
+pub(crate) unsafe fn core_of<'a, 'bound, D: Operations + 'bound>(
+    dev: *mut bindings::net_device,
+) -> &'a Core<'bound, D> {
     // SAFETY: By the safety requirement.
-    unsafe { &*core.cast() }
+    unsafe { &**(*dev).priv_.as_ptr().cast::<*const Core<'bound, D>>() }
 }
 
-unsafe extern "C" fn open<D: Operations>(core: *mut c_void) -> c_int {
-    // SAFETY: See the top of this file.
-    let core = unsafe { get::<D>(core) };
-    from_result(|| core.open().map(|()| 0))
-}
+impl<'bound, D: Operations + 'bound> Table<'bound, D> {
+    /// `struct net_device_ops`.
+    pub(crate) const NETDEV: bindings::net_device_ops = bindings::net_device_ops {
+        ndo_open: Some(Self::open),
+        ndo_stop: Some(Self::stop),
+        ndo_start_xmit: Some(Self::start_xmit),
+        ndo_set_rx_mode_async: if D::HAS_SET_RX_MODE {
+            Some(Self::set_rx_mode)
+        } else {
+            None
+        },
+        ndo_set_mac_address: Some(Self::set_mac_address),
+        ndo_validate_addr: Some(bindings::eth_validate_addr),
+        ndo_change_mtu: Some(Self::change_mtu),
+        ndo_get_stats64: Some(Self::get_stats64),
+        ndo_tx_timeout: Some(Self::tx_timeout),
+        ndo_bpf: Some(Self::bpf),
+        ndo_xdp_xmit: Some(Self::xdp_xmit),
+        // SAFETY: All callbacks may be left out.
+        ..unsafe { MaybeUninit::zeroed().assume_init() }
+    };
 
-unsafe extern "C" fn stop<D: Operations>(core: *mut c_void) -> c_int {
-    // SAFETY: See the top of this file.
-    unsafe { get::<D>(core) }.stop();
-    0
-}
+    /// `struct netdev_stat_ops`.
+    pub(crate) const STATS: bindings::netdev_stat_ops = bindings::netdev_stat_ops {
+        get_queue_stats_rx: Some(Self::queue_stats_rx),
+        get_queue_stats_tx: Some(Self::queue_stats_tx),
+        get_base_stats: Some(Self::base_stats),
+    };
 
-unsafe extern "C" fn reset<D: Operations>(core: *mut c_void) {
-    // SAFETY: See the top of this file.
-    let core = unsafe { get::<D>(core) };
-    if core.restart(None).is_err() {
-        pr_err!("reset after a transmit timeout failed\n");
+    /// # Safety
+    ///
+    /// See the type invariant.
+    unsafe extern "C" fn open(dev: *mut bindings::net_device) -> c_int {
+        // SAFETY: By the safety requirement.
+        let core = unsafe { core_of::<D>(dev) };
+        from_result(|| core.open().map(|()| 0))
     }
-}
 
-unsafe extern "C" fn start_xmit<D: Operations>(
-    core: *mut c_void,
-    skb: *mut c_void,
-    more: c_int,
-) -> c_int {
-    // SAFETY: See the top of this file.
-    let core = unsafe { get::<D>(core) };
-    let Some(skb) = NonNull::new(skb.cast()) else {
-        return 0;
-    };
-    let given = skb.as_ptr();
-    // SAFETY: The core gives us the skb.
-    let skb = unsafe { SkBuff::from_raw(skb) };
-    // SAFETY: The core holds the lock around this call.
-    let queue = unsafe { TxQueue::new(core) };
-    // SAFETY: As above.
-    let Some(tx) = (unsafe { core.tx() }) else {
-        skb.free(DropReason::DevReady);
-        return 0;
-    };
-    match core.ops.start_xmit(tx, &queue, skb, more != 0) {
-        Ok(()) => 0,
-        // The core keeps it and tries again.
-        Err(skb) if skb.as_raw() == given => {
-            skb.into_raw();
-            1
+    /// # Safety
+    ///
+    /// See the type invariant.
+    unsafe extern "C" fn stop(dev: *mut bindings::net_device) -> c_int {
+        // SAFETY: By the safety requirement.
+        unsafe { core_of::<D>(dev) }.stop();
+        0
+    }
+
+    /// # Safety
+    ///
+    /// See the type invariant. The core holds the queue's lock, and gives us the skb.
+    unsafe extern "C" fn start_xmit(
+        skb: *mut bindings::sk_buff,
+        dev: *mut bindings::net_device,
+    ) -> bindings::netdev_tx_t {
+        // SAFETY: By the safety requirement.
+        let core = unsafe { core_of::<D>(dev) };
+        // SAFETY: By the safety requirement it is valid, and ours.
+        let (queue, skb) = unsafe {
+            let skb = NonNull::new_unchecked(skb);
+            (
+                bindings::rnet_skb_queue(skb.as_ptr()),
+                SkBuff::from_raw(skb),
+            )
+        };
+        let Some(channel) = core.channel(queue.into()) else {
+            skb.free(DropReason::DevReady);
+            return bindings::netdev_tx_NETDEV_TX_OK;
+        };
+        // SAFETY: By the safety requirement.
+        let locked = unsafe { channel.queue.assume_locked() };
+        // SAFETY: It is that queue's, and used until the end of this function.
+        let Some(tx) = (unsafe { channel.tx.get(&locked) }) else {
+            skb.free(DropReason::DevReady);
+            return bindings::netdev_tx_NETDEV_TX_OK;
+        };
+        // SAFETY: In `ndo_start_xmit`.
+        let more = unsafe { bindings::rnet_xmit_more() };
+        match tx.xmit(&locked, skb, more, |tail| channel.doorbell(Side::Tx, tail)) {
+            Ok(()) => bindings::netdev_tx_NETDEV_TX_OK,
+            Err(skb) => {
+                // The core keeps it and tries again.
+                skb.into_raw();
+                bindings::netdev_tx_NETDEV_TX_BUSY
+            }
         }
-        // Another one, so the driver has this one; the other one is freed.
-        Err(_) => 0,
     }
-}
 
-unsafe extern "C" fn xdp_xmit<D: Operations>(
-    core: *mut c_void,
-    n: c_int,
-    frames: *mut c_void,
-    flags: u32,
-) -> c_int {
-    if flags != 0 && flags != bindings::XDP_XMIT_FLUSH {
-        return EINVAL.to_errno();
+    /// # Safety
+    ///
+    /// See the type invariant. In softirq, with `n` frames; those that count as sent are ours.
+    unsafe extern "C" fn xdp_xmit(
+        dev: *mut bindings::net_device,
+        n: c_int,
+        frames: *mut *mut bindings::xdp_frame,
+        flags: u32,
+    ) -> c_int {
+        if flags & !bindings::XDP_XMIT_FLUSH != 0 {
+            return EINVAL.to_errno();
+        }
+        // SAFETY: By the safety requirement.
+        let core = unsafe { core_of::<D>(dev) };
+        // SAFETY: May be asked anywhere. CAST: u32 fits.
+        let cpu = unsafe { bindings::rpp_cpu() } as usize;
+        let Some(channel) = core.channel(cpu % core.channels.len().max(1)) else {
+            return ENETDOWN.to_errno();
+        };
+        // SAFETY: In softirq, and no poll redirects with the lock of a queue held.
+        let locked = unsafe { channel.queue.lock() };
+        // SAFETY: It is that queue's, and used until the end of this function.
+        let Some(tx) = (unsafe { channel.tx.get(&locked) }) else {
+            return ENETDOWN.to_errno();
+        };
+        let mut sent: c_int = 0;
+        while sent < n {
+            // SAFETY: The array has `n` frames. CAST: Not negative.
+            let Some(given) = NonNull::new(unsafe { *frames.add(sent as usize) }) else {
+                break;
+            };
+            // SAFETY: The frame is ours unless we count it as not sent.
+            let Some(frame) = (unsafe { Frame::from_raw(given) }) else {
+                break;
+            };
+            if let Err(frame) = tx.xmit_frame(&locked, frame) {
+                frame.forget();
+                break;
+            }
+            sent = sent.wrapping_add(1);
+        }
+        if flags & bindings::XDP_XMIT_FLUSH != 0 {
+            tx.ring_doorbell(|tail| channel.doorbell(Side::Tx, tail));
+        }
+        sent
     }
-    let flush = flags == bindings::XDP_XMIT_FLUSH;
-    let frames = frames.cast::<*mut bindings::xdp_frame>();
-    // SAFETY: See the top of this file.
-    let core = unsafe { get::<D>(core) };
-    // SAFETY: Called in softirq, by the flush of another device's poll.
-    let sent = unsafe {
-        core.with_tx(|tx, _queue| {
-            let mut sent: c_int = 0;
-            while sent < n {
-                // SAFETY: The array has `n` frames. CAST: Not negative.
-                let Some(given) = NonNull::new(*frames.add(sent as usize)) else {
-                    break;
-                };
-                // SAFETY: The frame is ours unless we count it as not sent.
-                let Some(frame) = Frame::from_raw(given) else {
-                    break;
-                };
-                match core.ops.xdp_xmit(tx, frame) {
-                    Err(frame) if frame.as_raw() == given.as_ptr() => {
-                        frame.forget();
-                        break;
-                    }
-                    // As in start_xmit(): an error that names another frame is freed.
-                    _ => {}
-                }
-                sent = sent.wrapping_add(1);
+
+    /// The poll of a NAPI instance.
+    ///
+    /// # Safety
+    ///
+    /// See the type invariant. `napi` is that of a queue of a channel.
+    pub(crate) unsafe extern "C" fn poll(napi: *mut bindings::napi_struct, budget: c_int) -> c_int {
+        // SAFETY: By the safety requirement.
+        let queue = unsafe { Queue::of_napi(napi) }.cast_mut();
+        // SAFETY: By the safety requirement; the channel outlives the instance.
+        let channel = unsafe { &*kernel::container_of!(queue, Channel<'bound, D>, queue) };
+        let core = channel.core();
+        // Netpoll, which may call from a hard interrupt: that is not the context that `Napi` stands for. What
+        // was sent makes room nevertheless.
+        if budget == 0 {
+            // SAFETY: It is that queue's.
+            unsafe { channel.tx.clean_netpoll(&channel.queue) };
+            return 0;
+        }
+        let redirected = Cell::new(false);
+        // SAFETY: This is the poll.
+        let mut napi = unsafe { Napi::new(&channel.queue, budget, &redirected) };
+        // SAFETY: As above.
+        let Some(rx) = (unsafe { channel.rx() }) else {
+            return 0;
+        };
+        // CAST: Never negative.
+        // SAFETY: Both rings are that queue's.
+        let done = unsafe { rx.poll(&core.ops, &mut napi, &channel.tx, budget as usize) };
+        if redirected.get() {
+            // The lists of what was redirected are on this poll's stack.
+            // SAFETY: In the poll that redirected.
+            unsafe { bindings::xdp_do_flush() };
+        }
+        // CAST: At most the budget.
+        let done = done as c_int;
+        if done < budget {
+            if rx.is_empty() {
+                channel.queue.schedule_later();
             }
-            if flush {
-                core.ops.xdp_flush(tx);
+            // SAFETY: We are in the poll of this instance, and do nothing after this.
+            if unsafe { bindings::napi_complete_done(channel.queue.napi(), done) } {
+                core.ops.unmask(core.vector(&channel.queue));
             }
-            sent
+        }
+        done
+    }
+
+    /// # Safety
+    ///
+    /// See the type invariant. The lists do not change meanwhile.
+    unsafe extern "C" fn set_rx_mode(
+        dev: *mut bindings::net_device,
+        _unicast: *mut bindings::netdev_hw_addr_list,
+        multicast: *mut bindings::netdev_hw_addr_list,
+    ) -> c_int {
+        // SAFETY: By the safety requirement.
+        let core = unsafe { core_of::<D>(dev) };
+        // SAFETY: By the safety requirement; the device is valid.
+        let mode = unsafe { RxMode::new((*dev).flags, multicast) };
+        core.ops.set_rx_mode(&mode);
+        0
+    }
+
+    /// # Safety
+    ///
+    /// See the type invariant. `addr` is a `struct sockaddr`.
+    unsafe extern "C" fn set_mac_address(
+        dev: *mut bindings::net_device,
+        addr: *mut c_void,
+    ) -> c_int {
+        // SAFETY: By the safety requirement.
+        let core = unsafe { core_of::<D>(dev) };
+        // SAFETY: By the safety requirement.
+        let err = unsafe { bindings::eth_prepare_mac_addr_change(dev, addr) };
+        if err != 0 {
+            return err;
+        }
+        if D::HAS_SET_MAC {
+            // SAFETY: An Ethernet address, as was just checked.
+            let mac = unsafe { &*(&raw const (*addr.cast::<bindings::sockaddr>()).sa_data).cast() };
+            if let Err(e) = core.ops.set_mac(mac) {
+                return e.to_errno();
+            }
+        // SAFETY: The device is valid.
+        } else if unsafe { bindings::rnet_running(dev) } {
+            return EBUSY.to_errno();
+        }
+        // SAFETY: By the safety requirement.
+        unsafe { bindings::eth_commit_mac_addr_change(dev, addr) };
+        0
+    }
+
+    /// # Safety
+    ///
+    /// See the type invariant.
+    unsafe extern "C" fn change_mtu(dev: *mut bindings::net_device, mtu: c_int) -> c_int {
+        // SAFETY: By the safety requirement.
+        let core = unsafe { core_of::<D>(dev) };
+        // CAST: The core has checked the range.
+        let mtu = mtu as u32;
+        from_result(|| {
+            if D::HAS_SET_MTU {
+                core.ops.set_mtu(mtu)?;
+            }
+            // SAFETY: The device is valid, and we are under `rtnl`. Others read it at any time.
+            unsafe { (&raw mut (*dev).mtu).write_volatile(mtu) };
+            Ok(0)
         })
-    };
-    sent.unwrap_or(ENETDOWN.to_errno())
-}
+    }
 
-unsafe extern "C" fn poll<D: Operations>(core: *mut c_void, budget: c_int) -> c_int {
-    // SAFETY: See the top of this file.
-    let core = unsafe { get::<D>(core) };
-    // Netpoll, which may call from a hard interrupt: that is not the context that `Napi` stands for.
-    // It can send as long as there is room, and the next ordinary poll makes room.
-    if budget == 0 {
-        return 0;
+    /// # Safety
+    ///
+    /// See the type invariant. `stats` is zeroed.
+    unsafe extern "C" fn get_stats64(
+        dev: *mut bindings::net_device,
+        stats: *mut bindings::rtnl_link_stats64,
+    ) {
+        // SAFETY: By the safety requirement.
+        let (core, stats) = unsafe { (core_of::<D>(dev), &mut *stats) };
+        for channel in &core.channels {
+            let (rx, tx) = (&channel.queue.rx, &channel.queue.tx);
+            let add = |sum: &mut u64, n: u64| *sum = sum.wrapping_add(n);
+            add(&mut stats.rx_packets, rx.packets.get());
+            add(&mut stats.rx_bytes, rx.bytes.get());
+            add(&mut stats.rx_dropped, rx.all_dropped());
+            add(&mut stats.rx_errors, rx.errors.get());
+            add(&mut stats.tx_packets, tx.packets.get());
+            add(&mut stats.tx_bytes, tx.bytes.get());
+            add(&mut stats.tx_dropped, tx.dropped.get());
+        }
+        let card = core.card_stats();
+        stats.rx_missed_errors = card.missed;
+        stats.multicast = card.multicast;
+        stats.rx_crc_errors = card.crc_errors;
+        stats.rx_length_errors = card.length_errors;
     }
-    let redirected = Cell::new(false);
-    // SAFETY: This is the poll.
-    let mut napi = unsafe { Napi::new(core, budget, &redirected) };
-    // SAFETY: As above.
-    let Some(rx) = (unsafe { core.rx() }) else {
-        return 0;
-    };
-    // CAST: Never negative.
-    let done = core.ops.poll(rx, &mut napi, budget as usize);
-    if redirected.get() {
-        // Not left to the driver: the lists of what was redirected are on this poll's stack.
-        // SAFETY: In the poll that redirected.
-        unsafe { bindings::xdp_do_flush() };
+
+    /// # Safety
+    ///
+    /// See the type invariant.
+    unsafe extern "C" fn tx_timeout(dev: *mut bindings::net_device, _queue: c_uint) {
+        // The rings are rebuilt, which sleeps; this is a timer.
+        // SAFETY: By the safety requirement.
+        unsafe { core_of::<D>(dev) }.restart_later();
     }
-    // A driver may say anything, and what does not fit a c_int would come out negative. CAST: At most
-    // the budget.
-    let done = done.min(budget as usize) as c_int;
-    if done < budget {
-        // SAFETY: We are in the poll of this instance, and do nothing after this.
-        if unsafe { bindings::napi_complete_done(napi.as_raw(), done) } {
-            core.ops.unmask_interrupts();
+
+    /// # Safety
+    ///
+    /// See the type invariant. Under `rtnl`.
+    unsafe extern "C" fn bpf(
+        dev: *mut bindings::net_device,
+        bpf: *mut bindings::netdev_bpf,
+    ) -> c_int {
+        // SAFETY: By the safety requirement.
+        let (core, bpf) = unsafe { (core_of::<D>(dev), &*bpf) };
+        if bpf.command != bindings::bpf_netdev_command_XDP_SETUP_PROG {
+            return EINVAL.to_errno();
+        }
+        // SAFETY: These are the arguments of that command.
+        core.set_program(unsafe { bpf.__bindgen_anon_1.__bindgen_anon_1.prog });
+        0
+    }
+
+    /// # Safety
+    ///
+    /// See the type invariant.
+    unsafe extern "C" fn queue_stats_rx(
+        dev: *mut bindings::net_device,
+        index: c_int,
+        stats: *mut bindings::netdev_queue_stats_rx,
+    ) {
+        // SAFETY: By the safety requirement.
+        let (core, stats) = unsafe { (core_of::<D>(dev), &mut *stats) };
+        // CAST: The number of a queue.
+        if let Some(channel) = core.channel(index as usize) {
+            let rx = &channel.queue.rx;
+            stats.packets = rx.packets.get();
+            stats.bytes = rx.bytes.get();
+            stats.alloc_fail = rx.alloc_fail.get();
         }
     }
-    done
-}
 
-unsafe extern "C" fn interrupt<D: Operations>(core: *mut c_void) -> c_int {
-    // SAFETY: See the top of this file.
-    let core = unsafe { get::<D>(core) };
-    if !core.listening.load(Relaxed) {
-        return 0;
-    }
-    let events = core.ops.interrupt();
-    if !events.ours {
-        return 0;
-    }
-    if events.link {
-        core.update_carrier();
-    }
-    if events.packets {
-        // SAFETY: A place in the device's private area.
-        let napi = unsafe { &raw mut (*core.dev.private()).napi };
-        // SAFETY: The instance is valid.
-        if unsafe { bindings::napi_schedule_prep(napi) } {
-            core.ops.mask_interrupts();
-            // SAFETY: Prepared just above.
-            unsafe { bindings::__napi_schedule(napi) };
+    /// # Safety
+    ///
+    /// See the type invariant.
+    unsafe extern "C" fn queue_stats_tx(
+        dev: *mut bindings::net_device,
+        index: c_int,
+        stats: *mut bindings::netdev_queue_stats_tx,
+    ) {
+        // SAFETY: By the safety requirement.
+        let (core, stats) = unsafe { (core_of::<D>(dev), &mut *stats) };
+        // CAST: The number of a queue.
+        if let Some(channel) = core.channel(index as usize) {
+            let tx = &channel.queue.tx;
+            stats.packets = tx.packets.get();
+            stats.bytes = tx.bytes.get();
+            stats.stop = tx.stop.get();
+            stats.wake = tx.wake.get();
         }
     }
-    1
-}
 
-unsafe extern "C" fn set_rx_mode<D: Operations>(
-    core: *mut c_void,
-    flags: u32,
-    multicast: *mut c_void,
-) -> c_int {
-    // SAFETY: See the top of this file.
-    let core = unsafe { get::<D>(core) };
-    // SAFETY: The core's list, which is a snapshot or locked.
-    let mode = unsafe { RxMode::new(flags, multicast.cast()) };
-    core.ops.set_rx_mode(&mode);
-    0
-}
-
-unsafe extern "C" fn set_mac<D: Operations>(core: *mut c_void, mac: *mut c_void) -> c_int {
-    // SAFETY: See the top of this file.
-    let core = unsafe { get::<D>(core) };
-    // SAFETY: The core gives us an Ethernet address.
-    let mac = unsafe { &*mac.cast::<[u8; 6]>() };
-    from_result(|| core.ops.set_mac(mac).map(|()| 0))
-}
-
-unsafe extern "C" fn change_mtu<D: Operations>(core: *mut c_void, mtu: u32) -> c_int {
-    // SAFETY: See the top of this file.
-    let core = unsafe { get::<D>(core) };
-    from_result(|| core.ops.set_mtu(mtu).map(|()| 0))
-}
-
-unsafe extern "C" fn get_stats<D: Operations>(core: *mut c_void, storage: *mut c_void) {
-    // SAFETY: See the top of this file.
-    let core = unsafe { get::<D>(core) };
-    // SAFETY: The core gives us a zeroed structure to fill.
-    let s = unsafe { &mut *storage.cast::<bindings::rtnl_link_stats64>() };
-    let (rx, tx) = (&core.rx_stats, &core.tx_stats);
-    s.rx_packets = rx.packets.get();
-    s.rx_bytes = rx.bytes.get();
-    s.rx_dropped = rx.dropped.get();
-    s.rx_errors = rx.errors.get();
-    s.rx_missed_errors = core.ops.missed();
-    s.tx_packets = tx.packets.get();
-    s.tx_bytes = tx.bytes.get();
-    s.tx_dropped = tx.dropped.get();
-}
-
-unsafe extern "C" fn get_rings<D: Operations>(
-    core: *mut c_void,
-    rx: *mut u32,
-    tx: *mut u32,
-    rx_max: *mut u32,
-    tx_max: *mut u32,
-) {
-    // SAFETY: See the top of this file.
-    let core = unsafe { get::<D>(core) };
-    let rings = core.control.lock().rings;
-    let max = *core.ops.features().ring_sizes.end();
-    // SAFETY: The pointers are valid for writes.
-    unsafe {
-        *rx = rings.rx;
-        *tx = rings.tx;
-        *rx_max = max;
-        *tx_max = max;
+    /// What the queues do not count: nothing, since they count as long as the device exists.
+    ///
+    /// # Safety
+    ///
+    /// See the type invariant.
+    unsafe extern "C" fn base_stats(
+        _dev: *mut bindings::net_device,
+        rx: *mut bindings::netdev_queue_stats_rx,
+        tx: *mut bindings::netdev_queue_stats_tx,
+    ) {
+        // SAFETY: By the safety requirement.
+        let (rx, tx) = unsafe { (&mut *rx, &mut *tx) };
+        (rx.packets, rx.bytes, rx.alloc_fail) = (0, 0, 0);
+        (tx.packets, tx.bytes, tx.stop, tx.wake) = (0, 0, 0, 0);
     }
-}
-
-unsafe extern "C" fn set_rings<D: Operations>(core: *mut c_void, rx: u32, tx: u32) -> c_int {
-    // SAFETY: See the top of this file.
-    let core = unsafe { get::<D>(core) };
-    let features = core.ops.features();
-    let fit = |n: u32| {
-        let n = n.checked_next_multiple_of(features.ring_multiple)?;
-        let n = n.max(*features.ring_sizes.start());
-        features.ring_sizes.contains(&n).then_some(n)
-    };
-    let (Some(rx), Some(tx)) = (fit(rx), fit(tx)) else {
-        return EINVAL.to_errno();
-    };
-    from_result(|| core.restart(Some(Rings { rx, tx })).map(|()| 0))
-}
-
-unsafe extern "C" fn stat_count<D: Operations>(core: *mut c_void) -> c_int {
-    // SAFETY: See the top of this file.
-    let core = unsafe { get::<D>(core) };
-    // CAST: A few dozen.
-    core.control.lock().counters as c_int
-}
-
-unsafe extern "C" fn stat_names<D: Operations>(core: *mut c_void, names: *mut u8) {
-    // SAFETY: See the top of this file.
-    let core = unsafe { get::<D>(core) };
-    let n = core.control.lock().counters;
-    // SAFETY: The core has made room for what stat_count() said, which is the same each time.
-    let names = unsafe { core::slice::from_raw_parts_mut(names.cast(), n) };
-    core.ops.statistics(&mut Visitor::names(names));
-}
-
-unsafe extern "C" fn stat_values<D: Operations>(core: *mut c_void, values: *mut u64) {
-    // SAFETY: See the top of this file.
-    let core = unsafe { get::<D>(core) };
-    let n = core.control.lock().counters;
-    // SAFETY: As in stat_names().
-    let values = unsafe { core::slice::from_raw_parts_mut(values, n) };
-    core.ops.statistics(&mut Visitor::values(values));
-}
-
-unsafe extern "C" fn link_speed<D: Operations>(
-    core: *mut c_void,
-    speed: *mut u32,
-    full_duplex: *mut u8,
-) -> c_int {
-    // SAFETY: See the top of this file.
-    let core = unsafe { get::<D>(core) };
-    let Some(link) = core.ops.link() else {
-        return ENOLINK.to_errno();
-    };
-    // SAFETY: The pointers are valid for writes.
-    unsafe {
-        *speed = link.speed;
-        *full_duplex = link.full_duplex.into();
-    }
-    0
 }

@@ -4,17 +4,24 @@
 //!
 //! C header: [`include/net/xdp.h`](srctree/include/net/xdp.h)
 
-use crate::{napi::Napi, netdev::Operations};
-use core::{cell::Cell, ptr::NonNull};
-use page_pool::{CpuBuf, NapiPool, Pressure};
+use crate::napi::Napi;
+use core::{
+    cell::Cell,
+    ptr::NonNull, //
+};
+use page_pool::{
+    CpuBuf,
+    NapiPool,
+    Pressure, //
+};
 use pp_bindings as bindings;
 
 const ETH_HLEN: usize = bindings::ETH_HLEN as usize;
 /// The smallest frame, without its checksum.
-pub const ETH_ZLEN: usize = bindings::ETH_ZLEN as usize;
+pub(crate) const ETH_ZLEN: usize = bindings::ETH_ZLEN as usize;
 
 /// What is to be done with a packet that a program has seen.
-pub enum Verdict<'id> {
+pub(crate) enum Action<'id> {
     /// To the stack, with so many bytes of metadata in front.
     Pass(CpuBuf<'id>, u32),
     /// Back out of the device that it came from.
@@ -38,7 +45,7 @@ pub enum Verdict<'id> {
 /// # Invariants
 ///
 /// `prog` is valid for `'a`; `rxq` is registered; we are in the poll of `dev`.
-pub struct Program<'a> {
+pub(crate) struct Program<'a> {
     prog: NonNull<bindings::bpf_prog>,
     rxq: *mut bindings::xdp_rxq_info,
     dev: *mut bindings::net_device,
@@ -46,18 +53,16 @@ pub struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    /// The program of the device that is being polled, if it has one.
+    /// The program of the queue that is being polled, if it has one.
     #[inline]
-    pub fn of<D: Operations>(napi: &Napi<'a, D>) -> Option<Self> {
-        let private = napi.private();
-        // SAFETY: The private area lives as long as the device. `prog` is written by xchg() while
-        // we read it: a volatile read sees the old or the new one.
-        let prog = unsafe { (&raw const (*private).prog).read_volatile() };
+    pub(crate) fn of(napi: &Napi<'a>) -> Option<Self> {
+        let queue = napi.queue();
+        // INVARIANT: A program that a poll has read stays valid until that poll's end, and whoever polls
+        // has registered the queue.
         Some(Self {
-            prog: NonNull::new(prog)?,
-            // SAFETY: A place in the private area.
-            rxq: unsafe { &raw mut (*private).rxq },
-            dev: napi.device(),
+            prog: NonNull::new(queue.program())?,
+            rxq: queue.rxq(),
+            dev: queue.device(),
             redirected: napi.redirected(),
         })
     }
@@ -68,15 +73,15 @@ impl<'a> Program<'a> {
     /// `_napi` proves that the transmit queue is not locked: a redirected frame may be sent by the same
     /// device.
     #[inline]
-    pub fn run<'id, D: Operations>(
+    pub(crate) fn run<'id>(
         &self,
-        _napi: &Napi<'_, D>,
+        _napi: &Napi<'_>,
         pool: &mut NapiPool<'id, '_>,
         mut buf: CpuBuf<'id>,
-    ) -> Verdict<'id> {
+    ) -> Action<'id> {
         if buf.len() < ETH_HLEN {
             pool.recycle(buf);
-            return Verdict::Aborted;
+            return Action::Aborted;
         }
         let start = buf.page_start();
         let data = buf.as_ptr();
@@ -102,24 +107,26 @@ impl<'a> Program<'a> {
         match act {
             bindings::xdp_action_XDP_DROP => {
                 pool.recycle(buf);
-                Verdict::Drop
+                Action::Drop
             }
             bindings::xdp_action_XDP_PASS => {
                 // The program may have moved both ends, and put metadata in front.
                 let meta = (xdp.data as usize).saturating_sub(xdp.data_meta as usize);
-                set_range(&mut buf, &xdp);
+                // SAFETY: The program ran on these.
+                unsafe { set_range(&mut buf, &xdp) };
                 // CAST: At most XDP_METADATA_MAX.
-                Verdict::Pass(buf, meta as u32)
+                Action::Pass(buf, meta as u32)
             }
             bindings::xdp_action_XDP_TX => {
-                set_range(&mut buf, &xdp);
-                Verdict::Tx(buf)
+                // SAFETY: As above.
+                unsafe { set_range(&mut buf, &xdp) };
+                Action::Tx(buf)
             }
             bindings::xdp_action_XDP_REDIRECT => self.redirect(pool, buf, &mut xdp),
             _ => {
                 self.exception(act);
                 pool.recycle(buf);
-                Verdict::Aborted
+                Action::Aborted
             }
         }
     }
@@ -129,23 +136,24 @@ impl<'a> Program<'a> {
         pool: &mut NapiPool<'id, '_>,
         buf: CpuBuf<'id>,
         xdp: &mut bindings::xdp_buff,
-    ) -> Verdict<'id> {
+    ) -> Action<'id> {
         // The frame is the page: it cannot be copied instead, as a packet for the stack is.
         if pool.pressure() == Pressure::High {
             self.exception(bindings::xdp_action_XDP_REDIRECT);
             pool.recycle(buf);
-            return Verdict::Refused;
+            return Action::Refused;
         }
         let page = pool.into_stack(buf);
         // SAFETY: In a poll, and the page belongs to the callee if it succeeds.
         if unsafe { bindings::xdp_do_redirect(self.dev, xdp, self.prog.as_ptr()) } != 0 {
             self.exception(bindings::xdp_action_XDP_REDIRECT);
-            // SAFETY: A failed redirect leaves the reference to us.
-            unsafe { bindings::rpp_put_page(page.page.as_ptr()) };
-            return Verdict::Aborted;
+            // A failed redirect leaves the reference to us.
+            return Action::Aborted;
         }
+        // The reference is the frame's from here on.
+        page.into_page();
         self.redirected.set(true);
-        Verdict::Redirect
+        Action::Redirect
     }
 
     /// Makes a failure visible in the `xdp_exception` tracepoint.
@@ -156,17 +164,22 @@ impl<'a> Program<'a> {
     }
 
     /// Reports that a packet could not be sent back although the program wanted it.
-    pub fn tx_failed(&self) {
+    pub(crate) fn tx_failed(&self) {
         self.exception(bindings::xdp_action_XDP_TX);
     }
 }
 
 /// Takes over where the program left the packet.
+///
+/// # Safety
+///
+/// The packet is that of `buf`, as a program left it: what it put in front it has written.
 #[inline]
-fn set_range(buf: &mut CpuBuf<'_>, xdp: &bindings::xdp_buff) {
+unsafe fn set_range(buf: &mut CpuBuf<'_>, xdp: &bindings::xdp_buff) {
     let offset = (xdp.data as usize).wrapping_sub(xdp.data_hard_start as usize);
     let len = (xdp.data_end as usize).wrapping_sub(xdp.data as usize);
-    buf.set_range(offset, len);
+    // SAFETY: By the safety requirement.
+    unsafe { buf.set_range(offset, len) };
 }
 
 /// A frame that another device redirected to us, to be sent.
@@ -175,7 +188,7 @@ fn set_range(buf: &mut CpuBuf<'_>, xdp: &bindings::xdp_buff) {
 ///
 /// The pointer is valid, the frame is ours and in one piece.
 #[repr(transparent)]
-pub struct Frame(NonNull<bindings::xdp_frame>);
+pub(crate) struct Frame(NonNull<bindings::xdp_frame>);
 
 // SAFETY: A frame belongs to its owner, on whatever CPU that runs.
 unsafe impl Send for Frame {}
@@ -196,11 +209,6 @@ impl Frame {
         Some(Self(frame))
     }
 
-    #[inline]
-    pub(crate) fn as_raw(&self) -> *mut bindings::xdp_frame {
-        self.0.as_ptr()
-    }
-
     /// Gives up the ownership.
     #[inline]
     pub(crate) fn forget(self) {
@@ -210,7 +218,7 @@ impl Frame {
     /// Appends zeroes up to the smallest size of an Ethernet frame. If there is no room for them, the
     /// frame stays as it is.
     #[inline]
-    pub fn pad(&mut self) {
+    pub(crate) fn pad(&mut self) {
         let len = self.len();
         if len < ETH_ZLEN {
             // SAFETY: The frame is valid, and in one piece.
@@ -235,15 +243,9 @@ impl Frame {
 
     /// Bytes of the packet.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         // SAFETY: The frame is valid. CAST: u32 fits.
         unsafe { (*self.0.as_ptr()).len as usize }
-    }
-
-    /// Whether the packet is empty.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 

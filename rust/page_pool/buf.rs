@@ -31,7 +31,8 @@ use pp_bindings as bindings;
 /// The brand of a pool: invariant in `'id`, so that no two are ever the same.
 pub(crate) type Brand<'id> = PhantomData<fn(&'id ()) -> &'id ()>;
 
-/// A buffer that the device owns. It has an address for the descriptor, and nothing to read.
+/// A buffer for the device. There is nothing to read, and its address is told by
+/// [`OpenRing::post`](crate::OpenRing::post).
 ///
 /// # Invariants
 ///
@@ -64,7 +65,7 @@ impl DeviceBuf<'_> {
 
     /// Where the device writes: [`ROOM`] bytes at this address.
     #[inline(always)]
-    pub fn dma_addr(&self) -> u64 {
+    pub(crate) fn dma_addr(&self) -> u64 {
         // SAFETY: By the type invariant the slot is valid and ours.
         // The sum is an address in the page, it cannot wrap.
         unsafe { self.slot.as_ref() }
@@ -175,17 +176,28 @@ impl CpuBuf<'_> {
     #[inline]
     pub fn pad(&mut self, len: usize) {
         let old = self.len();
+        let room = (HEADROOM + ROOM).wrapping_sub(self.offset());
+        let len = len.min(room);
         if old < len {
-            self.set_range(self.offset(), len);
-            if let Some(new) = self.data_mut().get_mut(old..) {
-                new.fill(0);
-            }
+            // SAFETY: By the type invariant, and as just cut, all of that is in the page, which is ours.
+            unsafe {
+                self.as_ptr()
+                    .cast_mut()
+                    .add(old)
+                    .write_bytes(0, len.wrapping_sub(old))
+            };
+            // SAFETY: The bytes that are new in it were just written.
+            unsafe { self.set_range(self.offset(), len) };
         }
     }
 
     /// Moves the range, after an XDP program did. A range that leaves the buffer is cut.
+    ///
+    /// # Safety
+    ///
+    /// The bytes of the range have been written, by the device or since.
     #[inline]
-    pub fn set_range(&mut self, offset: usize, len: usize) {
+    pub unsafe fn set_range(&mut self, offset: usize, len: usize) {
         const END: usize = HEADROOM + ROOM;
         let offset = offset.min(END);
         // INVARIANT: The sum does not exceed `END`.
@@ -264,16 +276,56 @@ impl Drop for Detached {
     }
 }
 
-/// A page on its way to the stack, for `rust/net`. Whoever has this owns a reference to the page, and
-/// drops it by `put_page()`.
-#[doc(hidden)]
+/// A page on its way to the stack, with the packet in it. Dropped, it finds its way back by `put_page()`.
+///
+/// # Invariants
+///
+/// This value owns a reference to `page`, which begins at `start`.
 pub struct StackPage {
-    /// The page.
-    pub page: NonNull<bindings::page>,
-    /// Its first byte.
-    pub start: *mut u8,
-    /// Where the packet begins, from there.
-    pub offset: usize,
-    /// How long the packet is.
-    pub len: usize,
+    pub(crate) page: NonNull<bindings::page>,
+    pub(crate) start: *mut u8,
+    pub(crate) offset: u32,
+    pub(crate) len: u32,
+}
+
+impl StackPage {
+    /// The page's first byte.
+    #[inline]
+    pub fn start(&self) -> *mut u8 {
+        self.start
+    }
+
+    /// Where the packet begins, in bytes from there.
+    #[inline]
+    pub fn offset(&self) -> u32 {
+        self.offset
+    }
+
+    /// The length of the packet, in bytes.
+    #[inline]
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Whether the packet has no byte.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The page, whose reference is the caller's from here on.
+    #[inline]
+    pub fn into_page(self) -> NonNull<bindings::page> {
+        let page = self.page;
+        forget(self);
+        page
+    }
+}
+
+impl Drop for StackPage {
+    #[cold]
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the reference is ours.
+        unsafe { crate::pages::put(self.page.as_ptr()) };
+    }
 }

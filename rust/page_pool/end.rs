@@ -40,6 +40,7 @@ impl Side<'_> {
                 // SAFETY: The page is ours since its slot is free, and there is room: see above.
                 unsafe { self.napi().batch.push(page) };
             } else if slot.state.claim() {
+                shared.shared_stats.revoked.inc_shared();
                 shared.unmap(slot);
                 shared.let_go(slot);
             }

@@ -53,7 +53,13 @@ mod supply;
 pub use buf::{CpuBuf, Detached, DeviceBuf, StackPage};
 pub use limit::Pressure;
 pub use params::{Mode, Params};
-pub use pool::{NapiPool, PagePool, Posted, Stats};
+pub use pool::{
+    NapiPool,
+    OpenRing,
+    PagePool,
+    Posted,
+    Stats, //
+};
 
 /// Bytes before the packet, for XDP programs and for the stack to push headers.
 pub const HEADROOM: usize = 256;

@@ -4,8 +4,14 @@
 //!
 //! Follows `__page_pool_alloc_netmems_slow()` and `page_pool_dma_map()` in `net/core/page_pool.c`.
 
-use crate::cache::REFILL;
-use core::{mem::MaybeUninit, ptr::null_mut};
+use crate::{
+    cache::REFILL,
+    params::Wait, //
+};
+use core::{
+    mem::MaybeUninit,
+    ptr::null_mut, //
+};
 use kernel::{
     device::{Bound, Device},
     ffi::c_uint,
@@ -45,17 +51,22 @@ impl Batch {
         self.count >= REFILL
     }
 
-    /// Takes up to `want` pages from the page allocator; the batch is empty before. Any context but NMI.
+    /// Takes up to `want` pages from the page allocator; the batch is empty before. Any context but NMI, or
+    /// process context if it may `wait`.
     ///
     /// `bounce`: rather than none at all, pages that `dev` does not reach.
-    pub(crate) fn alloc(&mut self, dev: &DmaDevice, want: usize, bounce: bool) {
+    pub(crate) fn alloc(&mut self, dev: &DmaDevice, want: usize, wait: Wait, bounce: bool) {
+        let gfp = match wait {
+            Wait::ForMemory => bindings::RPP_GFP_KERNEL,
+            Wait::Never => bindings::RPP_GFP_ATOMIC,
+        };
         let mut alloc = |zone| {
             // INVARIANT: By the callee's contract; what was null before is a page, or still null.
             // SAFETY: The array has room for as many pointers as are asked for.
             self.count = unsafe {
                 bindings::rpp_alloc_pages_bulk(
                     dev.raw().unwrap_or(null_mut()),
-                    zone,
+                    gfp | zone,
                     want.min(REFILL),
                     self.pages.as_mut_ptr(),
                 )

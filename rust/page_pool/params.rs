@@ -25,3 +25,12 @@ pub struct Params {
     /// What to do with them.
     pub mode: Mode,
 }
+
+/// Whether the page allocator may reclaim memory and wait for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// It may: process context.
+    ForMemory,
+    /// It may not.
+    Never,
+}

@@ -37,8 +37,8 @@ use kernel::{
 /// it (process context; it waits for RCU) removes all mappings. Pages that are still with the stack
 /// stay there and are freed when they are put.
 ///
-/// What the types cannot see: a driver has to stop its device before it drops the pool, and has to
-/// drop it (`mem::forget()` would leave mappings behind when the device is unbound).
+/// A driver has none: the engine that fills its ring from the pool does (`rust/net`). What the types
+/// cannot see is what [`new`](Self::new) asks for.
 ///
 /// Follows `struct page_pool` in `include/net/page_pool/types.h`, and the talk that asked for more
 /// (J. Brouer, "XDP and page_pool", NetDevConf 2.1, 2017).
@@ -58,8 +58,9 @@ impl PagePool<'static> {
     ///
     /// # Safety
     ///
-    /// No device is given an address of this pool's buffers. `dma_addr()` names no mapping here, so the
-    /// device would write to whatever has that address.
+    /// - The pool is dropped in process context, and not forgotten.
+    /// - No device is given an address of this pool's buffers. An address names no mapping here, so the
+    ///   device would write to whatever has that address.
     pub unsafe fn unmapped(name: &CStr, params: Params) -> Result<Self> {
         Self::with(DmaDevice::none(), name, params)
     }
@@ -70,7 +71,13 @@ impl<'dev> PagePool<'dev> {
     ///
     /// Fails with `EINVAL` for a pool without pages or with too many, with `ENOMEM`, and with `ENOSPC`
     /// when there are too many pools.
-    pub fn new(dev: &'dev Device<Bound>, name: &CStr, params: Params) -> Result<Self> {
+    ///
+    /// # Safety
+    ///
+    /// - The pool is dropped before `dev` is unbound, in process context. Forgotten (`mem::forget()`), it
+    ///   would leave mappings to a device that is not there any more; dropping it waits for RCU.
+    /// - When it is dropped the device does not write to its buffers any more, nor read them.
+    pub unsafe fn new(dev: &'dev Device<Bound>, name: &CStr, params: Params) -> Result<Self> {
         Self::with(DmaDevice::new(dev), name, params)
     }
 
@@ -83,6 +90,12 @@ impl<'dev> PagePool<'dev> {
             pool,
             _dev: PhantomData,
         })
+    }
+
+    /// Brings some pages into the cache, if it has none, and returns whether it has some now. Process
+    /// context: unlike [`alloc`](NapiPool::alloc) it waits for memory.
+    pub fn prepare(&mut self) -> Result<(), AllocError> {
+        self.pool.side().prepare()
     }
 
     /// A handle to the statistics, which may be read anywhere and outlives the pool.
@@ -161,10 +174,14 @@ impl<'id> NapiPool<'id, '_> {
         Ok(unsafe { DeviceBuf::new(slot) })
     }
 
-    /// Takes over a buffer from the device, which has written `len` bytes; a length that is larger than
-    /// the buffer is cut.
+    /// Takes over a buffer from the device; a length that is larger than the buffer is cut.
+    ///
+    /// # Safety
+    ///
+    /// The device has written `len` bytes and does not write any more, or it never had the buffer and its
+    /// bytes are not looked at.
     #[inline(always)]
-    pub fn sync_for_cpu(&mut self, buf: DeviceBuf<'id>, len: usize) -> CpuBuf<'id> {
+    pub unsafe fn sync_for_cpu(&mut self, buf: DeviceBuf<'id>, len: usize) -> CpuBuf<'id> {
         if self.side.napi().need_sync {
             let dev = &self.side.shared.dev;
             dev.sync_for_cpu(buf.dma_addr(), len.min(ROOM));
@@ -199,8 +216,7 @@ impl<'id> NapiPool<'id, '_> {
         self.side.pressure(self.bh)
     }
 
-    /// Lets a page go to the stack; for `rust/net`. It comes back when its last reference is dropped.
-    #[doc(hidden)]
+    /// Lets a page go to the stack. It comes back when its last reference is dropped.
     #[inline]
     pub fn into_stack(&mut self, buf: CpuBuf<'id>) -> StackPage {
         let (offset, len, start) = (buf.offset(), buf.len(), buf.page_start());
@@ -212,12 +228,14 @@ impl<'id> NapiPool<'id, '_> {
         } else {
             self.side.again().release_to_stack(slot);
         }
+        // INVARIANT: The page's reference was the buffer's.
         StackPage {
             // SAFETY: A slot that is not free has a page.
             page: unsafe { NonNull::new_unchecked(page) },
             start,
-            offset,
-            len,
+            // CAST: Both are less than a page.
+            offset: offset as u32,
+            len: len as u32,
         }
     }
 
@@ -247,8 +265,12 @@ impl<'id> NapiPool<'id, '_> {
     }
 
     /// Takes a sent page back without the detour, if it is of this pool.
+    ///
+    /// # Safety
+    ///
+    /// The device has sent it, or never had its address.
     #[inline]
-    pub fn attach(&mut self, detached: Detached) -> Result<CpuBuf<'id>, Detached> {
+    pub unsafe fn attach(&mut self, detached: Detached) -> Result<CpuBuf<'id>, Detached> {
         // The pool that it was detached from may be gone, and another one in its place.
         let Some(slot) = self.side.shared.slot_at(detached.slot.as_ptr()) else {
             return Err(detached);
@@ -257,35 +279,63 @@ impl<'id> NapiPool<'id, '_> {
             return Err(detached);
         }
         // SAFETY: `take_back()` made the slot ours, with the reference of `detached`, which ends here. It is
-        // in the table of this pool.
-        let buf = unsafe { CpuBuf::new(Owned::new(slot.into()), ROOM) };
+        // in the table of this pool. The buffer is empty, so nobody reads what was not synced.
+        let buf = unsafe { CpuBuf::new(Owned::new(slot.into()), 0) };
         forget(detached);
         Ok(buf)
     }
 
-    /// Notes that `buf` is with the device, at `index` of its ring. What was there before is dropped,
-    /// and so is `buf` if there is no such index, or if `ring` is of another pool.
+    /// Opens a ring of the buffers that are with the device; `None` if it is of another pool.
     #[inline(always)]
-    pub fn post(&mut self, ring: &mut Posted, index: usize, buf: DeviceBuf<'id>) {
-        if !core::ptr::eq(&*ring.pool, self.side.shared) {
-            return;
-        }
-        if let Some(entry) = ring.slots.get_mut(index) {
-            if let Some(old) = entry.replace(buf.into_slot()) {
-                // SAFETY: It is of this pool, as the ring is.
-                drop(unsafe { DeviceBuf::new(old) });
-            }
-        }
-    }
-
-    /// Takes the buffer at `index` of the ring, if there is one, when the device is done with it.
-    #[inline(always)]
-    pub fn take(&mut self, ring: &mut Posted, index: usize) -> Option<DeviceBuf<'id>> {
+    pub fn open<'r>(&self, ring: &'r mut Posted) -> Option<OpenRing<'id, 'r>> {
         if !core::ptr::eq(&*ring.pool, self.side.shared) {
             return None;
         }
-        let slot = ring.slots.get_mut(index)?.take()?;
-        // SAFETY: It is of this pool, as the ring is.
+        // INVARIANT: It is of the pool that the brand stands for.
+        Some(OpenRing {
+            slots: &mut ring.slots,
+            _brand: PhantomData,
+        })
+    }
+}
+
+/// The buffers that are with the device, while their pool is open.
+///
+/// # Invariants
+///
+/// A slot in here is of the pool that the brand stands for.
+pub struct OpenRing<'id, 'a> {
+    slots: &'a mut [Option<Owned>],
+    _brand: Brand<'id>,
+}
+
+impl<'id> OpenRing<'id, '_> {
+    /// Notes that `buf` is with the device, at `index`, and returns the address for the descriptor:
+    /// [`ROOM`] bytes are there. So no device has a buffer that is not noted.
+    ///
+    /// `None`, and `buf` is on its way back to the pool: there is no such index, or there is a buffer already.
+    #[inline(always)]
+    pub fn post(&mut self, index: usize, buf: DeviceBuf<'id>) -> Option<u64> {
+        match self.slots.get_mut(index) {
+            Some(entry @ None) => {
+                let addr = buf.dma_addr();
+                // INVARIANT: By its brand.
+                *entry = Some(buf.into_slot());
+                Some(addr)
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes the buffer at `index`, if there is one.
+    ///
+    /// # Safety
+    ///
+    /// The device is done with the descriptor at that index: it does not write to the buffer any more.
+    #[inline(always)]
+    pub unsafe fn take(&mut self, index: usize) -> Option<DeviceBuf<'id>> {
+        let slot = self.slots.get_mut(index)?.take()?;
+        // SAFETY: By the type invariant.
         Some(unsafe { DeviceBuf::new(slot) })
     }
 }

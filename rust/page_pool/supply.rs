@@ -12,8 +12,14 @@ use crate::{
     limit::Pressure,
     list::END,
     owned::Owned,
-    pages::{self, Batch},
-    params::Mode,
+    pages::{
+        self,
+        Batch, //
+    },
+    params::{
+        Mode,
+        Wait, //
+    },
     platform::Ordering,
     rings::Sources,
     shared::{Shared, TOTALS},
@@ -172,9 +178,19 @@ impl<'a> Side<'a> {
             return Ok(slot);
         }
         self.shared.stats.alloc_empty.inc();
-        let slot = self.grow();
+        let slot = self.grow(Wait::Never);
         self.napi().scarce = if slot.is_ok() { 0 } else { SCARCE };
         slot
+    }
+
+    /// Brings pages into the cache, if it is empty. Process context.
+    pub(crate) fn prepare(&mut self) -> Result<(), AllocError> {
+        if self.napi().cache.count() == 0 {
+            let slot = self.grow(Wait::ForMemory)?;
+            // The cache has just given it.
+            let _ = self.napi().cache.put(slot);
+        }
+        Ok(())
     }
 
     /// How close the limit is. What is home is idle, wherever it lies: in the cache, the rings, or the list.
@@ -273,7 +289,7 @@ impl<'a> Side<'a> {
     /// Takes as many pages from the page allocator as a refill brings, maps them, and returns one of them.
     /// The others are in the cache, which is empty before.
     #[inline(never)]
-    fn grow(&mut self) -> Result<Owned, AllocError> {
+    fn grow(&mut self, wait: Wait) -> Result<Owned, AllocError> {
         self.free_leaving();
         let shared = self.shared;
         // CAST: It is 64.
@@ -298,7 +314,7 @@ impl<'a> Side<'a> {
             need_sync,
             ..
         } = self.napi();
-        batch.alloc(&shared.dev, granted as usize, bounce);
+        batch.alloc(&shared.dev, granted as usize, wait, bounce);
         let (mut slots, tag) = (*free, Tag::new(shared.id, 0));
         // Where one fails, the others would not fare better.
         let (filled, error) = batch.take_each(cache.spare(), |page, va| {

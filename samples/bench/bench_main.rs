@@ -114,7 +114,8 @@ fn direct(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
 fn direct_sync(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
     napi_loop(pool, loops, 1, sample, |napi| {
         let buf = napi.alloc().ok()?;
-        let buf = napi.sync_for_cpu(buf, 64);
+        // SAFETY: The device never had it, and nobody looks at its bytes.
+        let buf = unsafe { napi.sync_for_cpu(buf, 64) };
         barrier();
         napi.recycle(buf);
         Some(())
@@ -147,8 +148,9 @@ fn ring(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
     for _ in 0..loops {
         let page = pool.enter(&bh.token(), |mut napi| {
             let buf = napi.alloc().ok()?;
-            let buf = napi.sync_for_cpu(buf, 64);
-            Some(napi.into_stack(buf).page)
+            // SAFETY: The device never had it, and nobody looks at its bytes.
+            let buf = unsafe { napi.sync_for_cpu(buf, 64) };
+            Some(napi.into_stack(buf).into_page())
         });
         let Some(page) = page else {
             return;
@@ -174,9 +176,10 @@ fn grow(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
             let Ok(buf) = napi.alloc() else {
                 break;
             };
-            let buf = napi.sync_for_cpu(buf, 64);
+            // SAFETY: The device never had it, and nobody looks at its bytes.
+            let buf = unsafe { napi.sync_for_cpu(buf, 64) };
             // There is room: the loop is not longer than the pool is large.
-            let _ = pages.push_within_capacity(napi.into_stack(buf).page);
+            let _ = pages.push_within_capacity(napi.into_stack(buf).into_page());
         }
     });
     stop(sample, pages.len() as u64);
@@ -205,8 +208,9 @@ fn refill_worst(pool: &mut PagePool<'_>, pages: &mut KVVec<Given>, sample: &mut 
             start(&mut one);
             let buf = napi.alloc();
             stop(&mut one, 1);
-            let buf = napi.sync_for_cpu(buf.ok()?, 64);
-            Some(napi.into_stack(buf).page)
+            // SAFETY: The device never had it, and nobody looks at its bytes.
+            let buf = unsafe { napi.sync_for_cpu(buf.ok()?, 64) };
+            Some(napi.into_stack(buf).into_page())
         });
         drop(off);
         let got = page
@@ -344,7 +348,8 @@ fn pool<'dev>(dev: Option<&'dev Device<Bound>>, mode: Mode, pages: u32) -> Resul
         mode,
     };
     match dev {
-        Some(dev) => PagePool::new(dev, c"bench", params),
+        // SAFETY: Dropped in process context before the device is unbound, which gets no address.
+        Some(dev) => unsafe { PagePool::new(dev, c"bench", params) },
         // SAFETY: No case asks a buffer for its address, and there is no device to give it to.
         None => unsafe { PagePool::unmapped(c"bench", params) },
     }

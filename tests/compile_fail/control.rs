@@ -26,12 +26,14 @@ pub fn open<'dev>(dev: &'dev Device<Bound>) -> Result<Queue<'dev>> {
         ring: 0,
         mode: Mode::Recycle,
     };
-    let mut pool = PagePool::new(dev, c"control", params)?;
+    // SAFETY: Only compiled.
+    let mut pool = unsafe { PagePool::new(dev, c"control", params) }?;
     let mut ring = pool.posted(1)?;
     let bh = BhGuard::new()?;
     pool.enter(&bh.token(), |mut pool| -> Result {
         let buf = pool.alloc()?;
-        pool.post(&mut ring, 0, buf);
+        let mut ring = pool.open(&mut ring).ok_or(EINVAL)?;
+        ring.post(0, buf).ok_or(EINVAL)?;
         Ok(())
     })?;
     drop(bh);
@@ -47,12 +49,16 @@ pub fn poll(queue: &mut Queue<'_>) -> Result<u8> {
     let bh = BhGuard::new()?;
     let Queue { pool, ring, sent } = queue;
     pool.enter(&bh.token(), |mut pool| {
-        let buf = pool.take(ring, 0).ok_or(EINVAL)?;
-        let buf: CpuBuf<'_> = pool.sync_for_cpu(buf, 64);
+        let mut ring = pool.open(ring).ok_or(EINVAL)?;
+        // SAFETY: Only compiled.
+        let buf = unsafe { ring.take(0) }.ok_or(EINVAL)?;
+        // SAFETY: Only compiled.
+        let buf: CpuBuf<'_> = unsafe { pool.sync_for_cpu(buf, 64) };
         let first = buf.data().first().copied().unwrap_or(0);
         pool.recycle(buf);
         let buf = pool.alloc()?;
-        let buf = pool.sync_for_cpu(buf, 64);
+        // SAFETY: Only compiled.
+        let buf = unsafe { pool.sync_for_cpu(buf, 64) };
         *sent = Some(pool.detach(buf));
         Ok(first)
     })

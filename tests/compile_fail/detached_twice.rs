@@ -8,7 +8,8 @@ use page_pool::{AllocError, Detached, NapiPool};
 /// The device would read what the next packet overwrites.
 pub fn wrong(pool: &mut NapiPool<'_, '_>) -> Result<Detached, AllocError> {
     let buf = pool.alloc()?;
-    let buf = pool.sync_for_cpu(buf, 64);
+    // SAFETY: Only compiled.
+    let buf = unsafe { pool.sync_for_cpu(buf, 64) };
     let sent = pool.detach(buf);
     pool.recycle(buf);
     Ok(sent)

@@ -28,7 +28,8 @@ pub fn wrong(dev: &Device<Bound>) -> Result {
     let _pool;
     {
         let guard = Guard(dev);
-        _pool = PagePool::new(guard.dev(), c"wrong", params)?;
+        // SAFETY: Only compiled.
+        _pool = unsafe { PagePool::new(guard.dev(), c"wrong", params) }?;
     }
     Ok(())
 }

@@ -16,7 +16,8 @@ pub fn wrong(bh: &BhDisabled<'_>, queue: &mut Queue<'_, '_>) -> Result<(), Alloc
     let Queue { pool, partial } = queue;
     pool.enter(bh, |mut pool| {
         let buf = pool.alloc()?;
-        *partial = Some(pool.sync_for_cpu(buf, 64));
+        // SAFETY: Only compiled.
+        *partial = Some(unsafe { pool.sync_for_cpu(buf, 64) });
         Ok(())
     })
 }

@@ -11,7 +11,8 @@ pub fn wrong<'a, 'b>(
     other: &mut NapiPool<'b, '_>,
 ) -> Result<(), AllocError> {
     let buf = one.alloc()?;
-    let buf = one.sync_for_cpu(buf, 64);
+    // SAFETY: Only compiled.
+    let buf = unsafe { one.sync_for_cpu(buf, 64) };
     other.recycle(buf);
     Ok(())
 }

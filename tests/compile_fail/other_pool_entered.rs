@@ -14,7 +14,8 @@ pub fn wrong(
     one.enter(bh, |mut one| {
         other.enter(bh, |mut other| {
             let buf = one.alloc()?;
-            let buf = one.sync_for_cpu(buf, 64);
+            // SAFETY: Only compiled.
+            let buf = unsafe { one.sync_for_cpu(buf, 64) };
             other.recycle(buf);
             Ok(())
         })

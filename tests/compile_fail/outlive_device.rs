@@ -16,5 +16,6 @@ pub fn wrong(dev: &Device<Bound>) -> Result<PagePool<'static>> {
         ring: 0,
         mode: Mode::Recycle,
     };
-    PagePool::new(dev, c"wrong", params)
+    // SAFETY: Only compiled.
+    unsafe { PagePool::new(dev, c"wrong", params) }
 }

@@ -8,7 +8,8 @@ use page_pool::{AllocError, NapiPool};
 /// The page would be in the cache twice, and go to two packets.
 pub fn wrong(pool: &mut NapiPool<'_, '_>) -> Result<(), AllocError> {
     let buf = pool.alloc()?;
-    let buf = pool.sync_for_cpu(buf, 64);
+    // SAFETY: Only compiled.
+    let buf = unsafe { pool.sync_for_cpu(buf, 64) };
     pool.recycle(buf);
     pool.recycle(buf);
     Ok(())

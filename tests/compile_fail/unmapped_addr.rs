@@ -4,11 +4,10 @@
 //! Gives a device an address that was never mapped.
 
 use kernel::prelude::*;
-use net::dma::DescRing;
-use page_pool::{context::BhDisabled, Mode, PagePool, Params};
+use page_pool::{context::BhDisabled, Mode, PagePool, Params, Posted};
 
 /// The device would write to physical addresses 0x100 to 0xf00.
-pub fn wrong(ring: &mut DescRing<2>, bh: &BhDisabled<'_>) -> Result {
+pub fn wrong(ring: &mut Posted, bh: &BhDisabled<'_>) -> Result<u64> {
     let params = Params {
         pages: 64,
         ring: 0,
@@ -17,7 +16,7 @@ pub fn wrong(ring: &mut DescRing<2>, bh: &BhDisabled<'_>) -> Result {
     let mut pool = PagePool::unmapped(c"unmapped", params)?;
     pool.enter(bh, |mut pool| {
         let buf = pool.alloc()?;
-        ring.store(0, 0, buf.dma_addr());
-        Ok(())
+        let mut ring = pool.open(ring).ok_or(EINVAL)?;
+        ring.post(0, buf).ok_or(EINVAL)
     })
 }

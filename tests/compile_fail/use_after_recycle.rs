@@ -8,7 +8,8 @@ use page_pool::{AllocError, NapiPool};
 /// The bytes may be another packet's by then.
 pub fn wrong(pool: &mut NapiPool<'_, '_>) -> Result<u8, AllocError> {
     let buf = pool.alloc()?;
-    let buf = pool.sync_for_cpu(buf, 64);
+    // SAFETY: Only compiled.
+    let buf = unsafe { pool.sync_for_cpu(buf, 64) };
     let data = buf.data();
     pool.recycle(buf);
     Ok(data[0])

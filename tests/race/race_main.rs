@@ -64,16 +64,20 @@ impl Outcome {
             let named = Stats::NAMES.iter().zip(values).find(|(n, _)| **n == name);
             named.map_or(0, |(_, value)| value)
         };
-        let recycled = value("rx_pp_recycle_ring").saturating_add(value("rx_pp_returned_irq"));
+        let recycled = value("rx_pp_recycle_ring")
+            .saturating_add(value("rx_pp_recycle_ring_full"))
+            .saturating_add(value("rx_pp_returned_irq"));
         let released = value("rx_pp_released");
+        let revoked = value("rx_pp_revoked");
         self.pages = self.pages.saturating_add(pages);
         self.recycled = self.recycled.saturating_add(recycled);
         self.released = self.released.saturating_add(released);
-        self.revoked = self
-            .revoked
-            .saturating_add(pages.saturating_sub(recycled).saturating_sub(released));
+        self.revoked = self.revoked.saturating_add(revoked);
         self.wrong = self
             .wrong
+            .saturating_add(
+                pages.abs_diff(recycled.saturating_add(released).saturating_add(revoked)),
+            )
             .saturating_add(value("rx_pp_mapped").abs_diff(value("rx_pp_unmapped")))
             .saturating_add(value("rx_pp_owned"))
             .saturating_add(value("rx_pp_escaped"))
@@ -88,7 +92,8 @@ fn race(dev: &Device<Bound>, count: u32, outcome: &mut Outcome) -> Result {
         ring: 0,
         mode: Mode::Recycle,
     };
-    let mut pool = PagePool::new(dev, c"race", params)?;
+    // SAFETY: Dropped in process context before the device is unbound, which gets no address.
+    let mut pool = unsafe { PagePool::new(dev, c"race", params) }?;
     let mut pages = KVVec::<NonNull<bindings::page>>::with_capacity(count as usize, GFP_KERNEL)?;
     while pages.len() < pages.capacity() {
         let before = pages.len();
@@ -99,9 +104,10 @@ fn race(dev: &Device<Bound>, count: u32, outcome: &mut Outcome) -> Result {
                 let Ok(buf) = napi.alloc() else {
                     break;
                 };
-                let buf = napi.sync_for_cpu(buf, 64);
+                // SAFETY: The device never had it, and nobody looks at its bytes.
+                let buf = unsafe { napi.sync_for_cpu(buf, 64) };
                 // There is room: a pool has no more pages than it was made for.
-                let _ = pages.push_within_capacity(napi.into_stack(buf).page);
+                let _ = pages.push_within_capacity(napi.into_stack(buf).into_page());
             }
         });
         if pages.len() == before {

@@ -175,7 +175,7 @@ mapped() { less mapped unmapped; }
 # the stack.
 posted() {
 	local out
-	out=$(less "alloc_(fast|slow|refill)" "recycle_(cached|ring|ring_full)|returned_irq|released|escaped")
+	out=$(less "alloc_(fast|slow|refill)" "recycle_(cached|ring|ring_full)|returned_irq|released|revoked|escaped")
 	echo $((out - $(outstanding)))
 }
 

@@ -151,6 +151,8 @@ counters! {
         released,
         /// References dropped by somebody who had none: the page was in the pool already.
         unbalanced,
+        /// Pages that were in flight when the pool ended. Their mappings were removed then.
+        revoked,
         /// Pages that were freed past the hook. The audit, which finds them, removed their mappings.
         escaped,
     }
@@ -160,7 +162,7 @@ counters! {
 pub type Snapshot = [u64; NAMES.len()];
 
 /// Names for `ethtool -S`: first upstream's (`pp_stats_mq` in `net/core/page_pool.c`), then ours.
-pub const NAMES: [&str; 21] = [
+pub const NAMES: [&str; 22] = [
     "rx_pp_alloc_fast",
     "rx_pp_alloc_slow",
     "rx_pp_alloc_slow_ho",
@@ -179,6 +181,7 @@ pub const NAMES: [&str; 21] = [
     "rx_pp_unmapped",
     "rx_pp_returned_irq",
     "rx_pp_released",
+    "rx_pp_revoked",
     "rx_pp_unbalanced",
     "rx_pp_escaped",
     "rx_pp_owned",
@@ -218,6 +221,7 @@ pub fn snapshot<'a>(
         napi.unmapped.get().wrapping_add(shared.unmapped.get()),
         listed,
         shared.released.get(),
+        shared.revoked.get(),
         shared.unbalanced.get(),
         shared.escaped.get(),
         u64::from(owned),

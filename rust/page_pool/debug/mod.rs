@@ -58,8 +58,9 @@ unsafe impl TestPool for PrivatePool {
         let bh = BhGuard::new()?;
         self.0.enter(&bh.token(), |mut pool| {
             let buf = pool.alloc()?;
-            let buf = pool.sync_for_cpu(buf, 0);
-            Ok(pool.into_stack(buf).page)
+            // SAFETY: The device never had it, and nobody looks at its bytes.
+            let buf = unsafe { pool.sync_for_cpu(buf, 0) };
+            Ok(pool.into_stack(buf).into_page())
         })
     }
 

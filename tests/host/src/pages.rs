@@ -3,7 +3,7 @@
 //! Stands for `rust/page_pool/pages.rs`: pages from the system, and their mapping, which notices when
 //! it is removed twice or outlived by its page's life in the pool.
 
-use crate::{bindings::page, exclusive::pause, pool::Pool};
+use crate::{bindings::page, exclusive::pause, params::Wait, pool::Pool};
 use std::{mem::MaybeUninit, ptr::null_mut};
 
 /// Pages on their way. What is freed goes to the system when the whole batch does, as there.
@@ -24,7 +24,7 @@ impl Batch {
     }
 
     /// As there, but for the number: the system has one page at most.
-    pub(crate) fn alloc(&mut self, _: &DmaDevice, _: usize, _: bool) {
+    pub(crate) fn alloc(&mut self, _: &DmaDevice, _: usize, _: Wait, _: bool) {
         self.0.extend(Pool::current().offered().map(page::as_ptr));
     }
 

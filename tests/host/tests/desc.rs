@@ -9,7 +9,11 @@
 mod desc;
 mod random;
 
-use desc::{Frames, Part, Received, BUFFER_SIZE, ETH_HLEN};
+use desc::{Rx, Tx};
+use net::{
+    desc::{Checksum, Completed, RxDescriptor, Segment, TxDescriptor},
+    frames::{Frames, Part, ETH_HLEN},
+};
 use proptest::{collection::vec, prelude::*, sample::select};
 use std::cell::Cell;
 
@@ -29,9 +33,22 @@ const RXE: u64 = 1 << 47;
 /// Nothing may be read behind it.
 static BUFFER: [u8; 2048] = [0; 2048];
 
+/// What the device says with the second word of a descriptor.
+fn completed(word: u64) -> Option<Completed> {
+    Rx::completed(|n| if n == 1 { word } else { panic!("word {n}") })
+}
+
+/// The same of one that is done.
+fn done(word: u64) -> Completed {
+    completed(word | DD).expect("done")
+}
+
 fn sort_all(words: &[u64]) -> Vec<Part> {
     let mut frames = Frames::default();
-    words.iter().map(|&w| frames.sort(Received(w))).collect()
+    words
+        .iter()
+        .map(|&word| frames.sort(&done(word), Rx::BUFFER))
+        .collect()
 }
 
 /// The specification: a frame ends with EOP. It is a packet if it is in one buffer, without an error
@@ -151,7 +168,8 @@ fn checksum_is_right_only_if_the_device_says_so_throughout() {
     for bits in 0..=0xffff {
         let word = bits << 32;
         let right = word & TCPCS != 0 && word & (IXSM | TCPE | IPE) == 0;
-        assert_eq!(Received(word).checksum_is_right(), right, "{word:x}");
+        let verified = done(word).checksum == Checksum::Verified;
+        assert_eq!(verified, right, "{word:x}");
     }
 }
 
@@ -184,12 +202,11 @@ fn a_device_that_jumps_gains_nothing() {
                     // `RxRing::poll()`, with a new buffer for each that was taken.
                     Event::Poll(budget) => {
                         for _ in 0..budget {
-                            let desc = Received(ring[next]);
-                            if !desc.done() {
+                            let Some(written) = completed(ring[next]) else {
                                 break;
-                            }
-                            taken.push(desc.0);
-                            parts.push(frames.sort(desc));
+                            };
+                            taken.push(ring[next]);
+                            parts.push(frames.sort(&written, Rx::BUFFER));
                             ring[next] = 0;
                             next = (next + 1) % ENTRIES;
                         }
@@ -207,7 +224,31 @@ fn a_device_that_jumps_gains_nothing() {
 
 #[test]
 fn sizes_are_those_of_the_specification() {
-    assert_eq!((ETH_HLEN, BUFFER_SIZE), (14, BUFFER.len()));
-    assert_eq!(Received::WORD, 1);
-    assert_eq!(Received(u64::MAX).len(), 0xffff);
+    assert_eq!((ETH_HLEN, Rx::BUFFER), (14, BUFFER.len()));
+    assert_eq!(done(u64::MAX).len, 0xffff);
+}
+
+/// What is given to the device is not done, and holds the address and the length as they are.
+#[test]
+fn what_is_posted_is_what_the_specification_says() {
+    const RS: u64 = 1 << 27;
+    for addr in [0, 0x1000, 0xffff_f100, u64::MAX] {
+        let words = Rx::post(addr);
+        assert_eq!(words[0], addr);
+        assert!(Rx::completed(|n| words[n]).is_none());
+        for (len, first, last) in [(14, true, true), (0x3f00, true, false), (1, false, true)] {
+            let words = Tx::fill(&Segment {
+                addr,
+                len,
+                first,
+                last,
+                frame_len: len,
+            });
+            assert_eq!((words[0], words[1] & 0xffff), (addr, u64::from(len)));
+            assert_eq!(words[1] & 1 << 24 != 0, last);
+            assert_ne!(words[1] & RS, 0);
+            assert!(!Tx::sent(|n| words[n]));
+            assert!(Tx::sent(|n| words[n] | if n == 1 { DD } else { 0 }));
+        }
+    }
 }

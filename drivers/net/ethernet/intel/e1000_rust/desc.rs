@@ -1,97 +1,107 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the device says that it received, and what of it is believed.
-//!
-//! A device may be broken or hostile; one that is gone may leave all ones. Whatever it writes, each
-//! write-back ends up as exactly one of the three kinds of [`Part`], and a packet is never longer than
-//! the buffer that the device was given.
+//! Formats of the descriptors: 3.2.3 and 3.3.3 of the manual (see [`regs`](crate::regs)).
 //!
 //! Compiles in the kernel and on the host.
 
-/// Bytes that the device writes into one buffer: RCTL.BSIZE = 0. A pool's buffer has room for more,
-/// but the next size, 4096, is more than a page with headroom has.
-pub(crate) const BUFFER_SIZE: usize = 2048;
-/// Shorter packets cannot have an Ethernet header.
-pub(crate) const ETH_HLEN: usize = 14;
+use net::desc::{
+    Checksum,
+    Completed,
+    RxDescriptor,
+    Segment,
+    TxDescriptor,
+    Words, //
+};
 
-/// The second word of a receive descriptor, as the device writes it back.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Received(pub(crate) u64);
+/// The legacy receive descriptor.
+pub(crate) struct Rx;
 
-impl Received {
-    /// The word's place in the descriptor.
-    pub(crate) const WORD: usize = 1;
-
-    /// How many bytes the device claims to have written. Any number.
-    #[inline]
-    pub(crate) fn len(self) -> usize {
-        // CAST: 16 bits.
-        (self.0 & 0xffff) as usize
-    }
-
-    fn status(self, bit: u32) -> bool {
-        self.0 & (1 << (32 + bit)) != 0
-    }
-
-    /// The device is done with the descriptor.
-    #[inline]
-    pub(crate) fn done(self) -> bool {
-        self.status(0)
-    }
-
-    /// The frame ends in this buffer.
-    fn ends(self) -> bool {
-        self.status(1)
-    }
-
-    /// CRC, symbol, sequence, carrier extension or data error.
-    fn broken(self) -> bool {
-        self.0 & (0x97 << 40) != 0
-    }
-
-    /// The device has checked the TCP or UDP checksum, and it is right.
-    #[inline]
-    pub(crate) fn checksum_is_right(self) -> bool {
-        let ignore = self.status(2);
-        let checked = self.status(5);
-        let wrong = self.0 & (0x60 << 40) != 0;
-        checked && !ignore && !wrong
-    }
+impl Rx {
+    /// Descriptor done, in the status byte.
+    const DD: u64 = 1 << 32;
+    /// End of packet.
+    const EOP: u64 = 1 << 33;
+    /// Ignore the checksum indication.
+    const IXSM: u64 = 1 << 34;
+    /// The TCP or UDP checksum was computed.
+    const TCPCS: u64 = 1 << 37;
+    /// CRC, symbol, sequence, carrier extension or data error, in the error byte.
+    const BROKEN: u64 = 0x97 << 40;
+    /// The TCP, UDP or IP checksum is wrong.
+    const BAD_CHECKSUM: u64 = 0x60 << 40;
 }
 
-/// What a write-back is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// A packet of so many bytes, all in this buffer.
-    Packet(usize),
-    /// The end of a frame that is no packet: one error.
-    Error,
-    /// Of a frame that ends in a later buffer, so it will be an error.
-    Fragment,
-}
+// SAFETY: By the manual, 3.2.3:
+// - Word 0 is the buffer's address and nothing else. The device writes RCTL.BSIZE bytes to it, which the driver
+//   leaves at 2,048.
+// - "Hardware ... sets the DD bit" when it "is done with the descriptor", after the buffer's contents, of which
+//   it has written "Length" bytes (3.2.3.1), were written (3.2.6); `post()` clears it.
+unsafe impl RxDescriptor for Rx {
+    // RCTL.BSIZE = 0. There is room for more, but not for the next size, 4,096.
+    const BUFFER: usize = 2048;
 
-/// Where frames begin and end.
-#[derive(Default)]
-pub(crate) struct Frames {
-    /// We are inside of a frame that is too long for one buffer.
-    skipping: bool,
-}
-
-impl Frames {
-    /// Sorts out what is no packet: broken frames, those in more than one buffer, and those of a length
-    /// that cannot be. A length beyond the buffer would show bytes that an earlier packet left there.
     #[inline]
-    pub(crate) fn sort(&mut self, desc: Received) -> Part {
-        let len = desc.len();
-        let fits = (ETH_HLEN..=BUFFER_SIZE).contains(&len);
-        if desc.ends() && !self.skipping && !desc.broken() && fits {
-            return Part::Packet(len);
+    fn post(addr: u64) -> Words {
+        [addr, 0]
+    }
+
+    #[inline]
+    fn completed(word: impl Fn(usize) -> u64) -> Option<Completed> {
+        let word = word(1);
+        if word & Self::DD == 0 {
+            return None;
         }
-        self.skipping = !desc.ends();
-        if self.skipping {
-            Part::Fragment
+        let verified =
+            word & (Self::TCPCS | Self::IXSM) == Self::TCPCS && word & Self::BAD_CHECKSUM == 0;
+        Some(Completed {
+            // CAST: 16 bits.
+            len: (word & 0xffff) as usize,
+            last: word & Self::EOP != 0,
+            error: word & Self::BROKEN != 0,
+            checksum: if verified {
+                Checksum::Verified
+            } else {
+                Checksum::None
+            },
+        })
+    }
+}
+
+/// The legacy transmit descriptor.
+pub(crate) struct Tx;
+
+impl Tx {
+    /// End of packet.
+    const EOP: u64 = 1 << 24;
+    /// Append a CRC.
+    const IFCS: u64 = 1 << 25;
+    /// Report when done.
+    const RS: u64 = 1 << 27;
+    /// Take your time with the interrupt.
+    const IDE: u64 = 1 << 31;
+    /// Descriptor done.
+    const DD: u64 = 1 << 32;
+}
+
+// SAFETY: By the manual, 3.3.3:
+// - Word 0 is the segment's address, and the low 16 bits of word 1 its length; the driver states that frames have
+//   no more than 0x3f00 bytes as `tx_frame`. The device reads that memory only.
+// - With RS set, the device sets DD "when the descriptor has been processed", which is after it has read the
+//   segment; `fill()` clears it.
+unsafe impl TxDescriptor for Tx {
+    #[inline]
+    fn fill(segment: &Segment) -> Words {
+        let end = if segment.last {
+            Self::EOP | Self::IFCS
         } else {
-            Part::Error
-        }
+            0
+        };
+        let len = u64::from(segment.len) & 0xffff;
+        [segment.addr, Self::RS | Self::IDE | end | len]
+    }
+
+    #[inline]
+    fn sent(word: impl Fn(usize) -> u64) -> bool {
+        word(1) & Self::DD != 0
     }
 }

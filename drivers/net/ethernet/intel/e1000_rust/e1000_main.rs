@@ -2,9 +2,6 @@
 
 //! Intel 82540EM, the Gigabit Ethernet controller that QEMU calls `e1000`.
 //!
-//! Receive buffers are pages of a [`PagePool`](page_pool::PagePool), which stay mapped and go round
-//! between the ring, XDP programs and the stack.
-//!
 //! The C driver `e1000` knows the same device. The one that is loaded first gets it, unless the
 //! device's `driver_override` in sysfs says otherwise.
 //!
@@ -14,131 +11,86 @@
 //! C driver does it.
 
 use kernel::{
-    device::{Bound, Core, Device},
+    device::Core,
     dma::DmaMask,
     io::Io,
-    new_mutex, pci,
+    pci,
     prelude::*,
-    sync::{
-        atomic::{Atomic, Relaxed},
-        Mutex, //
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
     },
 };
 use net::{
-    ethtool::Visitor,
-    napi::Napi,
-    netdev::{Events, Features, Link, Operations, Rings, RxMode},
-    queue::TxQueue,
-    skb::SkBuff,
-    xdp::Frame,
+    ethtool::LinkMode,
+    netdev::{
+        CardStats,
+        Config,
+        Events,
+        Features,
+        Link,
+        Operations,
+        Ring,
+        Rings,
+        RxMode,
+        Side, //
+    },
 };
-use page_pool::{stats::Counter, Mode, Stats};
 
 mod desc;
 mod hw;
 mod regs;
-mod rx;
-mod tx;
 
 use regs::Bar;
-use rx::RxRing;
-use tx::TxRing;
 
-/// At most one interrupt in this many units of 256 ns: 20,000 in a second.
-const ITR: u32 = 195;
+/// The longest frame that the device sends: `MAX_JUMBO_FRAME_SIZE` of the C driver.
+const MAX_FRAME: usize = 0x3f00;
 
-/// Names of the counters of XDP verdicts, in the order of `rx::XDP_PASS` and so on.
-const XDP_NAMES: [&str; 5] = [
-    "rx_xdp_pass",
-    "rx_xdp_drop",
-    "rx_xdp_tx",
-    "rx_xdp_redirect",
-    "rx_xdp_aborted",
-];
-
-/// Names of the counters of packets that the driver dropped, in the order of `rx::DROP_LIMIT` and so on.
-const DROP_NAMES: [&str; 3] = ["rx_drop_limit", "rx_drop_no_page", "rx_drop_no_skb"];
+/// What the device can do, but for its address.
+const FEATURES: Features = Features {
+    mac: [0; 6],
+    queues: 1,
+    rings: Rings { rx: 256, tx: 256 },
+    ring_sizes: 80..=4096,
+    // The device wants a multiple of 128 bytes.
+    ring_multiple: 8,
+    tx_frame: MAX_FRAME,
+    rx_checksum: true,
+    link_modes: &[
+        LinkMode::TP,
+        LinkMode::AUTONEG,
+        LinkMode::BASE_T_10_HALF,
+        LinkMode::BASE_T_10_FULL,
+        LinkMode::BASE_T_100_HALF,
+        LinkMode::BASE_T_100_FULL,
+        LinkMode::BASE_T_1000_FULL,
+    ],
+};
 
 /// A device.
 struct E1000<'bound> {
-    dev: &'bound Device<Bound>,
     bar: Bar<'bound>,
-    mac: [u8; 6],
-    /// Written by NAPI poll.
-    xdp: [Counter; XDP_NAMES.len()],
-    dropped: [Counter; DROP_NAMES.len()],
-    polls: Counter,
-    /// The device's counter of lost packets is cleared by reading; this is the sum.
+    /// The device's counters are cleared by reading; these are the sums.
     missed: Atomic<u64>,
-    /// Counters of the last pool.
-    pool: Pin<KBox<Mutex<Option<Stats>>>>,
+    multicast: Atomic<u64>,
+    crc_errors: Atomic<u64>,
+    length_errors: Atomic<u64>,
 }
 
-impl<'bound> Operations for E1000<'bound> {
-    type Rx = RxRing<'bound>;
-    type Tx = TxRing<'bound>;
+#[vtable]
+impl Operations for E1000<'_> {
+    type Rx = desc::Rx;
+    type Tx = desc::Tx;
 
-    fn features(&self) -> Features {
-        Features {
-            max_mtu: rx::MAX_MTU,
-            xdp_max_mtu: rx::MAX_MTU,
-            rings: Rings { rx: 256, tx: 256 },
-            ring_sizes: 80..=4096,
-            // The device wants a multiple of 128 bytes.
-            ring_multiple: 8,
+    fn start(&self, config: &Config) -> Result {
+        hw::start(&self.bar, &config.mac)
+    }
+
+    fn start_ring(&self, ring: &Ring) -> Result {
+        match ring.side {
+            Side::Tx => hw::start_tx(&self.bar, ring),
+            Side::Rx => hw::start_rx(&self.bar, ring),
         }
-    }
-
-    fn mac(&self) -> [u8; 6] {
-        self.mac
-    }
-
-    fn open(&self, rings: Rings) -> Result<(Self::Rx, Self::Tx)> {
-        let mode = if *module_parameters::recycle.value_ref() {
-            Mode::Recycle
-        } else {
-            Mode::AllocMap
-        };
-        let rx = RxRing::new(self.dev, c"e1000_rust", rings.rx, mode)?;
-        let tx = TxRing::new(self.dev, rings.tx)?;
-        *self.pool.lock() = Some(rx.pool_stats());
-        Ok((rx, tx))
-    }
-
-    fn start(&self, rx: &mut Self::Rx, tx: &mut Self::Tx, mac: &[u8; 6], mtu: u32) -> Result {
-        // The device was reset by probe() or stop().
-        let bar = &self.bar;
-        bar.update(regs::CTRL, |r| r.with_slu(true).with_asde(true));
-        hw::wake_phy(bar)?;
-        hw::set_mac(bar, mac);
-        bar.write_reg(regs::ITR::from(ITR));
-
-        tx.start(bar);
-        // The values that the manual recommends, in 14.5.
-        bar.write_reg(
-            regs::TIPG::zeroed()
-                .with_const_ipgt::<10>()
-                .with_const_ipgr1::<8>()
-                .with_const_ipgr2::<6>(),
-        );
-        bar.write_reg(
-            regs::TCTL::zeroed()
-                .with_const_ct::<0x10>()
-                .with_const_cold::<0x40>()
-                .with_psp(true)
-                .with_en(true),
-        );
-
-        rx.program(bar);
-        // The receiver is turned on before it gets buffers.
-        bar.write_reg(
-            regs::RCTL::zeroed()
-                .with_bam(true)
-                .with_secrc(true)
-                .with_lpe(long_packets(mtu))
-                .with_en(true),
-        );
-        rx.start(bar);
         Ok(())
     }
 
@@ -147,58 +99,21 @@ impl<'bound> Operations for E1000<'bound> {
     }
 
     #[inline]
-    fn poll(&self, rx: &mut Self::Rx, napi: &mut Napi<'_, Self>, budget: usize) -> usize {
-        let bar = &self.bar;
-        let (done, counts) = rx.poll(
-            bar,
-            napi,
-            budget,
-            |napi, pool| {
-                napi.with_tx(|budget, tx, queue| tx.clean(budget, pool, queue));
-            },
-            |napi, pool, buf| {
-                let mut buf = Some(buf);
-                napi.with_tx(|_, tx, _| {
-                    if let Some(b) = buf.take() {
-                        buf = tx.xmit_page(pool, b).err();
-                    }
-                });
-                buf.map_or(Ok(()), Err)
-            },
-        );
-        if counts.xdp[rx::XDP_TX] != 0 {
-            napi.with_tx(|_, tx, _| tx.tell(bar));
+    fn doorbell(&self, side: Side, _queue: usize, tail: u32) {
+        match side {
+            Side::Rx => self.bar.write_reg(regs::RDT::from(tail)),
+            Side::Tx => self.bar.write_reg(regs::TDT::from(tail)),
         }
-        add(&self.xdp, counts.xdp);
-        add(&self.dropped, counts.dropped);
-        self.polls.inc();
-        done
     }
 
-    fn start_xmit(
-        &self,
-        tx: &mut Self::Tx,
-        queue: &TxQueue<'_, Self>,
-        skb: SkBuff,
-        more: bool,
-    ) -> Result<(), SkBuff> {
-        tx.xmit(&self.bar, queue, skb, more)
-    }
-
-    fn xdp_xmit(&self, tx: &mut Self::Tx, frame: Frame) -> Result<(), Frame> {
-        tx.xmit_frame(frame)
-    }
-
-    fn xdp_flush(&self, tx: &mut Self::Tx) {
-        tx.tell(&self.bar);
-    }
-
-    fn interrupt(&self) -> Events {
+    #[inline]
+    fn interrupt(&self, _vector: usize) -> Events {
         let icr = self.bar.read(regs::ICR);
         // All ones: the device is gone.
         if icr.into_raw() == 0 || icr.into_raw() == u32::MAX {
             return Events::default();
         }
+        hw::mask_interrupts(&self.bar);
         Events {
             ours: true,
             packets: true,
@@ -206,12 +121,13 @@ impl<'bound> Operations for E1000<'bound> {
         }
     }
 
-    fn mask_interrupts(&self) {
-        hw::mask_interrupts(&self.bar);
+    #[inline]
+    fn unmask(&self, _vector: usize) {
+        hw::unmask_interrupts(&self.bar);
     }
 
-    fn unmask_interrupts(&self) {
-        hw::unmask_interrupts(&self.bar);
+    fn link(&self) -> Option<Link> {
+        hw::link(&self.bar)
     }
 
     fn set_rx_mode(&self, mode: &RxMode<'_>) {
@@ -223,63 +139,31 @@ impl<'bound> Operations for E1000<'bound> {
         Ok(())
     }
 
-    fn set_mtu(&self, mtu: u32) -> Result {
-        hw::update_rctl(&self.bar, |r| r.with_lpe(long_packets(mtu)));
-        Ok(())
-    }
-
-    fn link(&self) -> Option<Link> {
-        hw::link(&self.bar)
-    }
-
-    fn missed(&self) -> u64 {
-        let new = match self.bar.read(regs::MPC).into_raw() {
-            u32::MAX => 0,
-            n => u64::from(n),
+    fn statistics(&self) -> CardStats {
+        let add = |sum: &Atomic<u64>, new: u32| {
+            // All ones: the device is gone.
+            let new = if new == u32::MAX { 0 } else { u64::from(new) };
+            sum.fetch_add(new, Relaxed).wrapping_add(new)
         };
-        self.missed.fetch_add(new, Relaxed).wrapping_add(new)
-    }
-
-    fn statistics(&self, visitor: &mut Visitor<'_>) {
-        visitor.counter("polls", self.polls.get());
-        for (name, counter) in XDP_NAMES.iter().zip(&self.xdp) {
-            visitor.counter(name, counter.get());
-        }
-        for (name, counter) in DROP_NAMES.iter().zip(&self.dropped) {
-            visitor.counter(name, counter.get());
-        }
-        let pool = self.pool.lock();
-        let values = pool.as_ref().map(Stats::snapshot).unwrap_or_default();
-        for (name, value) in Stats::NAMES.iter().zip(values) {
-            visitor.counter(name, value);
+        let bar = &self.bar;
+        CardStats {
+            missed: add(&self.missed, bar.read(regs::MPC).into_raw()),
+            multicast: add(&self.multicast, bar.read(regs::MPRC).into_raw()),
+            crc_errors: add(&self.crc_errors, bar.read(regs::CRCERRS).into_raw()),
+            length_errors: add(&self.length_errors, bar.read(regs::RLEC).into_raw()),
         }
     }
-}
-
-/// Adds what happened in one poll.
-#[inline]
-fn add<const N: usize>(counters: &[Counter; N], counts: [u64; N]) {
-    for (counter, n) in counters.iter().zip(counts) {
-        if n != 0 {
-            counter.add(n);
-        }
-    }
-}
-
-/// Whether frames of this MTU are longer than those that every Ethernet device receives.
-fn long_packets(mtu: u32) -> bool {
-    mtu > 1500
 }
 
 struct Driver;
 
 kernel::pci_device_table!(
     PCI_TABLE,
-    <Driver as net::pci::Driver>::IdInfo,
+    <Driver as net::bus::pci::Driver>::IdInfo,
     [(pci::DeviceId::from_id(pci::Vendor::INTEL, 0x100e), ())]
 );
 
-impl net::pci::Driver for Driver {
+impl net::bus::pci::Driver for Driver {
     type IdInfo = ();
     type Ops<'bound> = E1000<'bound>;
 
@@ -289,23 +173,28 @@ impl net::pci::Driver for Driver {
     // Errata of this family are about message signalled interrupts; the C driver has none either.
     const IRQ_TYPES: &'static [pci::IrqType] = &[pci::IrqType::Intx];
 
+    fn recycle() -> bool {
+        *module_parameters::recycle.value_ref()
+    }
+
     fn probe<'bound>(
         pdev: &'bound pci::Device<Core<'_>>,
         _info: Option<&'bound ()>,
-    ) -> Result<E1000<'bound>> {
+    ) -> Result<(E1000<'bound>, Features)> {
         let bar = pdev.iomap_region_sized::<{ regs::BAR_SIZE }>(0, c"e1000_rust")?;
         hw::reset(&bar);
-        let mac = hw::eeprom_mac(&bar)?;
-        Ok(E1000 {
-            dev: pdev.as_ref(),
+        let features = Features {
+            mac: hw::eeprom_mac(&bar)?,
+            ..FEATURES
+        };
+        let device = E1000 {
             bar,
-            mac,
-            xdp: Default::default(),
-            dropped: Default::default(),
-            polls: Counter::new(),
             missed: Atomic::new(0),
-            pool: KBox::pin_init(new_mutex!(None), GFP_KERNEL)?,
-        })
+            multicast: Atomic::new(0),
+            crc_errors: Atomic::new(0),
+            length_errors: Atomic::new(0),
+        };
+        Ok((device, features))
     }
 }
 

@@ -5,7 +5,10 @@
 //! A device that was removed reads as all ones. So each wait has an end, and no loop depends on what
 //! a register says.
 
-use crate::regs::{self, Bar};
+use crate::regs::{
+    self,
+    Bar, //
+};
 use kernel::{
     io::{
         poll::read_poll_timeout,
@@ -13,9 +16,19 @@ use kernel::{
         Io, //
     },
     prelude::*,
-    time::{delay::fsleep, Delta},
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
 };
-use net::netdev::{Link, RxMode};
+use net::netdev::{
+    Link,
+    Ring,
+    RxMode, //
+};
+
+/// At most one interrupt in this many units of 256 ns: 20,000 in a second.
+const ITR: u32 = 195;
 
 /// The PHY of the 82540EM is always at this address.
 const PHY_ADDRESS: u32 = 1;
@@ -37,6 +50,61 @@ pub(crate) fn reset(bar: &Bar<'_>) {
     fsleep(Delta::from_millis(20));
     mask_interrupts(bar);
     bar.read(regs::ICR);
+}
+
+/// Starts the device, but no ring. It was reset before.
+pub(crate) fn start(bar: &Bar<'_>, mac: &[u8; 6]) -> Result {
+    bar.update(regs::CTRL, |r| r.with_slu(true).with_asde(true));
+    wake_phy(bar)?;
+    set_mac(bar, mac);
+    bar.write_reg(regs::ITR::from(ITR));
+    Ok(())
+}
+
+/// Starts the transmitter on an empty ring.
+pub(crate) fn start_tx(bar: &Bar<'_>, ring: &Ring) {
+    bar.write_reg(regs::TDBAL::from(ring.addr_low()));
+    bar.write_reg(regs::TDBAH::from(ring.addr_high()));
+    bar.write_reg(regs::TDLEN::from(ring.size()));
+    bar.write_reg(regs::TDH::zeroed());
+    bar.write_reg(regs::TDT::zeroed());
+    bar.write_reg(regs::TIDV::from(8));
+    bar.write_reg(regs::TADV::from(32));
+    // The values that the manual recommends, in 14.5.
+    bar.write_reg(
+        regs::TIPG::zeroed()
+            .with_const_ipgt::<10>()
+            .with_const_ipgr1::<8>()
+            .with_const_ipgr2::<6>(),
+    );
+    bar.write_reg(
+        regs::TCTL::zeroed()
+            .with_const_ct::<0x10>()
+            .with_const_cold::<0x40>()
+            .with_psp(true)
+            .with_en(true),
+    );
+}
+
+/// Starts the receiver on an empty ring, which it may confuse with its last one otherwise; it gets its buffers
+/// afterwards.
+pub(crate) fn start_rx(bar: &Bar<'_>, ring: &Ring) {
+    bar.write_reg(regs::RDBAL::from(ring.addr_low()));
+    bar.write_reg(regs::RDBAH::from(ring.addr_high()));
+    bar.write_reg(regs::RDLEN::from(ring.size()));
+    bar.write_reg(regs::RDH::zeroed());
+    bar.write_reg(regs::RDT::zeroed());
+    bar.write_reg(regs::RDTR::zeroed());
+    bar.write_reg(regs::RADV::from(8));
+    bar.write_reg(regs::RXCSUM::zeroed().with_tuofl(true).with_ipofl(true));
+    // Long packets always: a frame of full size with two VLAN tags is one, at any MTU.
+    bar.write_reg(
+        regs::RCTL::zeroed()
+            .with_bam(true)
+            .with_secrc(true)
+            .with_lpe(true)
+            .with_en(true),
+    );
 }
 
 /// Lets the device raise no interrupt.
@@ -97,7 +165,7 @@ fn phy_access(bar: &Bar<'_>, command: regs::MDIC) -> Result<u32> {
 }
 
 /// Wakes the PHY, if who had the device before us has put it to sleep.
-pub(crate) fn wake_phy(bar: &Bar<'_>) -> Result {
+fn wake_phy(bar: &Bar<'_>) -> Result {
     let command = regs::MDIC::zeroed()
         .with_const_phy::<PHY_ADDRESS>()
         .with_const_register::<MII_BMCR>();
@@ -157,7 +225,7 @@ pub(crate) fn set_rx_mode(bar: &Bar<'_>, mode: &RxMode<'_>) {
 
 /// Changes the receive control register, if there is a change: QEMU's device is deaf for a second
 /// after each write to it.
-pub(crate) fn update_rctl(bar: &Bar<'_>, f: impl FnOnce(regs::RCTL) -> regs::RCTL) {
+fn update_rctl(bar: &Bar<'_>, f: impl FnOnce(regs::RCTL) -> regs::RCTL) {
     let old = bar.read(regs::RCTL);
     let new = f(old);
     if new.into_raw() != old.into_raw() {

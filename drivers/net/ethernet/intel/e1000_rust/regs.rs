@@ -5,7 +5,11 @@
 //! Names and bits are those of the "PCI/PCI-X Family of Gigabit Ethernet Controllers Software
 //! Developer's Manual" (Intel 317453), chapter 13.
 
-use kernel::{io::register, pci, sizes::SizeConstants};
+use kernel::{
+    io::register,
+    pci,
+    sizes::SizeConstants, //
+};
 
 /// Bytes of BAR 0.
 pub(crate) const BAR_SIZE: usize = usize::SZ_128K;
@@ -141,8 +145,16 @@ register! {
     /// Transmit interrupt delay, absolute.
     pub(crate) TADV(u32) @ 0x382c { 15:0 delay; }
 
-    /// Missed packets; reading clears it.
+    // Statistics: reading clears them.
+
+    /// Frames with a wrong CRC.
+    pub(crate) CRCERRS(u32) @ 0x4000 { 31:0 packets; }
+    /// Missed packets.
     pub(crate) MPC(u32) @ 0x4010 { 31:0 packets; }
+    /// Frames that are too long or too short.
+    pub(crate) RLEC(u32) @ 0x4040 { 31:0 packets; }
+    /// Multicast packets.
+    pub(crate) MPRC(u32) @ 0x407c { 31:0 packets; }
 
     /// Receive checksum offload.
     pub(crate) RXCSUM(u32) @ 0x5000 {

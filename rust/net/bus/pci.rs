@@ -2,19 +2,33 @@
 
 //! Network devices on the PCI bus.
 
-use crate::{device::Registration, netdev::Operations};
+use crate::{
+    device::Parts,
+    netdev::{
+        Features,
+        Operations, //
+    },
+    register::Registration, //
+};
 use kernel::{
-    device::{Bound, Core},
-    dma::{Device as _, DmaMask},
+    device::{
+        Bound,
+        Core, //
+    },
+    dma::{
+        Device as _,
+        DmaMask, //
+    },
     irq::IrqRequest,
     pci,
-    prelude::*,
+    prelude::*, //
 };
+use page_pool::Mode;
 use pp_bindings as bindings;
 
 /// A driver of PCI network devices.
 ///
-/// The framework enables the device, sets the DMA mask, gets an interrupt and registers the network
+/// The framework enables the device, sets the DMA mask, gets interrupts and registers the network
 /// device; the driver only makes its [`Operations`]. When the driver is unbound all of that is undone in
 /// reverse order. Nothing of it is in the driver's hands, so nothing of it can be leaked there.
 pub trait Driver {
@@ -27,15 +41,20 @@ pub trait Driver {
     const ID_TABLE: pci::IdTable<Self::IdInfo>;
     /// Which memory the device can reach.
     const DMA_MASK: DmaMask;
-    /// How the device may interrupt. One vector is used.
+    /// How the device may interrupt: with a vector for each queue, or one for all.
     const IRQ_TYPES: &'static [pci::IrqType] = &[pci::IrqType::Msi, pci::IrqType::Intx];
 
-    /// Sets a device up, and resets it. Its registers can be read; it does no DMA before this returns,
-    /// for it may still have the rings of another driver.
+    /// Whether the pools recycle: for drivers that let users compare.
+    fn recycle() -> bool {
+        true
+    }
+
+    /// Sets a device up, resets it, and says what it can do. Its registers can be read; it does no DMA before
+    /// this returns, for it may still have the rings of another driver.
     fn probe<'bound>(
         pdev: &'bound pci::Device<Core<'_>>,
         info: Option<&'bound Self::IdInfo>,
-    ) -> Result<Self::Ops<'bound>>;
+    ) -> Result<(Self::Ops<'bound>, Features)>;
 }
 
 /// Lets a [`Driver`] drive PCI devices. See [`module_pci_net_driver!`](crate::module_pci_net_driver).
@@ -43,8 +62,8 @@ pub struct Adapter<T: Driver>(T);
 
 /// What belongs to a bound device. Dropped from the first to the last.
 pub struct Device<'bound, T: Driver> {
-    registration: Registration<T::Ops<'bound>>,
-    _vectors: pci::IrqVectorRegistration<'bound>,
+    registration: Registration<'bound, T::Ops<'bound>>,
+    _vectors: KBox<pci::IrqVectorRegistration<'bound>>,
     _enabled: Enabled<'bound>,
 }
 
@@ -83,15 +102,36 @@ impl<T: Driver + 'static> pci::Driver for Adapter<T> {
             let enabled = Enabled::new(pdev)?;
             // SAFETY: The driver has not seen the device yet, so nothing is mapped for it.
             unsafe { pdev.dma_set_mask_and_coherent(T::DMA_MASK)? };
+            let (ops, features) = T::probe(pdev, info)?;
             let types = T::IRQ_TYPES
                 .iter()
                 .fold(pci::IrqTypes::default(), |types, &t| types.with(t));
-            let vectors = pdev.alloc_irq_vectors(1, 1, types)?;
-            let irq = IrqRequest::from(vectors.index(0)?).irq();
-            let ops = T::probe(pdev, info)?;
+            let queues = features.queues.clamp(1, kernel::cpu::nr_cpu_ids());
+            let vectors = pdev.alloc_irq_vectors(1, queues, types)?;
+            let vectors = KBox::new(vectors, GFP_KERNEL)?;
+            let mut requests = KVec::with_capacity(vectors.len(), GFP_KERNEL)?;
+            for index in 0..vectors.len() {
+                // SAFETY: The vectors stay where they are, and go after the registration, which releases the
+                // interrupts: see `Device`.
+                let vectors: &'bound pci::IrqVectorRegistration<'bound> =
+                    unsafe { &*core::ptr::from_ref(&*vectors) };
+                requests.push(IrqRequest::from(vectors.index(index)?), GFP_KERNEL)?;
+            }
             pdev.set_master();
+            let parts = Parts {
+                parent: pdev.as_ref(),
+                vectors: requests,
+                ops,
+                features,
+                mode: if T::recycle() {
+                    Mode::Recycle
+                } else {
+                    Mode::AllocMap
+                },
+            };
             Ok(Ok::<_, Error>(Device {
-                registration: Registration::new(pdev.as_ref(), irq, Ok(ops))?,
+                // SAFETY: The bus drops it before the device is unbound.
+                registration: unsafe { Registration::new(parts) }?,
                 _vectors: vectors,
                 _enabled: enabled,
             }))
@@ -109,7 +149,7 @@ impl<T: Driver + 'static> pci::Driver for Adapter<T> {
 macro_rules! module_pci_net_driver {
     ($($f:tt)*) => {
         ::kernel::module_driver!(
-            <T>, ::kernel::pci::Adapter<$crate::pci::Adapter<T>>, { $($f)* }
+            <T>, ::kernel::pci::Adapter<$crate::bus::pci::Adapter<T>>, { $($f)* }
         );
     };
 }

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Descriptors: what a card and its driver tell each other in memory.
+//!
+//! A driver states the formats of its card here, and nothing else about rings. Compiles in the kernel and on
+//! the host.
+
+/// A descriptor of 16 bytes, as two little-endian words in the byte order of the CPU.
+pub type Words = [u64; 2];
+
+/// The format of a card's receive descriptors.
+///
+/// # Safety
+///
+/// The functions say what the card does, by its manual:
+///
+/// - A descriptor that is [`post`](Self::post)ed lets the card write to the first [`BUFFER`](Self::BUFFER)
+///   bytes at that address, and to no other memory.
+/// - [`completed`](Self::completed) returns something only of a descriptor that the card has written back,
+///   after which it does not touch the buffer again; and it does not say so of one that was just posted.
+/// - The buffer's first `len` bytes were written by the card, unless `error` is set.
+pub unsafe trait RxDescriptor {
+    /// Bytes of a frame that the card writes into one buffer at most.
+    const BUFFER: usize;
+
+    /// Returns the descriptor that gives the card a buffer at `addr`.
+    fn post(addr: u64) -> Words;
+
+    /// Returns what the card has written back, or nothing if it has not yet.
+    ///
+    /// `word` reads one of the words, each time from memory. The one that says that the descriptor is
+    /// complete has to be read first: the others are as new as that one.
+    fn completed(word: impl Fn(usize) -> u64) -> Option<Completed>;
+}
+
+/// The format of a card's transmit descriptors.
+///
+/// # Safety
+///
+/// The functions say what the card does, by its manual:
+///
+/// - A descriptor that is [`fill`](Self::fill)ed lets the card read the segment, and no other memory.
+/// - [`sent`](Self::sent) is true only of a descriptor that the card has written back, after which it does
+///   not read the segment again; and not of one that was just filled.
+pub unsafe trait TxDescriptor {
+    /// Returns the descriptor that has the card send a segment, and report when it is done.
+    fn fill(segment: &Segment) -> Words;
+
+    /// Returns whether the card is done with the segment. `word` reads one of the words from memory.
+    fn sent(word: impl Fn(usize) -> u64) -> bool;
+}
+
+/// What a card says of a buffer that it has finished. It may say anything; what is believed is for the
+/// engine to decide.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Completed {
+    /// Bytes that it has written into the buffer.
+    pub len: usize,
+    /// The frame ends in this buffer.
+    pub last: bool,
+    /// The frame is broken: CRC, symbol, length and the like.
+    pub error: bool,
+    /// What it found out about the packet's checksums.
+    pub checksum: Checksum,
+}
+
+/// What a card found out about a received packet's checksums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checksum {
+    /// Nothing: the stack computes them.
+    #[default]
+    None,
+    /// The packet's transport checksum is right.
+    Verified,
+}
+
+/// A piece of a frame to send that is in one piece of memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment {
+    /// Where the card finds it.
+    pub addr: u64,
+    /// Its bytes.
+    pub len: u32,
+    /// The frame begins here.
+    pub first: bool,
+    /// The frame ends here.
+    pub last: bool,
+    /// Bytes of the whole frame.
+    pub frame_len: u32,
+}

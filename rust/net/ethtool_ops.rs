@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What `ethtool` calls: `struct ethtool_ops`.
+//!
+//! C header: [`include/linux/ethtool.h`](srctree/include/linux/ethtool.h)
+
+use crate::{
+    ethtool::{
+        LinkMode,
+        Visitor, //
+    },
+    netdev::{
+        Operations,
+        Rings, //
+    },
+    rx,
+    vtable::{
+        core_of,
+        Table, //
+    },
+};
+use core::mem::MaybeUninit;
+use kernel::{
+    error::from_result,
+    prelude::*, //
+};
+use pp_bindings as bindings;
+
+impl<'bound, D: Operations + 'bound> Table<'bound, D> {
+    /// `struct ethtool_ops`.
+    pub(crate) const ETHTOOL: bindings::ethtool_ops = bindings::ethtool_ops {
+        get_link: Some(bindings::ethtool_op_get_link),
+        get_link_ksettings: Some(Self::get_link_ksettings),
+        get_ringparam: Some(Self::get_ringparam),
+        set_ringparam: Some(Self::set_ringparam),
+        get_sset_count: Some(Self::get_sset_count),
+        get_strings: Some(Self::get_strings),
+        get_ethtool_stats: Some(Self::get_ethtool_stats),
+        get_ts_info: Some(bindings::ethtool_op_get_ts_info),
+        // SAFETY: All callbacks may be left out, and all flags may be 0.
+        ..unsafe { MaybeUninit::zeroed().assume_init() }
+    };
+
+    /// # Safety
+    ///
+    /// See the invariants of [`Table`].
+    unsafe extern "C" fn get_link_ksettings(
+        dev: *mut bindings::net_device,
+        settings: *mut bindings::ethtool_link_ksettings,
+    ) -> c_int {
+        // SAFETY: By the safety requirement.
+        let (core, settings) = unsafe { (core_of::<D>(dev), &mut *settings) };
+        let modes = core.features.link_modes;
+        let supported = &mut settings.link_modes.supported;
+        supported.fill(0);
+        for mode in modes {
+            let (word, bit) = mode.bit();
+            if let Some(word) = supported.get_mut(word) {
+                *word |= 1 << bit;
+            }
+        }
+        settings.link_modes.advertising = *supported;
+        let base = &mut settings.base;
+        // CAST: Small constants, all of them.
+        if modes.contains(&LinkMode::TP) {
+            base.port = bindings::PORT_TP as u8;
+        }
+        if modes.contains(&LinkMode::AUTONEG) {
+            base.autoneg = bindings::AUTONEG_ENABLE as u8;
+        }
+        let link = if D::HAS_LINK { core.ops.link() } else { None };
+        (base.speed, base.duplex) = match link {
+            Some(link) if link.full_duplex => (link.speed, bindings::DUPLEX_FULL as u8),
+            Some(link) => (link.speed, bindings::DUPLEX_HALF as u8),
+            // CAST: All ones, as C has it.
+            None => (
+                bindings::SPEED_UNKNOWN as u32,
+                bindings::DUPLEX_UNKNOWN as u8,
+            ),
+        };
+        0
+    }
+
+    /// # Safety
+    ///
+    /// See the invariants of [`Table`].
+    unsafe extern "C" fn get_ringparam(
+        dev: *mut bindings::net_device,
+        ring: *mut bindings::ethtool_ringparam,
+        _kernel: *mut bindings::kernel_ethtool_ringparam,
+        _extack: *mut bindings::netlink_ext_ack,
+    ) {
+        // SAFETY: By the safety requirement.
+        let (core, ring) = unsafe { (core_of::<D>(dev), &mut *ring) };
+        let rings = core.control.lock().rings;
+        let max = *core.features.ring_sizes.end();
+        (ring.rx_pending, ring.tx_pending) = (rings.rx, rings.tx);
+        (ring.rx_max_pending, ring.tx_max_pending) = (max, max);
+    }
+
+    /// # Safety
+    ///
+    /// See the invariants of [`Table`].
+    unsafe extern "C" fn set_ringparam(
+        dev: *mut bindings::net_device,
+        ring: *mut bindings::ethtool_ringparam,
+        _kernel: *mut bindings::kernel_ethtool_ringparam,
+        _extack: *mut bindings::netlink_ext_ack,
+    ) -> c_int {
+        // SAFETY: By the safety requirement.
+        let (core, ring) = unsafe { (core_of::<D>(dev), &*ring) };
+        let features = &core.features;
+        let fit = |n: u32| {
+            let n = n.max(*features.ring_sizes.start()).max(rx::MIN_ENTRIES);
+            let n = n.checked_next_multiple_of(features.ring_multiple)?;
+            features.ring_sizes.contains(&n).then_some(n)
+        };
+        from_result(|| {
+            let rings = Rings {
+                rx: fit(ring.rx_pending).ok_or(EINVAL)?,
+                tx: fit(ring.tx_pending).ok_or(EINVAL)?,
+            };
+            core.restart(Some(rings)).map(|()| 0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// See the invariants of [`Table`].
+    unsafe extern "C" fn get_sset_count(dev: *mut bindings::net_device, set: c_int) -> c_int {
+        // CAST: A small constant, and a few dozen counters.
+        if set as u32 != bindings::ethtool_stringset_ETH_SS_STATS {
+            return EOPNOTSUPP.to_errno();
+        }
+        // SAFETY: By the safety requirement.
+        unsafe { core_of::<D>(dev) }.control.lock().counters as c_int
+    }
+
+    /// # Safety
+    ///
+    /// See the invariants of [`Table`]. There is room for as many names as `get_sset_count()` said.
+    unsafe extern "C" fn get_strings(dev: *mut bindings::net_device, set: u32, names: *mut u8) {
+        if set != bindings::ethtool_stringset_ETH_SS_STATS {
+            return;
+        }
+        // SAFETY: By the safety requirement.
+        let core = unsafe { core_of::<D>(dev) };
+        let n = core.control.lock().counters;
+        // SAFETY: By the safety requirement, and the number never changes.
+        let names = unsafe { core::slice::from_raw_parts_mut(names.cast(), n) };
+        core.counters(&mut Visitor::names(names));
+    }
+
+    /// # Safety
+    ///
+    /// See the invariants of [`Table`]. There is room for as many values as `get_sset_count()` said.
+    unsafe extern "C" fn get_ethtool_stats(
+        dev: *mut bindings::net_device,
+        _stats: *mut bindings::ethtool_stats,
+        values: *mut u64,
+    ) {
+        // SAFETY: By the safety requirement.
+        let core = unsafe { core_of::<D>(dev) };
+        let n = core.control.lock().counters;
+        // SAFETY: By the safety requirement, and the number never changes.
+        let values = unsafe { core::slice::from_raw_parts_mut(values, n) };
+        core.counters(&mut Visitor::values(values));
+    }
+}

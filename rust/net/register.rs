@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Registration: from here on the core knows the device.
+
+use crate::{
+    desc::RxDescriptor,
+    device::{
+        Core,
+        Parts, //
+    },
+    netdev::Operations,
+    vtable::Table, //
+};
+use kernel::{
+    error::to_result,
+    prelude::*, //
+};
+use pp_bindings as bindings;
+
+/// What a frame has in a buffer beside the packet: Ethernet header, VLAN tag, and the CRC, which not all cards
+/// strip.
+const OVERHEAD: usize = 14 + 4 + 4;
+
+/// How long a transmit queue may be stopped until the device counts as stuck, in seconds.
+const WATCHDOG_SECONDS: usize = 5;
+
+/// A network device that the core knows. [`unregister`](Self::unregister) takes it from the core, or else
+/// dropping it does; when that returns, no callback runs any more.
+pub(crate) struct Registration<'bound, D: Operations>(Pin<KBox<Core<'bound, D>>>);
+
+impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
+    /// Registers a device. Process context.
+    ///
+    /// # Safety
+    ///
+    /// The result is dropped before the parent is unbound, and not forgotten.
+    pub(crate) unsafe fn new(parts: Parts<'bound, D>) -> Result<Self> {
+        let parent = parts.parent;
+        let core = Core::new(parts, Table::<D>::poll)?;
+        let features = &core.features;
+        let dev = core.dev.as_raw();
+        // SAFETY: The device is valid, and not registered yet: it is ours alone. What its private area and the
+        // tables promise holds: the core is pinned, and goes after the device is unregistered.
+        unsafe {
+            let ptr: *const Core<'bound, D> = &*core;
+            (*dev)
+                .priv_
+                .as_mut_ptr()
+                .cast::<*const Core<'bound, D>>()
+                .write(ptr);
+            (*dev).dev.parent = crate::dma::raw(parent);
+            (*dev).netdev_ops = &Table::<D>::NETDEV;
+            (*dev).ethtool_ops = &Table::<D>::ETHTOOL;
+            (*dev).stat_ops = (&raw const *&Table::<D>::STATS).cast_mut();
+            // CAST: A few thousand jiffies.
+            (*dev).watchdog_timeo = (WATCHDOG_SECONDS * bindings::RPP_HZ) as c_int;
+            (*dev).features |= bindings::RNET_F_HIGHDMA;
+            if features.rx_checksum {
+                (*dev).hw_features |= bindings::RNET_F_RXCSUM;
+                (*dev).features |= bindings::RNET_F_RXCSUM;
+            }
+            (*dev).min_mtu = bindings::ETH_MIN_MTU;
+            // CAST: A page has not so many bytes.
+            (*dev).max_mtu = D::Rx::BUFFER.saturating_sub(OVERHEAD) as u32;
+            if D::HAS_SET_MAC {
+                bindings::rnet_live_addr_change(dev);
+            }
+            // All that XDP wants is in the engines.
+            bindings::xdp_set_features_flag(
+                dev,
+                bindings::netdev_xdp_act_NETDEV_XDP_ACT_BASIC
+                    | bindings::netdev_xdp_act_NETDEV_XDP_ACT_REDIRECT
+                    | bindings::netdev_xdp_act_NETDEV_XDP_ACT_NDO_XMIT,
+            );
+            if !bindings::rnet_set_mac(dev, features.mac.as_ptr()) {
+                kernel::dev_warn!(
+                    parent,
+                    "no valid MAC address in the device, using a random one\n"
+                );
+            }
+            bindings::netif_carrier_off(dev);
+        }
+        // SAFETY: Everything that a callback may need is in place.
+        to_result(unsafe { bindings::register_netdev(dev) })?;
+        Ok(Self(core))
+    }
+
+    /// Takes the device from the core, if that has not been done. Process context; called by the bus and
+    /// by `drop()`, one after the other.
+    pub(crate) fn unregister(&self) {
+        // SAFETY: Registered by `new()`. Stops the interface if it is up, and waits for everybody who
+        // uses the device; a second time it does nothing.
+        unsafe { bindings::rnet_unregister(self.0.dev.as_raw()) };
+        self.0.end();
+    }
+}
+
+impl<'bound, D: Operations + 'bound> Drop for Registration<'bound, D> {
+    fn drop(&mut self) {
+        self.unregister();
+        self.0.set_program(core::ptr::null_mut());
+    }
+}

@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The receive engine: the ring of one queue, the pool that its buffers come from, and what becomes of each
+//! packet.
+//!
+//! Everything that NAPI does for each packet is here, and compiles into the driver.
+
+use crate::{
+    desc::{
+        Checksum,
+        RxDescriptor, //
+    },
+    dma::DescRing,
+    frames::{
+        Frames,
+        Part, //
+    },
+    napi::Napi,
+    netdev::{
+        Operations,
+        Ring,
+        Side, //
+    },
+    skb::RxSkBuff,
+    stats::{
+        Counts,
+        Dropped,
+        Verdict, //
+    },
+    tx::TxSide,
+    xdp::{
+        Action,
+        Program, //
+    },
+};
+use core::marker::PhantomData;
+use kernel::{
+    device::{
+        Bound,
+        Device, //
+    },
+    prelude::*, //
+};
+use page_pool::{
+    context::BhGuard,
+    AllocError,
+    CpuBuf,
+    DeviceBuf,
+    NapiPool,
+    OpenRing,
+    PagePool,
+    Params,
+    Posted,
+    Stats, //
+};
+
+/// The device hears of new buffers in batches of this many, since each doorbell is slow.
+const BATCH: usize = 32;
+/// When this many buffers are missing there are no pages, and none is given away: the device keeps some,
+/// so it goes on raising interrupts. Packets for the stack are copied then. The smallest ring has more.
+const SHORT: usize = 2 * BATCH;
+/// So many at once are posted while a ring is filled for the first time, with bottom halves off.
+const FILL: usize = 64;
+
+/// The smallest ring that the engine works with.
+pub(crate) const MIN_ENTRIES: u32 = 80;
+const _: () = assert!(MIN_ENTRIES as usize > SHORT + 1);
+
+/// A receive ring, with the pool that its buffers come from.
+pub(crate) struct RxRing<'bound, D: RxDescriptor> {
+    descs: Descs<D>,
+    // Dropped before the pool, whose pages they are.
+    posted: Posted,
+    pool: PagePool<'bound>,
+}
+
+/// What the ring lacks.
+struct Lack {
+    /// Descriptors without a buffer, but for the one that stays empty.
+    missing: usize,
+    /// Why: what is dropped because of that counts as this.
+    scarcity: Dropped,
+}
+
+struct Descs<D: RxDescriptor> {
+    ring: DescRing,
+    /// The descriptor that the device finishes next.
+    next: usize,
+    /// The descriptor that gets a buffer next. One always stays without: a tail that has caught up
+    /// with the head means an empty ring.
+    fill: usize,
+    lack: Lack,
+    /// What the device was told last.
+    told: usize,
+    frames: Frames,
+    _format: PhantomData<fn() -> D>,
+}
+
+/// One poll.
+struct Poll<'a, 'n, 'bound, T: Operations> {
+    napi: &'a mut Napi<'n>,
+    tx: &'a TxSide<'bound, T::Tx>,
+    counts: Counts,
+}
+
+impl<'bound, D: RxDescriptor> RxRing<'bound, D> {
+    /// Makes a ring of `entries` descriptors, with all of their buffers. Process context; waits for
+    /// memory.
+    ///
+    /// # Safety
+    ///
+    /// - The result is dropped before `dev` is unbound, in process context, and not forgotten.
+    /// - The device is stopped before that, if it was told of the ring.
+    pub(crate) unsafe fn new(
+        dev: &'bound Device<Bound>,
+        name: &CStr,
+        params: Params,
+    ) -> Result<Self> {
+        const { assert!(D::BUFFER <= page_pool::ROOM) };
+        // CAST: u32 fits.
+        let entries = params.ring as usize;
+        // SAFETY: By the safety requirement.
+        let mut pool = unsafe { PagePool::new(dev, name, params) }?;
+        let mut posted = pool.posted(entries)?;
+        let mut descs = Descs {
+            ring: DescRing::new(dev, entries)?,
+            next: 0,
+            fill: 0,
+            lack: Lack {
+                missing: entries.saturating_sub(1),
+                scarcity: Dropped::NoPage,
+            },
+            told: 0,
+            frames: Frames::default(),
+            _format: PhantomData,
+        };
+        while descs.lack.missing != 0 {
+            pool.prepare()?;
+            let bh = BhGuard::new()?;
+            let before = descs.lack.missing;
+            pool.enter(&bh.token(), |mut pool| {
+                if let Some(mut posted) = pool.open(&mut posted) {
+                    descs.refill(&mut pool, &mut posted, FILL);
+                }
+            });
+            if descs.lack.missing == before {
+                return Err(ENOMEM);
+            }
+        }
+        Ok(Self {
+            descs,
+            posted,
+            pool,
+        })
+    }
+
+    /// Ends the ring: each buffer goes back to the pool, and what that does not keep to the page allocator. The
+    /// device is stopped. Process context.
+    pub(crate) fn end(mut self) {
+        let Self {
+            descs,
+            posted,
+            pool,
+        } = &mut self;
+        for first in (0..descs.ring.entries()).step_by(FILL) {
+            // What is left without this goes with the pool, and is only not counted.
+            let Ok(bh) = BhGuard::new() else {
+                break;
+            };
+            pool.enter(&bh.token(), |mut pool| {
+                let Some(mut posted) = pool.open(posted) else {
+                    return;
+                };
+                for index in first..first.saturating_add(FILL) {
+                    // SAFETY: The device is stopped.
+                    if let Some(buf) = unsafe { posted.take(index) } {
+                        pool.recycle_unused(buf);
+                    }
+                }
+            });
+        }
+    }
+
+    /// A handle to the pool's counters.
+    pub(crate) fn pool_stats(&self) -> Stats {
+        self.pool.stats()
+    }
+
+    /// What the device has to know about the ring.
+    pub(crate) fn describe(&self, queue: usize) -> Ring {
+        Ring::new(Side::Rx, queue, &self.descs.ring)
+    }
+
+    /// Gives the device its first buffers.
+    pub(crate) fn start(&mut self, doorbell: impl FnOnce(u32)) {
+        self.descs.ring_doorbell(doorbell);
+    }
+
+    /// Whether the device has no buffer at all, so that it raises no interrupt.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.descs.fill == self.descs.next
+    }
+
+    /// Processes up to `budget` packets, and what the device has sent. Returns how many packets there were.
+    ///
+    /// # Safety
+    ///
+    /// The ring is that of the queue that is polled, and so is the one of `tx`.
+    #[inline]
+    pub(crate) unsafe fn poll<T: Operations<Rx = D>>(
+        &mut self,
+        ops: &T,
+        napi: &mut Napi<'_>,
+        tx: &TxSide<'bound, T::Tx>,
+        budget: usize,
+    ) -> usize {
+        let Self {
+            descs,
+            posted,
+            pool,
+        } = self;
+        let queue = napi.queue();
+        // CAST: u32 fits.
+        let index = queue.index as usize;
+        let bh = napi.bh();
+        let program = Program::of(napi);
+        let mut poll = Poll::<T> {
+            napi,
+            tx,
+            counts: Counts::default(),
+        };
+        let done = pool.enter(&bh, |mut pool| {
+            let Some(mut posted) = pool.open(posted) else {
+                return 0;
+            };
+            let (pool, posted) = (&mut pool, &mut posted);
+            // SAFETY: By the safety requirement.
+            unsafe {
+                poll.tx.with(poll.napi, |ring, locked, budget| {
+                    ring.clean(locked, budget, pool)
+                })
+            };
+            let mut done = 0usize;
+            while done < budget {
+                let Some(written) = D::completed(|word| descs.ring.load(descs.next, word)) else {
+                    break;
+                };
+                // SAFETY: The device is done with the descriptor, by the contract of its format.
+                let Some(buf) = (unsafe { posted.take(descs.next) }) else {
+                    break;
+                };
+                descs.next = descs.ring.after(descs.next);
+                descs.lack.missing = descs.lack.missing.wrapping_add(1);
+                done = done.wrapping_add(1);
+
+                if done % BATCH == 0 {
+                    descs.refill(pool, posted, usize::MAX);
+                    descs.ring_doorbell(|tail| ops.doorbell(Side::Rx, index, tail));
+                }
+                let part = descs.frames.sort(&written, D::BUFFER);
+                let Some(buf) = poll.accept(pool, buf, part) else {
+                    continue;
+                };
+                match &program {
+                    None => poll.deliver(pool, buf, 0, written.checksum),
+                    Some(program) => {
+                        // SAFETY: By the safety requirement.
+                        unsafe { poll.decide(program, pool, buf, written.checksum, &descs.lack) }
+                    }
+                }
+            }
+            descs.refill(pool, posted, usize::MAX);
+            descs.ring_doorbell(|tail| ops.doorbell(Side::Rx, index, tail));
+            done
+        });
+        let Poll { napi, counts, .. } = poll;
+        if counts.sent() {
+            // SAFETY: By the safety requirement.
+            unsafe {
+                tx.with(napi, |ring, _, _| {
+                    ring.ring_doorbell(|tail| ops.doorbell(Side::Tx, index, tail));
+                })
+            };
+        }
+        queue.rx.add(&counts);
+        if descs.lack.missing != 0 {
+            queue.rx.alloc_fail.inc();
+        }
+        done
+    }
+}
+
+impl<D: RxDescriptor> Descs<D> {
+    /// Gives buffers to the descriptors that have none, at most `max`, as far as there are any. A call for each
+    /// batch, so that the loop over packets has the registers.
+    #[inline(never)]
+    fn refill<'id>(
+        &mut self,
+        pool: &mut NapiPool<'id, '_>,
+        posted: &mut OpenRing<'id, '_>,
+        max: usize,
+    ) {
+        for _ in 0..self.lack.missing.min(max) {
+            let buf = match pool.alloc() {
+                Ok(buf) => buf,
+                Err(error) => {
+                    self.lack.scarcity = match error {
+                        AllocError::Limit => Dropped::Limit,
+                        _ => Dropped::NoPage,
+                    };
+                    break;
+                }
+            };
+            let Some(addr) = posted.post(self.fill, buf) else {
+                break;
+            };
+            self.ring.store(self.fill, D::post(addr));
+            self.fill = self.ring.after(self.fill);
+            self.lack.missing = self.lack.missing.wrapping_sub(1);
+        }
+    }
+
+    /// Rings the doorbell, if there are new buffers.
+    #[inline]
+    fn ring_doorbell(&mut self, doorbell: impl FnOnce(u32)) {
+        if self.told != self.fill {
+            self.told = self.fill;
+            // CAST: A ring has no more entries than a u32 says.
+            doorbell(self.fill as u32);
+        }
+    }
+}
+
+impl<T: Operations> Poll<'_, '_, '_, T> {
+    /// Takes a packet from the device. Bad frames are counted and recycled.
+    #[inline]
+    fn accept<'id>(
+        &mut self,
+        pool: &mut NapiPool<'id, '_>,
+        buf: DeviceBuf<'id>,
+        part: Part,
+    ) -> Option<CpuBuf<'id>> {
+        let counts = &mut self.counts;
+        match part {
+            Part::Packet(len) => {
+                counts.packets = counts.packets.wrapping_add(1);
+                // CAST: usize is u64 here.
+                counts.bytes = counts.bytes.wrapping_add(len as u64);
+                // SAFETY: The device has written so many bytes, by the contract of its format.
+                return Some(unsafe { pool.sync_for_cpu(buf, len) });
+            }
+            Part::Error => counts.errors = counts.errors.wrapping_add(1),
+            Part::Fragment => {}
+        }
+        pool.recycle_unused(buf);
+        None
+    }
+
+    /// Hands a packet to the stack.
+    #[inline]
+    fn deliver<'id>(
+        &mut self,
+        pool: &mut NapiPool<'id, '_>,
+        buf: CpuBuf<'id>,
+        meta: u32,
+        checksum: Checksum,
+    ) {
+        match RxSkBuff::from_buf(self.napi, pool, buf, meta) {
+            Some(skb) => self.napi.receive(skb, checksum),
+            None => {
+                self.counts.drop(Dropped::NoSkb);
+                self.napi.queue().rx.alloc_fail.inc();
+            }
+        }
+    }
+
+    /// Lets an XDP program decide about a packet, and does what it says.
+    ///
+    /// # Safety
+    ///
+    /// As for [`RxRing::poll`].
+    #[inline]
+    unsafe fn decide<'id>(
+        &mut self,
+        program: &Program<'_>,
+        pool: &mut NapiPool<'id, '_>,
+        buf: CpuBuf<'id>,
+        checksum: Checksum,
+        lack: &Lack,
+    ) {
+        let verdict = match program.run(self.napi, pool, buf) {
+            Action::Drop => Verdict::Drop,
+            Action::Pass(buf, meta) => {
+                self.deliver(pool, buf, meta, checksum);
+                Verdict::Pass
+            }
+            Action::Tx(buf) => {
+                let short = lack.missing > SHORT;
+                let sent = if short {
+                    Err(buf)
+                } else {
+                    // SAFETY: By the safety requirement.
+                    unsafe { self.send_back(pool, buf) }
+                };
+                match sent {
+                    Ok(()) => Verdict::Tx,
+                    Err(buf) => {
+                        program.tx_failed();
+                        pool.recycle(buf);
+                        if short {
+                            return self.counts.drop(lack.scarcity);
+                        }
+                        Verdict::Aborted
+                    }
+                }
+            }
+            Action::Redirect => Verdict::Redirect,
+            Action::Aborted => Verdict::Aborted,
+            // So many are missing only when the last attempt to get some has failed.
+            Action::Refused if lack.missing > BATCH => return self.counts.drop(lack.scarcity),
+            Action::Refused => return self.counts.drop(Dropped::Limit),
+        };
+        self.counts.verdict(verdict);
+    }
+
+    /// Sends a packet back out of the device that it came from.
+    ///
+    /// # Safety
+    ///
+    /// As for [`RxRing::poll`].
+    #[inline]
+    unsafe fn send_back<'id>(
+        &mut self,
+        pool: &mut NapiPool<'id, '_>,
+        buf: CpuBuf<'id>,
+    ) -> Result<(), CpuBuf<'id>> {
+        let mut buf = Some(buf);
+        // SAFETY: By the safety requirement.
+        unsafe {
+            self.tx.with(self.napi, |ring, locked, _| {
+                if let Some(b) = buf.take() {
+                    buf = ring.xmit_page(locked, pool, b).err();
+                }
+            })
+        };
+        buf.map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The transmit engine: the ring of one queue, what is in flight in it, and who gets it back.
+//!
+//! The stack, XDP programs of this queue and other devices' redirects share the ring, under the transmit
+//! queue's lock. One descriptor always stays empty, for a tail that has caught up with the head means an empty
+//! ring; and with less than [`FRAME`] others the core is kept from sending, whoever took the last: so the stack
+//! never meets a full ring.
+
+use crate::{
+    desc::{
+        Segment,
+        TxDescriptor, //
+    },
+    dma::{
+        DescRing,
+        Mapped, //
+    },
+    napi::{
+        Budget,
+        Napi, //
+    },
+    netdev::{
+        Ring,
+        Side, //
+    },
+    queue::{
+        Queue,
+        TxLocked, //
+    },
+    skb::{
+        DropReason,
+        SkBuff, //
+    },
+    xdp::{
+        Frame,
+        ETH_ZLEN, //
+    },
+};
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData, //
+};
+use kernel::{
+    device::{
+        Bound,
+        Device, //
+    },
+    prelude::*, //
+};
+use page_pool::{
+    CpuBuf,
+    Detached,
+    NapiPool, //
+};
+
+/// Descriptors that a frame of the stack may need.
+const FRAME: usize = 1;
+
+/// A queue that was stopped goes on when this many descriptors are free: not for one packet at a time.
+const WAKE: usize = 32;
+
+/// What is in flight.
+enum InFlight<'bound> {
+    /// A packet of the stack.
+    Skb(Mapped<'bound, SkBuff>),
+    /// A frame of another device.
+    Frame(Mapped<'bound, Frame>),
+    /// A received page, sent back.
+    Page(Detached),
+}
+
+/// What the device has finished.
+#[derive(Default)]
+struct Done {
+    packets: u32,
+    bytes: u32,
+    skbs: u32,
+    skb_bytes: u32,
+}
+
+/// A transmit ring.
+pub(crate) struct TxRing<'bound, D: TxDescriptor> {
+    dev: &'bound Device<Bound>,
+    ring: DescRing,
+    in_flight: KVec<Option<InFlight<'bound>>>,
+    /// The next descriptor to fill.
+    next: usize,
+    /// The next descriptor that the device finishes.
+    clean: usize,
+    /// What the device was told last.
+    told: usize,
+    stopped: bool,
+    /// The device is about to stop: nothing is sent or cleaned any more.
+    closed: bool,
+    max_frame: usize,
+    _format: PhantomData<fn() -> D>,
+}
+
+impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
+    /// Allocates a ring for frames of up to `max_frame` bytes. Process context.
+    pub(crate) fn new(dev: &'bound Device<Bound>, entries: u32, max_frame: usize) -> Result<Self> {
+        // CAST: u32 fits.
+        let entries = entries as usize;
+        let mut in_flight = KVec::with_capacity(entries, GFP_KERNEL)?;
+        for _ in 0..entries {
+            in_flight.push(None, GFP_KERNEL)?;
+        }
+        Ok(Self {
+            dev,
+            ring: DescRing::new(dev, entries)?,
+            in_flight,
+            next: 0,
+            clean: 0,
+            told: 0,
+            stopped: false,
+            closed: false,
+            max_frame,
+            _format: PhantomData,
+        })
+    }
+
+    /// What the device has to know about the ring.
+    pub(crate) fn describe(&self, queue: usize) -> Ring {
+        Ring::new(Side::Tx, queue, &self.ring)
+    }
+
+    /// Free descriptors.
+    #[inline]
+    fn room(&self) -> usize {
+        let filled = self.ring.distance(self.clean, self.next);
+        self.ring.entries().wrapping_sub(filled).wrapping_sub(1)
+    }
+
+    /// Fills a descriptor. The caller has seen that there is room.
+    #[inline(always)]
+    fn push(&mut self, locked: &TxLocked<'_>, addr: u64, len: u32, what: InFlight<'bound>) {
+        if let Some(slot) = self.in_flight.get_mut(self.next) {
+            *slot = Some(what);
+        }
+        self.ring.store(
+            self.next,
+            D::fill(&Segment {
+                addr,
+                len,
+                first: true,
+                last: true,
+                frame_len: len,
+            }),
+        );
+        self.next = self.ring.after(self.next);
+        if self.room() < FRAME && !self.stopped {
+            self.stopped = true;
+            locked.stop();
+        }
+    }
+
+    /// Rings the doorbell, if there is anything new.
+    #[inline]
+    pub(crate) fn ring_doorbell(&mut self, doorbell: impl FnOnce(u32)) {
+        if self.told != self.next {
+            self.told = self.next;
+            // CAST: A ring has no more entries than a u32 says.
+            doorbell(self.next as u32);
+        }
+    }
+
+    /// Sends a packet of the stack. If there is no room it comes back, which the engine keeps from happening.
+    pub(crate) fn xmit(
+        &mut self,
+        locked: &TxLocked<'_>,
+        skb: SkBuff,
+        more: bool,
+        doorbell: impl FnOnce(u32),
+    ) -> Result<(), SkBuff> {
+        if self.room() < FRAME {
+            self.stopped = true;
+            locked.stop();
+            self.ring_doorbell(doorbell);
+            return Err(skb);
+        }
+        let Some(skb) = self.prepare(skb) else {
+            locked.stats().dropped.inc();
+            self.ring_doorbell(doorbell);
+            return Ok(());
+        };
+        let (addr, len) = (skb.dma_addr(), skb.len());
+        skb.tx_timestamp();
+        self.push(locked, addr, len, InFlight::Skb(skb));
+        if locked.sent(len, more) || self.stopped {
+            self.ring_doorbell(doorbell);
+        }
+        Ok(())
+    }
+
+    /// Makes of a packet what the device can send, or frees it with the reason why not.
+    #[inline]
+    fn prepare(&self, skb: SkBuff) -> Option<Mapped<'bound, SkBuff>> {
+        // The core lets pass what tc mirrors, or a bridge forwards, from a device of a larger MTU.
+        if skb.len() > self.max_frame {
+            skb.free(DropReason::DevHeader);
+            return None;
+        }
+        // Cards pad short frames themselves, but not all of them with zeroes.
+        let skb = skb.pad().ok()?;
+        Mapped::new(self.dev, skb)
+            .map_err(|skb| skb.free(DropReason::NoMemory))
+            .ok()
+    }
+
+    /// Sends a frame of another device. If there is no room, or no mapping, it comes back.
+    pub(crate) fn xmit_frame(
+        &mut self,
+        locked: &TxLocked<'_>,
+        mut frame: Frame,
+    ) -> Result<(), Frame> {
+        if self.room() == 0 || frame.len() > self.max_frame {
+            return Err(frame);
+        }
+        frame.pad();
+        let frame = Mapped::new(self.dev, frame)?;
+        let (addr, len) = (frame.dma_addr(), frame.len());
+        self.push(locked, addr, len, InFlight::Frame(frame));
+        Ok(())
+    }
+
+    /// Sends a received page back, over the mapping that it has. If there is no room it comes back.
+    #[inline]
+    pub(crate) fn xmit_page<'id>(
+        &mut self,
+        locked: &TxLocked<'_>,
+        pool: &mut NapiPool<'id, '_>,
+        mut buf: CpuBuf<'id>,
+    ) -> Result<(), CpuBuf<'id>> {
+        if self.room() == 0 {
+            return Err(buf);
+        }
+        buf.pad(ETH_ZLEN);
+        let page = pool.detach(buf);
+        // CAST: Less than a page.
+        let (addr, len) = (page.dma_addr(), page.len() as u32);
+        self.push(locked, addr, len, InFlight::Page(page));
+        Ok(())
+    }
+
+    /// Takes what the device has sent next, if `wanted`, and counts it.
+    #[inline]
+    fn finished(
+        &mut self,
+        done: &mut Done,
+        wanted: impl FnOnce(&InFlight<'bound>) -> bool,
+    ) -> Option<InFlight<'bound>> {
+        if self.clean == self.next || !D::sent(|word| self.ring.load(self.clean, word)) {
+            return None;
+        }
+        let slot = self.in_flight.get_mut(self.clean)?;
+        if !slot.as_ref().is_some_and(wanted) {
+            return None;
+        }
+        let what = slot.take()?;
+        self.clean = self.ring.after(self.clean);
+        done.packets = done.packets.wrapping_add(1);
+        let len = match &what {
+            InFlight::Skb(skb) => {
+                done.skbs = done.skbs.wrapping_add(1);
+                done.skb_bytes = done.skb_bytes.wrapping_add(skb.len());
+                skb.len()
+            }
+            InFlight::Frame(frame) => frame.len(),
+            // CAST: Less than a page.
+            InFlight::Page(page) => page.len() as u32,
+        };
+        done.bytes = done.bytes.wrapping_add(len);
+        Some(what)
+    }
+
+    /// Tells the core and the counters what was finished.
+    #[inline]
+    fn report(&mut self, locked: &TxLocked<'_>, done: &Done) {
+        if done.packets == 0 {
+            return;
+        }
+        locked.completed(done.skbs, done.skb_bytes);
+        locked.stats().packets.add(done.packets.into());
+        locked.stats().bytes.add(done.bytes.into());
+        if self.stopped && self.room() >= WAKE.min(self.ring.entries() / 2) {
+            self.stopped = false;
+            locked.wake();
+        }
+    }
+
+    /// Frees what the device has sent. In the poll.
+    pub(crate) fn clean(
+        &mut self,
+        locked: &TxLocked<'_>,
+        budget: Budget<'_>,
+        pool: &mut NapiPool<'_, '_>,
+    ) {
+        let mut done = Done::default();
+        while let Some(what) = self.finished(&mut done, |_| true) {
+            match what {
+                InFlight::Skb(skb) => skb.into_inner().consume(budget),
+                InFlight::Frame(frame) => drop(frame),
+                InFlight::Page(page) => {
+                    // SAFETY: The device has sent it.
+                    if let Ok(buf) = unsafe { pool.attach(page) } {
+                        pool.recycle(buf);
+                    }
+                }
+            }
+        }
+        self.report(locked, &done);
+    }
+
+    /// As [`clean`](Self::clean), for netpoll: in any context, even a hard interrupt. Frames of other devices
+    /// cannot be freed there, and wait for the next poll, with what is behind them.
+    #[cold]
+    fn clean_netpoll(&mut self, locked: &TxLocked<'_>) {
+        let mut done = Done::default();
+        while let Some(what) = self.finished(&mut done, |what| !matches!(what, InFlight::Frame(_)))
+        {
+            match what {
+                InFlight::Skb(skb) => skb.into_inner().consume(Budget::NETPOLL),
+                // A page takes the way of the stack's.
+                what => drop(what),
+            }
+        }
+        self.report(locked, &done);
+    }
+
+    /// How many packets of the stack are in flight: they are lost when the ring goes.
+    pub(crate) fn pending(&self) -> usize {
+        let slots = self.in_flight.iter().flatten();
+        slots
+            .filter(|what| matches!(what, InFlight::Skb(_)))
+            .count()
+    }
+}
+
+/// Where a queue's transmit ring is while the interface is up. The transmit queue's lock owns it.
+pub(crate) struct TxSide<'bound, D: TxDescriptor>(UnsafeCell<Option<TxRing<'bound, D>>>);
+
+// SAFETY: The ring is accessed with the lock held only, so by one CPU at a time, and is `Send`: it owns
+// memory, mappings and packets, none of which belongs to a CPU.
+unsafe impl<D: TxDescriptor> Sync for TxSide<'_, D> {}
+// SAFETY: As above.
+unsafe impl<D: TxDescriptor> Send for TxSide<'_, D> {}
+
+impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
+    /// Without a ring.
+    pub(crate) fn new() -> Self {
+        Self(UnsafeCell::new(None))
+    }
+
+    /// Returns the ring, if it is open, as long as the lock is held.
+    ///
+    /// # Safety
+    ///
+    /// `locked` is of the queue whose ring this is, and the result is not used after another call of this.
+    #[inline]
+    #[expect(clippy::mut_from_ref)]
+    pub(crate) unsafe fn get<'a>(
+        &'a self,
+        _locked: &'a TxLocked<'_>,
+    ) -> Option<&'a mut TxRing<'bound, D>> {
+        // SAFETY: The lock is held, and by the safety requirement nobody else has a reference.
+        let ring = unsafe { &mut *self.0.get() }.as_mut();
+        ring.filter(|ring| !ring.closed)
+    }
+
+    /// Runs `f` with the ring, if there is one, and the lock of its queue, which is the one that is polled.
+    /// Takes the poll, so that nobody in there takes the lock twice.
+    ///
+    /// # Safety
+    ///
+    /// It is the ring of that queue.
+    #[inline]
+    pub(crate) unsafe fn with<R>(
+        &self,
+        napi: &mut Napi<'_>,
+        f: impl FnOnce(&mut TxRing<'bound, D>, &TxLocked<'_>, Budget<'_>) -> R,
+    ) -> Option<R> {
+        // SAFETY: In a poll bottom halves are off, and nobody in it has the lock already: see above.
+        let locked = unsafe { napi.queue().lock() };
+        // SAFETY: By the safety requirement, and `f` cannot get here again.
+        let ring = unsafe { self.get(&locked) };
+        ring.map(|ring| f(ring, &locked, napi.budget()))
+    }
+
+    /// Cleans the ring for netpoll. Any context.
+    ///
+    /// # Safety
+    ///
+    /// It is the ring of `queue`.
+    pub(crate) unsafe fn clean_netpoll(&self, queue: &Queue) {
+        // The lock's owner may be what netpoll has interrupted.
+        if let Some(locked) = queue.try_lock() {
+            // SAFETY: By the safety requirement.
+            if let Some(ring) = unsafe { self.get(&locked) } {
+                ring.clean_netpoll(&locked);
+            }
+        }
+    }
+
+    /// Closes the ring: who comes after this finds none. Process context.
+    ///
+    /// # Safety
+    ///
+    /// It is the ring of `queue`.
+    pub(crate) unsafe fn close(&self, queue: &Queue) {
+        // SAFETY: Process context, where nobody has the lock already.
+        let locked = unsafe { queue.lock_bh() };
+        // SAFETY: By the safety requirement, and it is used once.
+        if let Some(ring) = unsafe { self.get(&locked) } {
+            ring.closed = true;
+        }
+    }
+
+    /// Puts another ring, or none, in place of the one that is there, which is returned. Process context.
+    ///
+    /// # Safety
+    ///
+    /// It is the ring of `queue`.
+    pub(crate) unsafe fn replace(
+        &self,
+        queue: &Queue,
+        mut new: Option<TxRing<'bound, D>>,
+    ) -> Option<TxRing<'bound, D>> {
+        // SAFETY: Process context, where nobody has the lock already.
+        let locked = unsafe { queue.lock_bh() };
+        // SAFETY: The lock is held, and nobody has a reference without it.
+        core::mem::swap(unsafe { &mut *self.0.get() }, &mut new);
+        drop(locked);
+        new
+    }
+}
