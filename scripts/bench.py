@@ -36,6 +36,12 @@ RATIO_MAX = {
     ("instructions", "grow", "-", "page_pool"): 1.00,
     ("instructions", "refill_worst", "-", "ours with 2,560 slots"): 1.10,
     ("instructions", "drop", "strict", "e1000_rust, alloc + map"): 0.35,
+    # The same driver on both pools.
+    **{
+        ("instructions", mode, iommu, "kernel page_pool"): most
+        for mode, most in (("drop", 0.75), ("tx", 0.85), ("copy", 1.00), ("page", 0.90))
+        for iommu in ("off", "strict")
+    },
     ("time", "direct", "-", "page_pool"): 0.50,
     ("time", "ring", "-", "page_pool"): 0.80,
     ("time", "return_cpus_2", "-", "page_pool"): 0.50,
@@ -45,6 +51,7 @@ RATIO_MAX = {
 ADDED_MAX = {"untagged_put_page": 5, "untagged_release_pages_1": 15, "untagged_release_pages_16": 15 * 16}
 
 DRIVERS = {
+    "kernel": "kernel page_pool",
     "alloc": "e1000_rust, alloc + map",
     "c": "C e1000",
     "c-map": "C e1000, copybreak=0",
@@ -308,9 +315,9 @@ What the cases are
     alloc, and return by ``put_page()``, the hook and this CPU's ring; the C pool by
     ``page_pool_put_page()`` and its ring
 ``miss``
-    nothing is recycled, each page comes from the page allocator and goes there: ours by
-    the driver's parameter ``recycle=0``, taken and given back 64 at once; the C pool when
-    somebody else had a reference, which allocates 64 at once
+    nothing is recycled, each page comes from the page allocator and goes there: our pool keeps
+    none, and takes and gives them back 64 at once; the C pool's pages had another reference,
+    and it allocates 64 at once
 ``grow``
     a new pool gets its pages; in the instruction lane this depends on what the page
     allocator has at hand
@@ -331,7 +338,8 @@ What the cases are
     KERNEL=patched CASE=untagged_put_page``)
 ``drop``, ``tx``, ``copy``, ``page``
     whole packets through the drivers: dropped by XDP, sent back by XDP, up the stack
-    copied, up the stack in their page; the sender's part is subtracted
+    copied, up the stack in their page; the sender's part is subtracted. ``kernel page_pool`` is
+    the same driver with ``buffers=kernel``
 ``return_cpus_N``
     N CPUs return pages at once; ``return_concurrent_N``: while another one takes them;
     ``return_interrupts_N``: while another one returns pages from interrupts, to the list

@@ -56,7 +56,7 @@ packets() {
 	local iommu=()
 	[[ $1 == strict ]] && iommu=(--iommu)
 	"$RPP_TOP/scripts/vm.sh" --quiet --out "$out/packets-$1" --nic e1000 --nic e1000e --icount "${iommu[@]}" \
-		--append "$APPEND" --timeout 1200 \
+		--append "$APPEND" --timeout 1800 \
 		--run "PACKETS=30000 WARMUP=10000 ROUNDS=2 COUNT_PACKETS=0 MODES='${case:-drop tx copy page}' \
 			bash samples/pktgen/bench.sh"
 }
@@ -111,7 +111,7 @@ if wants "!($PACKETS|$RINGS)"; then
 		step bench-lazy 30 "instructions: pools, IOMMU lazy" instructions lazy
 fi
 if wants "$PACKETS"; then
-	step bench-packets 200 "instructions: packets, IOMMU off and strict" both packets off strict
+	step bench-packets 260 "instructions: packets, IOMMU off and strict" both packets off strict
 fi
 if [[ $mode == all ]]; then
 	# Nothing else runs meanwhile.

@@ -20,8 +20,8 @@ import sys
 # whether there is such a way.
 XDP, ALLOC, RECYCLE = "the XDP program's call", "alloc_fast", "recycle_cached"
 LOOPS = [
-    ("the driver's poll: XDP program, recycle", r"<net::vtable::Table<.*>>::poll", (XDP, RECYCLE), True),
-    ("the driver's refill of its ring: alloc", r"<net::rx::Descs<.*>>::refill", (ALLOC,), True),
+    ("the driver's poll: XDP program, recycle", r"<net::rx::RxRing<.*RustPool>>::poll::<.*>", (XDP, RECYCLE), True),
+    ("the driver's refill of its ring: alloc", r"<net::rx::Descs<.*>>::refill::<page_pool::pool::NapiPool>", (ALLOC,), True),
     ("the bench: alloc and recycle", r"bench_main::direct", (ALLOC, RECYCLE), True),
     ("the bench: alloc, sync and recycle", r"bench_main::direct_sync", (ALLOC, RECYCLE), True),
     # The same loop, but the page goes by put_page().

@@ -14,7 +14,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Parts that boot the VM, longest first. Two run at a time.
-BOOTS="bounce refuse lifetime e1000 xdp hook liar load reach slots control"
+BOOTS="bounce refuse pools lifetime e1000 xdp hook liar load reach slots control"
 # Those for the debug kernel only, and one that is asked for by name.
 OTHER_BOOTS="shortage faults checkers soak"
 
@@ -45,6 +45,7 @@ boot() {
 	# QEMU has a third of it above 4 GB.
 	reach) vm reach "${nics[@]}" --mem 3072 ;;
 	bounce) vm bounce "${nics[@]}" --append swiotlb=force --timeout 1800 ;;
+	pools) vm pools "${nics[@]}" --iommu --timeout 1800 ;;
 	slots) vm slots "${nics[@]}" --append swiotlb=2048,force ;;
 	soak) vm soak "${nics[@]}" --timeout $((MINUTES * 60 + 600)) ;;
 	shortage) vm shortage "${nics[@]}" --iommu --timeout 1800 ;;
@@ -70,7 +71,7 @@ vm() {
 	((RPP_SLOW == 1)) || less="MB=16 COUNT=500000 PAGES=200000 RECEIVED=2000 DEEDS=4"
 	[[ $name != soak ]] || less="MINUTES=$MINUTES${SEED:+ SEED=$SEED}"
 	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" --add "$LOGS/hold" --add "$LOGS/failnth" \
-		--add "$LOGS/stamp" --timeout 900 \
+		--add "$LOGS/stamp" --add "$LOGS/fentry.o" --timeout 900 \
 		--run "RPP_SLOW=$RPP_SLOW $less bash tests/$name.sh" "$@"
 }
 
@@ -81,6 +82,7 @@ build_programs() {
 	for name in hold failnth stamp; do
 		in_root gcc -static -O2 -Wall -Werror -o "$LOGS/$name" "tests/vm/$name.c"
 	done
+	in_root clang-19 -O2 -g -target bpf -c -o "$LOGS/fentry.o" tests/vm/fentry.bpf.c
 	# As large as the registers of the e1000.
 	head -c 128K /dev/zero | tr '\0' '\377' >"$LOGS/ones.rom"
 }

@@ -15,6 +15,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/skbuff.h>
 #include <net/netdev_queues.h>
+#include <net/page_pool/helpers.h>
 #include <net/xdp.h>
 
 #include "../../samples/bench/bench.h"

@@ -5,11 +5,50 @@
 #include <linux/etherdevice.h>
 #include <linux/filter.h>
 #include <linux/jiffies.h>
+#include <linux/moduleparam.h>
 #include <linux/rtnetlink.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
 #include <linux/timer.h>
 #include <linux/workqueue.h>
+#include <net/page_pool/helpers.h>
 
 #include "net.h"
+
+/* Where buffers come from, for devices that are probed from now on */
+
+/* As in rust/net/buffers. */
+static const char * const rnet_buffers_names[] = { "rust", "kernel", "none" };
+static int rnet_buffers_kind;
+
+static int rnet_buffers_set(const char *val, const struct kernel_param *kp)
+{
+	int kind = sysfs_match_string(rnet_buffers_names, val);
+
+	if (kind >= 0)
+		WRITE_ONCE(rnet_buffers_kind, kind);
+	return min(kind, 0);
+}
+
+static int rnet_buffers_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%s\n", rnet_buffers_names[rnet_buffers_kind]);
+}
+
+static const struct kernel_param_ops rnet_buffers_ops = {
+	.set = rnet_buffers_set,
+	.get = rnet_buffers_get,
+};
+
+module_param_cb(buffers, &rnet_buffers_ops, NULL, 0644);
+MODULE_PARM_DESC(buffers,
+		 "Where drivers' receive buffers come from: rust (default), the recycling page pool; kernel, the kernel's page pool; none, a page for each packet");
+
+u32 rnet_buffers(void)
+{
+	return READ_ONCE(rnet_buffers_kind);
+}
+EXPORT_SYMBOL_GPL(rnet_buffers);
 
 /* The device */
 
@@ -100,15 +139,14 @@ void rnet_queue_set_napi(struct net_device *dev, u32 index,
 EXPORT_SYMBOL_GPL(rnet_queue_set_napi);
 
 int rnet_rxq_reg(struct xdp_rxq_info *rxq, struct net_device *dev, u32 index,
-		 u32 napi_id)
+		 u32 napi_id, enum xdp_mem_type type, void *allocator)
 {
 	int err;
 
 	err = xdp_rxq_info_reg(rxq, dev, index, napi_id);
 	if (err)
 		return err;
-	/* Our own pool takes pages back at put_page(); to XDP they are plain. */
-	err = xdp_rxq_info_reg_mem_model(rxq, MEM_TYPE_PAGE_ORDER0, NULL);
+	err = xdp_rxq_info_reg_mem_model(rxq, type, allocator);
 	if (err)
 		xdp_rxq_info_unreg(rxq);
 	return err;
@@ -314,6 +352,127 @@ void rnet_skb_consume(struct sk_buff *skb, int budget)
 	napi_consume_skb(skb, budget);
 }
 EXPORT_SYMBOL_GPL(rnet_skb_consume);
+
+/* The kernel's page pool */
+
+struct page_pool *rnet_pp_create(struct device *dev, struct net_device *netdev,
+				 struct napi_struct *napi, u32 queue, u32 size,
+				 u32 offset, u32 max_len)
+{
+	struct page_pool_params params = {
+		.pool_size = size,
+		.nid = dev_to_node(dev),
+		.dev = dev,
+		.napi = napi,
+		.dma_dir = DMA_BIDIRECTIONAL,
+		.max_len = max_len,
+		.offset = offset,
+		.netdev = netdev,
+		.queue_idx = queue,
+		.flags = PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV,
+	};
+
+	return page_pool_create(&params);
+}
+EXPORT_SYMBOL_GPL(rnet_pp_create);
+
+struct page *rnet_pp_alloc(struct page_pool *pool, u64 *dma, void **start)
+{
+	struct page *page = page_pool_dev_alloc_pages(pool);
+
+	if (likely(page)) {
+		*dma = page_pool_get_dma_addr(page);
+		*start = page_address(page);
+	}
+	return page;
+}
+EXPORT_SYMBOL_GPL(rnet_pp_alloc);
+
+void rnet_pp_sync_for_cpu(struct page_pool *pool, struct page *page, u32 len)
+{
+	page_pool_dma_sync_for_cpu(pool, page, 0, len);
+}
+EXPORT_SYMBOL_GPL(rnet_pp_sync_for_cpu);
+
+void rnet_pp_sync_for_device(struct page_pool *pool, struct page *page,
+			     u32 offset, u32 len)
+{
+	dma_sync_single_range_for_device(pool->p.dev,
+					 page_pool_get_dma_addr(page), offset,
+					 len, pool->p.dma_dir);
+}
+EXPORT_SYMBOL_GPL(rnet_pp_sync_for_device);
+
+/* In the poll of the pool's NAPI instance. */
+void rnet_pp_recycle(struct page_pool *pool, struct page *page)
+{
+	page_pool_recycle_direct(pool, page);
+}
+EXPORT_SYMBOL_GPL(rnet_pp_recycle);
+
+void rnet_pp_put(struct page *page)
+{
+	page_pool_put_full_page(pp_page_to_nmdesc(page)->pp, page, false);
+}
+EXPORT_SYMBOL_GPL(rnet_pp_put);
+
+void rnet_pp_mark(struct sk_buff *skb)
+{
+	skb_mark_for_recycle(skb);
+}
+EXPORT_SYMBOL_GPL(rnet_pp_mark);
+
+/* In the order of page_pool_ethtool_stats_get(). */
+void rnet_pp_stats(struct page_pool *pool, u64 *values)
+{
+#ifdef CONFIG_PAGE_POOL_STATS
+	struct page_pool_stats stats = {};
+
+	page_pool_get_stats(pool, &stats);
+	page_pool_ethtool_stats_get(values, &stats);
+#endif
+}
+EXPORT_SYMBOL_GPL(rnet_pp_stats);
+
+/* Pages that are mapped one by one */
+
+struct page *rnet_page_alloc(struct device *dev, u64 *dma, void **start)
+{
+	struct page *page = dev_alloc_page();
+
+	if (unlikely(!page))
+		return NULL;
+	*dma = dma_map_page(dev, page, 0, PAGE_SIZE, DMA_BIDIRECTIONAL);
+	if (unlikely(dma_mapping_error(dev, *dma))) {
+		__free_page(page);
+		return NULL;
+	}
+	*start = page_address(page);
+	return page;
+}
+EXPORT_SYMBOL_GPL(rnet_page_alloc);
+
+void rnet_page_sync_for_cpu(struct device *dev, u64 dma, u32 len)
+{
+	dma_sync_single_range_for_cpu(dev, dma, RNET_HEADROOM, len,
+				      DMA_BIDIRECTIONAL);
+}
+EXPORT_SYMBOL_GPL(rnet_page_sync_for_cpu);
+
+void rnet_page_sync_for_device(struct device *dev, u64 dma, u32 offset, u32 len)
+{
+	dma_sync_single_range_for_device(dev, dma, offset, len,
+					 DMA_BIDIRECTIONAL);
+}
+EXPORT_SYMBOL_GPL(rnet_page_sync_for_device);
+
+void rnet_page_unmap(struct device *dev, u64 dma)
+{
+	/* The packet was synced, and an XDP program may have changed it since. */
+	dma_unmap_page_attrs(dev, dma, PAGE_SIZE, DMA_BIDIRECTIONAL,
+			     DMA_ATTR_SKIP_CPU_SYNC);
+}
+EXPORT_SYMBOL_GPL(rnet_page_unmap);
 
 /* XDP */
 

@@ -8,6 +8,7 @@
 #include <linux/workqueue.h>
 #include <net/xdp.h>
 
+u32 rnet_buffers(void);
 bool rnet_running(struct net_device *dev);
 void rnet_live_addr_change(struct net_device *dev);
 bool rnet_set_mac(struct net_device *dev, const u8 *addr);
@@ -22,7 +23,7 @@ void rnet_napi_set_irq(struct napi_struct *napi, int irq);
 void rnet_queue_set_napi(struct net_device *dev, u32 index,
 			 struct napi_struct *napi);
 int rnet_rxq_reg(struct xdp_rxq_info *rxq, struct net_device *dev, u32 index,
-		 u32 napi_id);
+		 u32 napi_id, enum xdp_mem_type type, void *allocator);
 void rnet_timer_setup(struct timer_list *timer,
 		      void (*func)(struct timer_list *));
 void rnet_timer_start(struct timer_list *timer, u32 ms);
@@ -49,12 +50,30 @@ int rnet_skb_pad(struct sk_buff *skb);
 void rnet_skb_tx_timestamp(struct sk_buff *skb);
 void rnet_skb_drop(struct sk_buff *skb, u32 reason);
 void rnet_skb_consume(struct sk_buff *skb, int budget);
+struct page_pool *rnet_pp_create(struct device *dev, struct net_device *netdev,
+				 struct napi_struct *napi, u32 queue, u32 size,
+				 u32 offset, u32 max_len);
+struct page *rnet_pp_alloc(struct page_pool *pool, u64 *dma, void **start);
+void rnet_pp_sync_for_cpu(struct page_pool *pool, struct page *page, u32 len);
+void rnet_pp_sync_for_device(struct page_pool *pool, struct page *page,
+			     u32 offset, u32 len);
+void rnet_pp_recycle(struct page_pool *pool, struct page *page);
+void rnet_pp_put(struct page *page);
+void rnet_pp_mark(struct sk_buff *skb);
+void rnet_pp_stats(struct page_pool *pool, u64 *values);
+struct page *rnet_page_alloc(struct device *dev, u64 *dma, void **start);
+void rnet_page_sync_for_cpu(struct device *dev, u64 dma, u32 len);
+void rnet_page_sync_for_device(struct device *dev, u64 dma, u32 offset, u32 len);
+void rnet_page_unmap(struct device *dev, u64 dma);
 u32 rnet_xdp_run(struct bpf_prog *prog, struct xdp_buff *xdp);
 void rnet_xdp_exception(struct net_device *dev, struct bpf_prog *prog, u32 act);
 bool rnet_xdp_frame_is_linear(struct xdp_frame *frame);
 void *rnet_xdp_frame_end(struct xdp_frame *frame);
 u64 rnet_dma_map_tx(struct device *dev, void *data, u32 len);
 void rnet_dma_unmap_tx(struct device *dev, u64 addr, u32 len);
+
+/* Bytes in front of a packet; what the page pool says. */
+#define RNET_HEADROOM 256
 
 static const netdev_features_t RNET_F_HIGHDMA = NETIF_F_HIGHDMA;
 static const netdev_features_t RNET_F_RXCSUM = NETIF_F_RXCSUM;

@@ -12,6 +12,11 @@
 //! it otherwise.
 
 use crate::{
+    buffers::{
+        Kind,
+        Params,
+        Stats, //
+    },
     ethtool::Visitor,
     irq::Irq,
     netdev::{
@@ -26,7 +31,7 @@ use crate::{
         PollFn,
         Queue, //
     },
-    rx::RxRing,
+    rxside::RxSide,
     tx::{
         TxRing,
         TxSide, //
@@ -58,12 +63,7 @@ use kernel::{
     },
     types::Opaque, //
 };
-use page_pool::{
-    stats::Snapshot,
-    Mode,
-    Params,
-    Stats, //
-};
+use page_pool::stats::Snapshot;
 use pp_bindings as bindings;
 
 /// A `struct net_device` that we own.
@@ -122,16 +122,25 @@ struct PoolStats {
 
 impl PoolStats {
     fn snapshot(&self) -> Snapshot {
-        let mut sum = self.now.as_ref().map(Stats::snapshot).unwrap_or_default();
+        // SAFETY: As long as a handle is in here its pool exists, but for the time of `end()`.
+        let now = self.now.as_ref().map(|stats| unsafe { stats.snapshot() });
+        let mut sum = now.unwrap_or_default();
         for (n, gone) in sum.iter_mut().zip(self.gone) {
             *n = n.wrapping_add(gone);
         }
         sum
     }
 
-    /// The pool has ended. Nothing of it stays but its counters.
-    fn end(&mut self) {
-        self.gone = self.snapshot();
+    /// Ends the pool by `end`. Nothing of it stays but its counters.
+    fn end(&mut self, end: impl FnOnce()) {
+        if let Some(Stats::Rust(_)) = self.now {
+            // It counts while it ends.
+            end();
+            self.gone = self.snapshot();
+        } else {
+            self.gone = self.snapshot();
+            end();
+        }
         self.now = None;
     }
 }
@@ -146,7 +155,7 @@ pub(crate) struct Channel<'bound, D: Operations> {
     #[pin]
     pub(crate) queue: Queue,
     core: NonNull<Core<'bound, D>>,
-    rx: UnsafeCell<Option<RxRing<'bound, D::Rx>>>,
+    rx: UnsafeCell<Option<RxSide<'bound, D>>>,
     pub(crate) tx: TxSide<'bound, D::Tx>,
     #[pin]
     pool: Mutex<PoolStats>,
@@ -193,7 +202,7 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
     /// result.
     #[inline]
     #[expect(clippy::mut_from_ref)]
-    pub(crate) unsafe fn rx(&self) -> &mut Option<RxRing<'bound, D::Rx>> {
+    pub(crate) unsafe fn rx(&self) -> &mut Option<RxSide<'bound, D>> {
         // SAFETY: By the safety requirement nobody else has a reference.
         unsafe { &mut *self.rx.get() }
     }
@@ -211,10 +220,7 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
 }
 
 /// The rings of one queue.
-type Pair<'bound, D> = (
-    RxRing<'bound, <D as Operations>::Rx>,
-    TxRing<'bound, <D as Operations>::Tx>,
-);
+type Pair<'bound, D> = (RxSide<'bound, D>, TxRing<'bound, <D as Operations>::Tx>);
 
 /// What `rtnl` protects.
 pub(crate) struct Control<'bound, D: Operations> {
@@ -240,7 +246,7 @@ pub(crate) struct Core<'bound, D: Operations + 'bound> {
     pub(crate) channels: KVec<Pin<KBox<Channel<'bound, D>>>>,
     pub(crate) ops: D,
     pub(crate) features: Features,
-    mode: Mode,
+    buffers: Kind,
     parent: &'bound Device<Bound>,
     vectors: KVec<IrqRequest<'bound>>,
     #[pin]
@@ -266,7 +272,7 @@ pub(crate) struct Parts<'bound, D> {
     pub(crate) vectors: KVec<IrqRequest<'bound>>,
     pub(crate) ops: D,
     pub(crate) features: Features,
-    pub(crate) mode: Mode,
+    pub(crate) buffers: Kind,
 }
 
 impl<'bound, D: Operations + 'bound> Core<'bound, D> {
@@ -290,7 +296,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                 },
                 ops: parts.ops,
                 features: parts.features,
-                mode: parts.mode,
+                buffers: parts.buffers,
                 parent: parts.parent,
                 vectors: parts.vectors,
                 control <- new_mutex!(Control {
@@ -353,19 +359,17 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
 
     /// Allocates the rings of all queues. Does not touch the hardware, which may be running on older ones.
     fn rings(&self, rings: Rings) -> Result<KVec<Pair<'bound, D>>> {
-        let params = Params {
-            // A ring's worth may be with the device, another one with the stack, and NAPI's cache
-            // has to have something to recycle.
-            pages: rings.rx.saturating_mul(2).saturating_add(2048),
-            ring: rings.rx,
-            mode: self.mode,
-        };
         let mut pairs = KVec::with_capacity(self.channels.len(), GFP_KERNEL)?;
         for channel in &self.channels {
             let name = CString::try_from_fmt(fmt!("{}/{}", self.name(), channel.index()))?;
+            let params = Params {
+                queue: &channel.queue,
+                name: &name,
+                entries: rings.rx,
+            };
             // SAFETY: It is dropped here, or by `quiesce()`: in process context, after the device was stopped,
             // and before it is unbound, since the core does not live longer than `'bound`.
-            let rx = unsafe { RxRing::new(self.parent, &name, params) }?;
+            let rx = unsafe { RxSide::new(self.parent, self.buffers, &params) }?;
             let tx = TxRing::new(self.parent, rings.tx, self.features.tx_frame)?;
             pairs.push((rx, tx), GFP_KERNEL)?;
         }
@@ -394,9 +398,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     }
 
     /// Shows the queues to XDP and netlink: all, or none if one fails.
-    fn publish(&self) -> Result {
-        for (n, channel) in self.channels.iter().enumerate() {
-            if let Err(e) = channel.queue.publish() {
+    fn publish(&self, pairs: &KVec<Pair<'bound, D>>) -> Result {
+        for (n, (channel, (rx, _))) in self.channels.iter().zip(pairs).enumerate() {
+            if let Err(e) = channel.queue.publish(rx.mem_model()) {
                 for channel in self.channels.iter().take(n) {
                     channel.queue.withdraw();
                 }
@@ -413,7 +417,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         rings: Rings,
         mut pairs: KVec<Pair<'bound, D>>,
     ) -> Result {
-        self.publish()?;
+        self.publish(&pairs)?;
         if let Err(e) = self.start(&mut pairs) {
             self.ops.stop();
             self.channels.iter().for_each(|c| c.queue.withdraw());
@@ -468,10 +472,12 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                 channel.queue.tx.dropped.add(tx.pending() as u64);
             }
             // SAFETY: NAPI is disabled.
-            if let Some(rx) = unsafe { channel.rx() }.take() {
-                rx.end();
-            }
-            channel.pool.lock().end();
+            let rx = unsafe { channel.rx() }.take();
+            channel.pool.lock().end(|| {
+                if let Some(rx) = rx {
+                    rx.end();
+                }
+            });
             channel.queue.withdraw();
         }
     }
@@ -597,7 +603,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         for (i, name) in DROPS.iter().enumerate() {
             visitor.counter(name, sum(&|c| c.queue.rx.dropped[i].get()));
         }
-        for (i, name) in Stats::NAMES.iter().enumerate() {
+        for (i, name) in page_pool::Stats::NAMES.iter().enumerate() {
             visitor.counter(name, sum(&|c| c.pool.lock().snapshot()[i]));
         }
         if D::HAS_COUNTERS {

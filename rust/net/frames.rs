@@ -40,11 +40,18 @@ impl Frames {
         if done.last && !self.skipping && !done.error && fits {
             return Part::Packet(done.len);
         }
-        self.skipping = !done.last;
-        if self.skipping {
-            Part::Fragment
-        } else {
+        self.sort_bad(done.last)
+    }
+
+    /// As [`sort`](Self::sort), of what is no packet.
+    #[cold]
+    #[inline(never)]
+    fn sort_bad(&mut self, last: bool) -> Part {
+        self.skipping = !last;
+        if last {
             Part::Error
+        } else {
+            Part::Fragment
         }
     }
 }

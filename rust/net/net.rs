@@ -15,6 +15,7 @@
 
 use kernel::prelude::*;
 
+mod buffers;
 pub mod bus;
 pub mod desc;
 mod device;
@@ -28,6 +29,7 @@ pub mod netdev;
 mod queue;
 mod register;
 mod rx;
+mod rxside;
 mod skb;
 mod stats;
 mod tx;

@@ -152,11 +152,14 @@ impl Queue {
         unsafe { bindings::timer_delete_sync(self.timer.get()) };
     }
 
-    /// Shows XDP and the core's netlink interface the queue. Process context, under `rtnl`; NAPI is disabled.
-    pub(crate) fn publish(&self) -> Result {
+    /// Shows XDP and the core's netlink interface the queue. Its frames find their way back by `model`. Process
+    /// context, under `rtnl`; NAPI is disabled.
+    pub(crate) fn publish(&self, model: (bindings::xdp_mem_type, *mut c_void)) -> Result {
         let id = self.napi_id();
         // SAFETY: The queue is not registered: `withdraw()` undoes it.
-        to_result(unsafe { bindings::rnet_rxq_reg(self.rxq(), self.device(), self.index, id) })?;
+        to_result(unsafe {
+            bindings::rnet_rxq_reg(self.rxq(), self.device(), self.index, id, model.0, model.1)
+        })?;
         // SAFETY: The device and the instance are valid, and have that queue.
         unsafe { bindings::rnet_queue_set_napi(self.device(), self.index, self.napi()) };
         Ok(())

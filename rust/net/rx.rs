@@ -6,6 +6,14 @@
 //! Everything that NAPI does for each packet is here, and compiles into the driver.
 
 use crate::{
+    buffers::{
+        Buffers,
+        Open,
+        Params,
+        Ring as _,
+        Stats,
+        ROOM, //
+    },
     desc::{
         Checksum,
         RxDescriptor, //
@@ -43,16 +51,9 @@ use kernel::{
 };
 use page_pool::{
     context::BhGuard,
-    AllocError,
-    CpuBuf,
-    DeviceBuf,
-    NapiPool,
-    OpenRing,
-    PagePool,
-    Params,
-    Posted,
-    Stats, //
+    AllocError, //
 };
+use pp_bindings as bindings;
 
 /// The device hears of new buffers in batches of this many, since each doorbell is slow.
 const BATCH: usize = 32;
@@ -67,11 +68,12 @@ pub(crate) const MIN_ENTRIES: u32 = 80;
 const _: () = assert!(MIN_ENTRIES as usize > SHORT + 1);
 
 /// A receive ring, with the pool that its buffers come from.
-pub(crate) struct RxRing<'bound, D: RxDescriptor> {
+pub(crate) struct RxRing<'bound, D: RxDescriptor, B: Buffers<'bound>> {
     descs: Descs<D>,
     // Dropped before the pool, whose pages they are.
-    posted: Posted,
-    pool: PagePool<'bound>,
+    posted: B::Posted,
+    pool: B,
+    _dev: PhantomData<&'bound ()>,
 }
 
 /// What the ring lacks.
@@ -103,24 +105,20 @@ struct Poll<'a, 'n, 'bound, T: Operations> {
     counts: Counts,
 }
 
-impl<'bound, D: RxDescriptor> RxRing<'bound, D> {
-    /// Makes a ring of `entries` descriptors, with all of their buffers. Process context; waits for
+impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
+    /// Makes a ring with all of their buffers. Process context; waits for
     /// memory.
     ///
     /// # Safety
     ///
     /// - The result is dropped before `dev` is unbound, in process context, and not forgotten.
     /// - The device is stopped before that, if it was told of the ring.
-    pub(crate) unsafe fn new(
-        dev: &'bound Device<Bound>,
-        name: &CStr,
-        params: Params,
-    ) -> Result<Self> {
-        const { assert!(D::BUFFER <= page_pool::ROOM) };
+    pub(crate) unsafe fn new(dev: &'bound Device<Bound>, params: &Params<'_>) -> Result<Self> {
+        const { assert!(D::BUFFER <= ROOM) };
         // CAST: u32 fits.
-        let entries = params.ring as usize;
+        let entries = params.entries as usize;
         // SAFETY: By the safety requirement.
-        let mut pool = unsafe { PagePool::new(dev, name, params) }?;
+        let mut pool = unsafe { B::new(dev, params) }?;
         let mut posted = pool.posted(entries)?;
         let mut descs = Descs {
             ring: DescRing::new(dev, entries)?,
@@ -151,6 +149,7 @@ impl<'bound, D: RxDescriptor> RxRing<'bound, D> {
             descs,
             posted,
             pool,
+            _dev: PhantomData,
         })
     }
 
@@ -161,6 +160,7 @@ impl<'bound, D: RxDescriptor> RxRing<'bound, D> {
             descs,
             posted,
             pool,
+            ..
         } = &mut self;
         for first in (0..descs.ring.entries()).step_by(FILL) {
             // What is left without this goes with the pool, and is only not counted.
@@ -179,6 +179,11 @@ impl<'bound, D: RxDescriptor> RxRing<'bound, D> {
                 }
             });
         }
+    }
+
+    /// How XDP frames find their way back.
+    pub(crate) fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {
+        self.pool.mem_model()
     }
 
     /// A handle to the pool's counters.
@@ -207,7 +212,7 @@ impl<'bound, D: RxDescriptor> RxRing<'bound, D> {
     /// # Safety
     ///
     /// The ring is that of the queue that is polled, and so is the one of `tx`.
-    #[inline]
+    #[inline(never)]
     pub(crate) unsafe fn poll<T: Operations<Rx = D>>(
         &mut self,
         ops: &T,
@@ -219,6 +224,7 @@ impl<'bound, D: RxDescriptor> RxRing<'bound, D> {
             descs,
             posted,
             pool,
+            ..
         } = self;
         let queue = napi.queue();
         // CAST: u32 fits.
@@ -295,12 +301,7 @@ impl<D: RxDescriptor> Descs<D> {
     /// Gives buffers to the descriptors that have none, at most `max`, as far as there are any. A call for each
     /// batch, so that the loop over packets has the registers.
     #[inline(never)]
-    fn refill<'id>(
-        &mut self,
-        pool: &mut NapiPool<'id, '_>,
-        posted: &mut OpenRing<'id, '_>,
-        max: usize,
-    ) {
+    fn refill<'id, O: Open<'id>>(&mut self, pool: &mut O, posted: &mut O::Ring<'_>, max: usize) {
         for _ in 0..self.lack.missing.min(max) {
             let buf = match pool.alloc() {
                 Ok(buf) => buf,
@@ -312,8 +313,12 @@ impl<D: RxDescriptor> Descs<D> {
                     break;
                 }
             };
-            let Some(addr) = posted.post(self.fill, buf) else {
-                break;
+            let addr = match posted.post(self.fill, buf) {
+                Ok(addr) => addr,
+                Err(buf) => {
+                    pool.recycle_unused(buf);
+                    break;
+                }
             };
             self.ring.store(self.fill, D::post(addr));
             self.fill = self.ring.after(self.fill);
@@ -335,12 +340,12 @@ impl<D: RxDescriptor> Descs<D> {
 impl<T: Operations> Poll<'_, '_, '_, T> {
     /// Takes a packet from the device. Bad frames are counted and recycled.
     #[inline]
-    fn accept<'id>(
+    fn accept<'id, O: Open<'id>>(
         &mut self,
-        pool: &mut NapiPool<'id, '_>,
-        buf: DeviceBuf<'id>,
+        pool: &mut O,
+        buf: O::Device,
         part: Part,
-    ) -> Option<CpuBuf<'id>> {
+    ) -> Option<O::Cpu> {
         let counts = &mut self.counts;
         match part {
             Part::Packet(len) => {
@@ -359,10 +364,10 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
 
     /// Hands a packet to the stack.
     #[inline]
-    fn deliver<'id>(
+    fn deliver<'id, O: Open<'id>>(
         &mut self,
-        pool: &mut NapiPool<'id, '_>,
-        buf: CpuBuf<'id>,
+        pool: &mut O,
+        buf: O::Cpu,
         meta: u32,
         checksum: Checksum,
     ) {
@@ -381,11 +386,11 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
     ///
     /// As for [`RxRing::poll`].
     #[inline]
-    unsafe fn decide<'id>(
+    unsafe fn decide<'id, O: Open<'id>>(
         &mut self,
         program: &Program<'_>,
-        pool: &mut NapiPool<'id, '_>,
-        buf: CpuBuf<'id>,
+        pool: &mut O,
+        buf: O::Cpu,
         checksum: Checksum,
         lack: &Lack,
     ) {
@@ -430,11 +435,11 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
     ///
     /// As for [`RxRing::poll`].
     #[inline]
-    unsafe fn send_back<'id>(
+    unsafe fn send_back<'id, O: Open<'id>>(
         &mut self,
-        pool: &mut NapiPool<'id, '_>,
-        buf: CpuBuf<'id>,
-    ) -> Result<(), CpuBuf<'id>> {
+        pool: &mut O,
+        buf: O::Cpu,
+    ) -> Result<(), O::Cpu> {
         let mut buf = Some(buf);
         // SAFETY: By the safety requirement.
         unsafe {

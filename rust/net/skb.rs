@@ -4,17 +4,20 @@
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
-use crate::napi::{
-    Budget,
-    Napi, //
+use crate::{
+    buffers::{
+        Open,
+        Packet,
+        Stack, //
+    },
+    napi::{
+        Budget,
+        Napi, //
+    },
 };
 use core::ptr::NonNull;
 use kernel::prelude::*;
-use page_pool::{
-    CpuBuf,
-    NapiPool,
-    Pressure, //
-};
+use page_pool::Pressure;
 use pp_bindings as bindings;
 
 /// Why a packet was not delivered; what `perf trace` and drop monitors show.
@@ -152,10 +155,10 @@ impl RxSkBuff {
     ///
     /// `_napi` proves that we are in a poll, as the kernel's caches of skbs want it.
     #[inline]
-    pub(crate) fn from_buf<'id>(
+    pub(crate) fn from_buf<'id, O: Open<'id>>(
         _napi: &Napi<'_>,
-        pool: &mut NapiPool<'id, '_>,
-        buf: CpuBuf<'id>,
+        pool: &mut O,
+        buf: O::Cpu,
         meta: u32,
     ) -> Option<Self> {
         // CAST: An offset in a page.
@@ -184,8 +187,8 @@ impl RxSkBuff {
             )
         };
         let skb = NonNull::new(skb)?;
-        // The reference is the skb's from here on.
-        page.into_page();
+        // SAFETY: Just built.
+        unsafe { page.into_skb(skb) };
         // INVARIANT: It is new, and ours.
         Some(Self(SkBuff(skb)))
     }

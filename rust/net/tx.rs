@@ -8,6 +8,11 @@
 //! never meets a full ring.
 
 use crate::{
+    buffers::{
+        Open,
+        Packet,
+        Sent, //
+    },
     desc::{
         Segment,
         TxDescriptor, //
@@ -48,11 +53,6 @@ use kernel::{
     },
     prelude::*, //
 };
-use page_pool::{
-    CpuBuf,
-    Detached,
-    NapiPool, //
-};
 
 /// Descriptors that a frame of the stack may need.
 const FRAME: usize = 1;
@@ -67,7 +67,7 @@ enum InFlight<'bound> {
     /// A frame of another device.
     Frame(Mapped<'bound, Frame>),
     /// A received page, sent back.
-    Page(Detached),
+    Page(Sent),
 }
 
 /// What the device has finished.
@@ -226,19 +226,18 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
 
     /// Sends a received page back, over the mapping that it has. If there is no room it comes back.
     #[inline]
-    pub(crate) fn xmit_page<'id>(
+    pub(crate) fn xmit_page<'id, O: Open<'id>>(
         &mut self,
         locked: &TxLocked<'_>,
-        pool: &mut NapiPool<'id, '_>,
-        mut buf: CpuBuf<'id>,
-    ) -> Result<(), CpuBuf<'id>> {
+        pool: &mut O,
+        mut buf: O::Cpu,
+    ) -> Result<(), O::Cpu> {
         if self.room() == 0 {
             return Err(buf);
         }
         buf.pad(ETH_ZLEN);
-        let page = pool.detach(buf);
-        // CAST: Less than a page.
-        let (addr, len) = (page.dma_addr(), page.len() as u32);
+        let page = pool.send(buf)?;
+        let (addr, len) = (page.dma_addr(), page.len());
         self.push(locked, addr, len, InFlight::Page(page));
         Ok(())
     }
@@ -267,8 +266,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
                 skb.len()
             }
             InFlight::Frame(frame) => frame.len(),
-            // CAST: Less than a page.
-            InFlight::Page(page) => page.len() as u32,
+            InFlight::Page(page) => page.len(),
         };
         done.bytes = done.bytes.wrapping_add(len);
         Some(what)
@@ -290,23 +288,19 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
     }
 
     /// Frees what the device has sent. In the poll.
-    pub(crate) fn clean(
+    pub(crate) fn clean<'id>(
         &mut self,
         locked: &TxLocked<'_>,
         budget: Budget<'_>,
-        pool: &mut NapiPool<'_, '_>,
+        pool: &mut impl Open<'id>,
     ) {
         let mut done = Done::default();
         while let Some(what) = self.finished(&mut done, |_| true) {
             match what {
                 InFlight::Skb(skb) => skb.into_inner().consume(budget),
                 InFlight::Frame(frame) => drop(frame),
-                InFlight::Page(page) => {
-                    // SAFETY: The device has sent it.
-                    if let Ok(buf) = unsafe { pool.attach(page) } {
-                        pool.recycle(buf);
-                    }
-                }
+                // SAFETY: The device has sent it.
+                InFlight::Page(page) => unsafe { pool.sent(page) },
             }
         }
         self.report(locked, &done);

@@ -4,16 +4,19 @@
 //!
 //! C header: [`include/net/xdp.h`](srctree/include/net/xdp.h)
 
-use crate::napi::Napi;
+use crate::{
+    buffers::{
+        Open,
+        Packet,
+        Stack, //
+    },
+    napi::Napi, //
+};
 use core::{
     cell::Cell,
     ptr::NonNull, //
 };
-use page_pool::{
-    CpuBuf,
-    NapiPool,
-    Pressure, //
-};
+use page_pool::Pressure;
 use pp_bindings as bindings;
 
 const ETH_HLEN: usize = bindings::ETH_HLEN as usize;
@@ -21,11 +24,11 @@ const ETH_HLEN: usize = bindings::ETH_HLEN as usize;
 pub(crate) const ETH_ZLEN: usize = bindings::ETH_ZLEN as usize;
 
 /// What is to be done with a packet that a program has seen.
-pub(crate) enum Action<'id> {
+pub(crate) enum Action<B> {
     /// To the stack, with so many bytes of metadata in front.
-    Pass(CpuBuf<'id>, u32),
+    Pass(B, u32),
     /// Back out of the device that it came from.
-    Tx(CpuBuf<'id>),
+    Tx(B),
     /// Nothing: the program dropped it, and it is back in the pool.
     Drop,
     /// Nothing: it is on its way to another device, CPU or socket.
@@ -73,12 +76,12 @@ impl<'a> Program<'a> {
     /// `_napi` proves that the transmit queue is not locked: a redirected frame may be sent by the same
     /// device.
     #[inline]
-    pub(crate) fn run<'id>(
+    pub(crate) fn run<'id, O: Open<'id>>(
         &self,
         _napi: &Napi<'_>,
-        pool: &mut NapiPool<'id, '_>,
-        mut buf: CpuBuf<'id>,
-    ) -> Action<'id> {
+        pool: &mut O,
+        mut buf: O::Cpu,
+    ) -> Action<O::Cpu> {
         if buf.len() < ETH_HLEN {
             pool.recycle(buf);
             return Action::Aborted;
@@ -131,12 +134,12 @@ impl<'a> Program<'a> {
         }
     }
 
-    fn redirect<'id>(
+    fn redirect<'id, O: Open<'id>>(
         &self,
-        pool: &mut NapiPool<'id, '_>,
-        buf: CpuBuf<'id>,
+        pool: &mut O,
+        buf: O::Cpu,
         xdp: &mut bindings::xdp_buff,
-    ) -> Action<'id> {
+    ) -> Action<O::Cpu> {
         // The frame is the page: it cannot be copied instead, as a packet for the stack is.
         if pool.pressure() == Pressure::High {
             self.exception(bindings::xdp_action_XDP_REDIRECT);
@@ -151,7 +154,7 @@ impl<'a> Program<'a> {
             return Action::Aborted;
         }
         // The reference is the frame's from here on.
-        page.into_page();
+        page.into_frame();
         self.redirected.set(true);
         Action::Redirect
     }
@@ -175,7 +178,7 @@ impl<'a> Program<'a> {
 ///
 /// The packet is that of `buf`, as a program left it: what it put in front it has written.
 #[inline]
-unsafe fn set_range(buf: &mut CpuBuf<'_>, xdp: &bindings::xdp_buff) {
+unsafe fn set_range(buf: &mut impl Packet, xdp: &bindings::xdp_buff) {
     let offset = (xdp.data as usize).wrapping_sub(xdp.data_hard_start as usize);
     let len = (xdp.data_end as usize).wrapping_sub(xdp.data as usize);
     // SAFETY: By the safety requirement.

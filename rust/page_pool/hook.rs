@@ -7,6 +7,10 @@
 //! halves or interrupts off, which makes it an RCU reader.
 
 use crate::{
+    platform::{
+        AtomicBool,
+        Ordering, //
+    },
     registry::pool_of,
     slots::Tag, //
 };
@@ -25,13 +29,22 @@ impl Hook {
     pub(crate) fn register() -> Result<Self> {
         // SAFETY: Process context, and only the module's initialisation calls this, once.
         kernel::error::to_result(unsafe { bindings::rpp_hook_register() })?;
+        ACTIVE.store(true, Ordering::Release);
         // INVARIANT: It is registered.
         Ok(Self(()))
     }
 }
 
+/// Whether the hook is on, and stays so for as long as there may be a driver.
+pub(crate) fn is_active() -> bool {
+    ACTIVE.load(Ordering::Acquire)
+}
+
+static ACTIVE: AtomicBool = AtomicBool::new(false);
+
 impl Drop for Hook {
     fn drop(&mut self) {
+        ACTIVE.store(false, Ordering::Release);
         // SAFETY: It is registered, by the type invariant. Process context.
         unsafe { bindings::rpp_hook_unregister() };
     }

@@ -103,7 +103,7 @@ struct Module {
     // no pool then, since a driver that has one keeps this module loaded.
     #[pin]
     _files: debug::Files,
-    _hook: hook::Hook,
+    _hook: Option<hook::Hook>,
 }
 
 impl kernel::InPlaceModule for Module {

@@ -6,6 +6,7 @@
 use crate::{
     buf::{Brand, CpuBuf, Detached, DeviceBuf, StackPage},
     context::BhDisabled,
+    hook,
     limit::Pressure,
     owned::Owned,
     pages::DmaDevice,
@@ -67,10 +68,16 @@ impl PagePool<'static> {
 }
 
 impl<'dev> PagePool<'dev> {
+    /// Returns whether there can be pools: not where the hook that pages come back by cannot be had. Any
+    /// context.
+    pub fn available() -> bool {
+        hook::is_active()
+    }
+
     /// Makes a pool for `dev`. Process context.
     ///
-    /// Fails with `EINVAL` for a pool without pages or with too many, with `ENOMEM`, and with `ENOSPC`
-    /// when there are too many pools.
+    /// Fails with `EOPNOTSUPP` where there are [none](Self::available), with `EINVAL` for a pool without pages
+    /// or with too many, with `ENOMEM`, and with `ENOSPC` when there are too many pools.
     ///
     /// # Safety
     ///
@@ -78,6 +85,9 @@ impl<'dev> PagePool<'dev> {
     ///   would leave mappings to a device that is not there any more; dropping it waits for RCU.
     /// - When it is dropped the device does not write to its buffers any more, nor read them.
     pub unsafe fn new(dev: &'dev Device<Bound>, name: &CStr, params: Params) -> Result<Self> {
+        if !Self::available() {
+            return Err(EOPNOTSUPP);
+        }
         Self::with(DmaDevice::new(dev), name, params)
     }
 
@@ -121,10 +131,10 @@ impl<'dev> PagePool<'dev> {
     /// `f` has to work for every lifetime `'id`, so it cannot know which one it gets: a buffer of this
     /// pool fits no other pool, and cannot leave `f`.
     #[inline(always)]
-    pub fn enter<R>(
-        &mut self,
-        bh: &BhDisabled<'_>,
-        f: impl for<'id> FnOnce(NapiPool<'id, '_>) -> R,
+    pub fn enter<'a, R>(
+        &'a mut self,
+        bh: &BhDisabled<'a>,
+        f: impl for<'id> FnOnce(NapiPool<'id, 'a>) -> R,
     ) -> R {
         f(NapiPool {
             side: self.pool.side(),
@@ -313,17 +323,17 @@ impl<'id> OpenRing<'id, '_> {
     /// Notes that `buf` is with the device, at `index`, and returns the address for the descriptor:
     /// [`ROOM`] bytes are there. So no device has a buffer that is not noted.
     ///
-    /// `None`, and `buf` is on its way back to the pool: there is no such index, or there is a buffer already.
+    /// `buf` comes back if there is no such index, or a buffer already.
     #[inline(always)]
-    pub fn post(&mut self, index: usize, buf: DeviceBuf<'id>) -> Option<u64> {
+    pub fn post(&mut self, index: usize, buf: DeviceBuf<'id>) -> Result<u64, DeviceBuf<'id>> {
         match self.slots.get_mut(index) {
             Some(entry @ None) => {
                 let addr = buf.dma_addr();
                 // INVARIANT: By its brand.
                 *entry = Some(buf.into_slot());
-                Some(addr)
+                Ok(addr)
             }
-            _ => None,
+            _ => Err(buf),
         }
     }
 

@@ -179,6 +179,9 @@ impl<'a> Side<'a> {
         }
         self.shared.stats.alloc_empty.inc();
         let slot = self.grow(Wait::Never);
+        if slot.is_ok() {
+            self.shared.stats.alloc_slow.inc();
+        }
         self.napi().scarce = if slot.is_ok() { 0 } else { SCARCE };
         slot
     }
@@ -341,9 +344,7 @@ impl<'a> Side<'a> {
 
         shared.stats.mapped.add(u64::from(filled));
         TOTALS.mapped.add_shared(u64::from(filled));
-        let slot = cache.take().ok_or(error.unwrap_or(AllocError::NoMemory))?;
-        shared.stats.alloc_slow.inc();
-        Ok(slot)
+        cache.take().ok_or(error.unwrap_or(AllocError::NoMemory))
     }
 
     /// Takes a page that the cache has no room for.

@@ -8,7 +8,8 @@
 # The sender is always the same: a C e1000e, with the kernel's own pktgen script.
 # The receiver is the 82540EM, with one of these VARIANTS:
 #	pool		e1000_rust, pages recycled by the pool, native XDP
-#	alloc		e1000_rust, a page allocated and mapped for each packet, native XDP
+#	kernel		the same driver on the kernel's own page pool
+#	alloc		the same driver, a page allocated and mapped for each packet
 #	c		e1000 as it is (it copies frames up to 256 bytes), generic XDP
 #	c-map		e1000 that maps a new buffer for each packet (copybreak=0), generic XDP
 #
@@ -21,7 +22,7 @@
 set -euo pipefail
 cd /rpp
 
-VARIANTS=${VARIANTS:-pool alloc c c-map}
+VARIANTS=${VARIANTS:-pool kernel alloc c c-map}
 MODES=${MODES:-drop}
 PACKETS=${PACKETS:-200000}
 WARMUP=${WARMUP:-20000}
@@ -58,10 +59,14 @@ wait_for() {
 }
 has_carrier() { [[ $(<"/sys/class/net/$1/carrier") == 1 ]]; }
 
+# load_rust BUFFERS: where they come from.
+load_rust() { insmod rust_page_pool.ko && insmod rust_net.ko "buffers=$1" && insmod e1000_rust.ko; }
+
 load() {
 	case $1 in
-	pool) insmod rust_page_pool.ko && insmod rust_net.ko && insmod e1000_rust.ko ;;
-	alloc) insmod rust_page_pool.ko && insmod rust_net.ko && insmod e1000_rust.ko recycle=0 ;;
+	pool) load_rust rust ;;
+	kernel) load_rust kernel ;;
+	alloc) load_rust none ;;
 	c) modprobe e1000 ;;
 	c-map) modprobe e1000 copybreak=0 ;;
 	*) echo "unknown variant $1" >&2 && return 1 ;;
@@ -71,7 +76,7 @@ load() {
 # The C driver is measured without a trace of the Rust modules, their hook included.
 unload() {
 	case $1 in
-	pool | alloc) rmmod e1000_rust && rmmod rust_net && rmmod rust_page_pool ;;
+	pool | kernel | alloc) rmmod e1000_rust && rmmod rust_net && rmmod rust_page_pool ;;
 	*) rmmod e1000 ;;
 	esac
 }
@@ -87,7 +92,7 @@ attach() {
 	page) size=1514 && return ;;
 	*) echo "unknown mode $2" >&2 && return 1 ;;
 	esac
-	[[ $1 == pool || $1 == alloc ]] && xdp=xdpdrv
+	[[ $1 == @(pool|kernel|alloc) ]] && xdp=xdpdrv
 	ip link set dev "$rx" "$xdp" obj "samples/xdp/$prog.o" sec xdp
 }
 detach() {

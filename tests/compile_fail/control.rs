@@ -33,7 +33,7 @@ pub fn open<'dev>(dev: &'dev Device<Bound>) -> Result<Queue<'dev>> {
     pool.enter(&bh.token(), |mut pool| -> Result {
         let buf = pool.alloc()?;
         let mut ring = pool.open(&mut ring).ok_or(EINVAL)?;
-        ring.post(0, buf).ok_or(EINVAL)?;
+        ring.post(0, buf).map_err(|_| EINVAL)?;
         Ok(())
     })?;
     drop(bh);

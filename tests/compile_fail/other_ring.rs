@@ -8,7 +8,7 @@ use page_pool::{context::BhDisabled, OpenRing, PagePool};
 pub fn wrong<'id>(bh: &BhDisabled<'_>, pool: &mut PagePool<'_>, ring: &mut OpenRing<'id, '_>) {
     pool.enter(bh, |mut pool| {
         if let Ok(buf) = pool.alloc() {
-            ring.post(0, buf);
+            let _ = ring.post(0, buf);
         }
     });
 }

@@ -17,6 +17,6 @@ pub fn wrong(ring: &mut Posted, bh: &BhDisabled<'_>) -> Result<u64> {
     pool.enter(bh, |mut pool| {
         let buf = pool.alloc()?;
         let mut ring = pool.open(ring).ok_or(EINVAL)?;
-        ring.post(0, buf).ok_or(EINVAL)
+        ring.post(0, buf).map_err(|_| EINVAL)
     })
 }

@@ -13,7 +13,7 @@ pub fn wrong<'id>(
     let device = pool.alloc()?;
     // SAFETY: Only compiled.
     let cpu = unsafe { pool.sync_for_cpu(device, 64) };
-    let addr = ring.post(0, device);
+    let addr = ring.post(0, device).ok();
     pool.recycle(cpu);
     Ok(addr)
 }

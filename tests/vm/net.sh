@@ -28,13 +28,13 @@ no_iface() { ! has_iface; }
 # Not for the background: $! would be the process of a shell, and what it runs would outlive it.
 in_peer() { ip netns exec peer "$@"; }
 
-# shellcheck disable=SC2120 # mostly without parameters
-# load_driver [PARAMETER...]: and the modules below it.
+# load_driver: and the modules below it.
 load_driver() {
-	if has_pool; then
+	if is_rust; then
 		[[ -d /sys/module/rust_page_pool ]] || insmod rust_page_pool.ko || return
 		[[ -d /sys/module/rust_net ]] || insmod rust_net.ko || return
-		insmod e1000_rust.ko "$@"
+		echo "$BUFFERS" >/sys/module/rust_net/parameters/buffers
+		insmod e1000_rust.ko
 	else
 		modprobe e1000
 	fi
@@ -50,7 +50,7 @@ remove_driver() {
 # remove_modules: those below it as well.
 remove_modules() {
 	remove_driver
-	if has_pool; then
+	if is_rust; then
 		rmmod rust_net
 		rmmod rust_page_pool
 	fi
@@ -75,7 +75,7 @@ recover() {
 	up
 }
 
-if has_pool; then XDP=xdpdrv; else XDP=xdpgeneric; fi
+if is_rust; then XDP=xdpdrv; else XDP=xdpgeneric; fi
 
 # attach PROGRAM: of samples/xdp.
 attach() { ip -force link set dev "$(iface)" "$XDP" obj "samples/xdp/xdp_$1.o" sec xdp; }

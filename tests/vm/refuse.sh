@@ -40,10 +40,11 @@ prepare() {
 	settle
 }
 
-# reload PARAMETER...: of the driver.
+# reload BUFFERS: the driver, with buffers from elsewhere.
 reload() {
+	BUFFERS=$1
 	remove_driver
-	load_driver "$@"
+	load_driver
 	up
 	settle
 }
@@ -145,7 +146,7 @@ modprobe pktgen
 try "interface" prepare
 # For each packet a page, and a mapping: a pool asks for neither once it has them. Another ring of
 # them cannot be had, so the interface has to keep the one that it has.
-try "driver without recycling" reload recycle=0
+try "driver without a pool" reload none
 for kind in pages mappings; do
 	for rate in 2 10 511; do try "no recycling and no $kind, one time in $rate" without $kind $rate rings; done
 done

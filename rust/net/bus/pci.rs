@@ -3,6 +3,7 @@
 //! Network devices on the PCI bus.
 
 use crate::{
+    buffers::Kind,
     device::Parts,
     netdev::{
         Features,
@@ -23,7 +24,6 @@ use kernel::{
     pci,
     prelude::*, //
 };
-use page_pool::Mode;
 use pp_bindings as bindings;
 
 /// A driver of PCI network devices.
@@ -43,11 +43,6 @@ pub trait Driver {
     const DMA_MASK: DmaMask;
     /// How the device may interrupt: with a vector for each queue, or one for all.
     const IRQ_TYPES: &'static [pci::IrqType] = &[pci::IrqType::Msi, pci::IrqType::Intx];
-
-    /// Whether the pools recycle: for drivers that let users compare.
-    fn recycle() -> bool {
-        true
-    }
 
     /// Sets a device up, resets it, and says what it can do. Its registers can be read; it does no DMA before
     /// this returns, for it may still have the rings of another driver.
@@ -123,11 +118,7 @@ impl<T: Driver + 'static> pci::Driver for Adapter<T> {
                 vectors: requests,
                 ops,
                 features,
-                mode: if T::recycle() {
-                    Mode::Recycle
-                } else {
-                    Mode::AllocMap
-                },
+                buffers: Kind::chosen(pdev.as_ref()),
             };
             Ok(Ok::<_, Error>(Device {
                 // SAFETY: The bus drops it before the device is unbound.

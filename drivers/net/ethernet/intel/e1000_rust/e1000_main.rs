@@ -173,10 +173,6 @@ impl net::bus::pci::Driver for Driver {
     // Errata of this family are about message signalled interrupts; the C driver has none either.
     const IRQ_TYPES: &'static [pci::IrqType] = &[pci::IrqType::Intx];
 
-    fn recycle() -> bool {
-        *module_parameters::recycle.value_ref()
-    }
-
     fn probe<'bound>(
         pdev: &'bound pci::Device<Core<'_>>,
         _info: Option<&'bound ()>,
@@ -204,10 +200,4 @@ net::module_pci_net_driver! {
     authors: ["Rust page pool developers"],
     description: "Intel 82540EM Gigabit Ethernet driver",
     license: "GPL",
-    params: {
-        recycle: bool {
-            default: true,
-            description: "Receive into pages of the page pool; 0: allocate and map one for each packet, for comparison",
-        },
-    },
 }

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's own page pool, as the C drivers use it: it maps the pages, syncs them for the device, and gets
+//! them back from skbs that are marked and from XDP frames of its memory model.
+//!
+//! C header: [`include/net/page_pool/helpers.h`](srctree/include/net/page_pool/helpers.h)
+
+use super::{
+    pages::{
+        self,
+        Page,
+        PageKind,
+        SentPage, //
+    },
+    Params,
+    Sent,
+    HEADROOM,
+    ROOM, //
+};
+use ::kernel::{
+    device::{
+        Bound,
+        Device, //
+    },
+    error::from_err_ptr,
+    prelude::*, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+use page_pool::{
+    stats::Snapshot,
+    AllocError, //
+};
+use pp_bindings as bindings;
+
+/// A `struct page_pool` that is ours.
+///
+/// # Invariants
+///
+/// The pool is valid, and its NAPI side is this value's.
+pub(crate) struct Source<'bound> {
+    pool: NonNull<bindings::page_pool>,
+    _dev: PhantomData<&'bound Device<Bound>>,
+}
+
+// SAFETY: Whoever has it mutably is its NAPI side, on whatever CPU that runs.
+unsafe impl Send for Source<'_> {}
+
+// SAFETY: That is what page_pool_alloc_pages() promises of a pool that maps.
+unsafe impl<'bound> pages::Source for Source<'bound> {
+    type Device = &'bound Device<Bound>;
+    type Kind = Kind;
+
+    unsafe fn new(dev: &'bound Device<Bound>, params: &Params<'_>) -> Result<Self> {
+        let queue = params.queue;
+        // SAFETY: Process context; the device is bound as long as the pool exists, by the safety requirement,
+        // and the queue's instance and device are valid. CAST: Less than a page.
+        let pool = from_err_ptr(unsafe {
+            bindings::rnet_pp_create(
+                crate::dma::raw(dev),
+                queue.device(),
+                queue.napi(),
+                queue.index,
+                params.entries,
+                HEADROOM as u32,
+                ROOM as u32,
+            )
+        })?;
+        // INVARIANT: It is new.
+        Ok(Self {
+            pool: NonNull::new(pool).ok_or(ENOMEM)?,
+            _dev: PhantomData,
+        })
+    }
+
+    #[inline]
+    fn alloc(&mut self) -> Result<Page, AllocError> {
+        let (mut dma, mut start) = (0, core::ptr::null_mut());
+        // SAFETY: By the type invariant.
+        let page = unsafe { bindings::rnet_pp_alloc(self.pool.as_ptr(), &mut dma, &mut start) };
+        Ok(Page {
+            page: NonNull::new(page).ok_or(AllocError::NoMemory)?,
+            start: start.cast(),
+            dma,
+        })
+    }
+
+    #[inline]
+    fn sync_for_cpu(&mut self, page: &Page, len: usize) {
+        // SAFETY: By the type invariant; the page is the pool's. CAST: Less than a page.
+        unsafe {
+            bindings::rnet_pp_sync_for_cpu(self.pool.as_ptr(), page.page.as_ptr(), len as u32)
+        };
+    }
+
+    #[inline]
+    unsafe fn put(&mut self, page: NonNull<bindings::page>, _dma: u64) {
+        // SAFETY: By the type invariant and the safety requirement.
+        unsafe { bindings::rnet_pp_recycle(self.pool.as_ptr(), page.as_ptr()) };
+    }
+
+    #[inline]
+    fn device(&self) -> *mut bindings::device {
+        core::ptr::null_mut()
+    }
+
+    #[inline]
+    fn release(&mut self, _page: &Page) {}
+
+    #[inline]
+    fn send(&mut self, page: &Page, offset: u32, len: u32) {
+        // SAFETY: The page is the pool's, and mapped.
+        unsafe {
+            bindings::rnet_pp_sync_for_device(self.pool.as_ptr(), page.page.as_ptr(), offset, len)
+        };
+    }
+
+    fn wrap(sent: SentPage<Kind>) -> Sent {
+        Sent::Kernel(sent)
+    }
+
+    fn unwrap(sent: Sent) -> Option<SentPage<Kind>> {
+        match sent {
+            Sent::Kernel(page) => Some(page),
+            _ => None,
+        }
+    }
+
+    fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {
+        let model = bindings::xdp_mem_type_MEM_TYPE_PAGE_POOL;
+        (model, self.pool.as_ptr().cast())
+    }
+
+    fn stats(&self) -> super::Stats {
+        super::Stats::Kernel(Stats(self.pool))
+    }
+}
+
+impl Drop for Source<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant. Process context, with NAPI disabled.
+        unsafe { bindings::page_pool_destroy(self.pool.as_ptr()) };
+    }
+}
+
+/// Pages of a `struct page_pool`, which know their pool.
+pub(crate) enum Kind {}
+
+// SAFETY: See `include/net/page_pool/helpers.h`.
+unsafe impl PageKind for Kind {
+    unsafe fn drop_reference(page: NonNull<bindings::page>) {
+        // SAFETY: By the safety requirement.
+        unsafe { bindings::rnet_pp_put(page.as_ptr()) };
+    }
+
+    #[inline]
+    unsafe fn mark(skb: NonNull<bindings::sk_buff>) {
+        // SAFETY: By the safety requirement.
+        unsafe { bindings::rnet_pp_mark(skb.as_ptr()) };
+    }
+
+    unsafe fn give_back(page: NonNull<bindings::page>, _dma: u64, _dev: *mut bindings::device) {
+        // SAFETY: By the safety requirement.
+        unsafe { bindings::rnet_pp_put(page.as_ptr()) };
+    }
+}
+
+/// A handle to a pool's counters.
+pub(crate) struct Stats(NonNull<bindings::page_pool>);
+
+// SAFETY: Counters may be read on any CPU.
+unsafe impl Send for Stats {}
+
+impl Stats {
+    /// Returns upstream's counters, which come first; of ours there are none.
+    ///
+    /// # Safety
+    ///
+    /// The pool exists.
+    pub(crate) unsafe fn snapshot(&self) -> Snapshot {
+        let mut values = Snapshot::default();
+        // SAFETY: By the safety requirement, and there is room.
+        unsafe { bindings::rnet_pp_stats(self.0.as_ptr(), values.as_mut_ptr()) };
+        values
+    }
+}

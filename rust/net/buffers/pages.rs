@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Buffers that are whole pages, from elsewhere than our pool: what all [`Source`]s have in common.
+
+use super::{
+    Buffers,
+    Open,
+    Packet,
+    Params,
+    Ring,
+    Sent,
+    Stack,
+    Stats,
+    HEADROOM,
+    ROOM, //
+};
+use ::kernel::{
+    device::{
+        Bound,
+        Device, //
+    },
+    prelude::*, //
+};
+use core::{
+    marker::PhantomData,
+    mem::forget,
+    ptr::NonNull, //
+};
+use page_pool::{
+    context::BhDisabled,
+    AllocError,
+    Pressure, //
+};
+use pp_bindings as bindings;
+
+/// How pages find their way back from elsewhere than the poll.
+///
+/// # Safety
+///
+/// That is how it is for pages of a [`Source`] of this kind.
+pub(crate) unsafe trait PageKind {
+    /// Drops the stack's reference to a page. Any context.
+    ///
+    /// # Safety
+    ///
+    /// The caller has that reference, and gives it up.
+    unsafe fn drop_reference(page: NonNull<bindings::page>);
+
+    /// Notes on an skb that its head is such a page.
+    ///
+    /// # Safety
+    ///
+    /// That is so.
+    unsafe fn mark(skb: NonNull<bindings::sk_buff>);
+
+    /// Takes back a page that is mapped at `dma` for `dev`. Any context.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the page, and gives it up. The device is what [`Source::device`] said, and bound.
+    unsafe fn give_back(page: NonNull<bindings::page>, dma: u64, dev: *mut bindings::device);
+}
+
+/// Where pages come from and go to.
+///
+/// # Safety
+///
+/// [`alloc`](Self::alloc) returns a page of order 0 in the direct map, with its address and its mapping, which
+/// nobody else uses.
+pub(crate) unsafe trait Source: Sized {
+    /// What it needs of the device.
+    type Device;
+
+    /// How its pages find their way back.
+    type Kind: PageKind;
+
+    /// As for [`Buffers::new`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Buffers::new`].
+    unsafe fn new(dev: Self::Device, params: &Params<'_>) -> Result<Self>;
+
+    /// Takes a page, mapped. In the poll.
+    fn alloc(&mut self) -> Result<Page, AllocError>;
+
+    /// Lets the CPU see `len` bytes behind the headroom.
+    fn sync_for_cpu(&mut self, page: &Page, len: usize);
+
+    /// Takes a page back that is mapped at `dma`, in the poll.
+    ///
+    /// # Safety
+    ///
+    /// The page is of this source, and given up.
+    unsafe fn put(&mut self, page: NonNull<bindings::page>, dma: u64);
+
+    /// What a page is mapped for, if that has to be known to take it back.
+    fn device(&self) -> *mut bindings::device;
+
+    /// Prepares a page for the stack.
+    fn release(&mut self, page: &Page);
+
+    /// Prepares `len` bytes at `offset` of a page to be sent.
+    fn send(&mut self, page: &Page, offset: u32, len: u32);
+
+    /// Wraps what is sent.
+    fn wrap(sent: SentPage<Self::Kind>) -> Sent;
+
+    /// Undoes [`wrap`](Self::wrap), if it is of this kind.
+    fn unwrap(sent: Sent) -> Option<SentPage<Self::Kind>>;
+
+    /// As for [`Buffers::mem_model`].
+    fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void);
+
+    /// As for [`Buffers::stats`].
+    fn stats(&self) -> Stats;
+}
+
+/// A page with its address and its mapping. Whoever has this owns it, and gives it back.
+pub(crate) struct Page {
+    pub(crate) page: NonNull<bindings::page>,
+    pub(crate) start: *mut u8,
+    pub(crate) dma: u64,
+}
+
+// SAFETY: It owns a page, and those belong to no CPU.
+unsafe impl Send for Page {}
+
+/// A pool, or none, of whole pages.
+pub(crate) struct Pages<S>(S);
+
+/// As above, open in a poll.
+pub(crate) struct OpenPages<'id, 'a, S> {
+    source: &'a mut S,
+    _brand: PhantomData<fn(&'id ()) -> &'id ()>,
+}
+
+/// A page for the device.
+pub(crate) struct DevicePage<'id>(Page, PhantomData<fn(&'id ()) -> &'id ()>);
+
+/// A page with a packet.
+///
+/// # Invariants
+///
+/// `offset + len` does not exceed `HEADROOM + ROOM`.
+pub(crate) struct CpuPage<'id> {
+    page: Page,
+    offset: u32,
+    len: u32,
+    _brand: PhantomData<fn(&'id ()) -> &'id ()>,
+}
+
+/// A page on its way to the stack.
+///
+/// # Invariants
+///
+/// This value owns a reference to `page`, which is of kind `K` and begins at `start`.
+pub(crate) struct StackPage<K: PageKind> {
+    page: NonNull<bindings::page>,
+    start: *mut u8,
+    offset: u32,
+    len: u32,
+    _kind: PhantomData<fn() -> K>,
+}
+
+/// A page that is sent.
+///
+/// # Invariants
+///
+/// The page is the value's, and of kind `K`.
+pub(crate) struct SentPage<K: PageKind> {
+    page: NonNull<bindings::page>,
+    dma: u64,
+    dev: *mut bindings::device,
+    offset: u32,
+    len: u32,
+    _kind: PhantomData<fn() -> K>,
+}
+
+// SAFETY: It owns a page, and those belong to no CPU.
+unsafe impl<K: PageKind> Send for SentPage<K> {}
+
+impl<K: PageKind> SentPage<K> {
+    #[inline]
+    pub(crate) fn dma_addr(&self) -> u64 {
+        self.dma.wrapping_add(u64::from(self.offset))
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+}
+
+impl<K: PageKind> Drop for SentPage<K> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { K::give_back(self.page, self.dma, self.dev) };
+    }
+}
+
+impl<'bound, S: Source<Device = &'bound Device<Bound>>> Buffers<'bound> for Pages<S> {
+    type Posted = KVVec<Option<Page>>;
+    type Open<'id, 'a>
+        = OpenPages<'id, 'a, S>
+    where
+        Self: 'a;
+
+    unsafe fn new(dev: &'bound Device<Bound>, params: &Params<'_>) -> Result<Self> {
+        // SAFETY: By the safety requirement.
+        Ok(Self(unsafe { S::new(dev, params) }?))
+    }
+
+    fn posted(&self, entries: usize) -> Result<Self::Posted> {
+        let mut posted = KVVec::with_capacity(entries, GFP_KERNEL)?;
+        for _ in 0..entries {
+            posted.push(None, GFP_KERNEL)?;
+        }
+        Ok(posted)
+    }
+
+    fn prepare(&mut self) -> Result<(), AllocError> {
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn enter<'a, R>(
+        &'a mut self,
+        _bh: &BhDisabled<'a>,
+        f: impl for<'id> FnOnce(OpenPages<'id, 'a, S>) -> R,
+    ) -> R {
+        f(OpenPages {
+            source: &mut self.0,
+            _brand: PhantomData,
+        })
+    }
+
+    fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {
+        self.0.mem_model()
+    }
+
+    fn stats(&self) -> Stats {
+        self.0.stats()
+    }
+}
+
+impl<'id, S: Source> Open<'id> for OpenPages<'id, '_, S> {
+    type Posted = KVVec<Option<Page>>;
+    type Ring<'r> = PageRing<'r>;
+    type Device = DevicePage<'id>;
+    type Cpu = CpuPage<'id>;
+    type Stack = StackPage<S::Kind>;
+
+    #[inline(always)]
+    fn alloc(&mut self) -> Result<DevicePage<'id>, AllocError> {
+        Ok(DevicePage(self.source.alloc()?, PhantomData))
+    }
+
+    #[inline(always)]
+    fn open<'r>(&self, posted: &'r mut Self::Posted) -> Option<Self::Ring<'r>> {
+        Some(PageRing(posted))
+    }
+
+    #[inline(always)]
+    unsafe fn sync_for_cpu(&mut self, buf: DevicePage<'id>, len: usize) -> CpuPage<'id> {
+        let len = len.min(ROOM);
+        self.source.sync_for_cpu(&buf.0, len);
+        // INVARIANT: As just cut.
+        CpuPage {
+            page: buf.0,
+            offset: HEADROOM as u32,
+            // CAST: Less than a page.
+            len: len as u32,
+            _brand: PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    fn recycle(&mut self, buf: CpuPage<'id>) {
+        // SAFETY: By its brand it is of this source.
+        unsafe { self.source.put(buf.page.page, buf.page.dma) };
+    }
+
+    #[inline(always)]
+    fn recycle_unused(&mut self, buf: DevicePage<'id>) {
+        // SAFETY: By its brand it is of this source.
+        unsafe { self.source.put(buf.0.page, buf.0.dma) };
+    }
+
+    #[inline(always)]
+    fn pressure(&mut self) -> Pressure {
+        Pressure::None
+    }
+
+    #[inline]
+    fn into_stack(&mut self, buf: CpuPage<'id>) -> StackPage<S::Kind> {
+        self.source.release(&buf.page);
+        // INVARIANT: The reference was the buffer's.
+        StackPage {
+            page: buf.page.page,
+            start: buf.page.start,
+            offset: buf.offset,
+            len: buf.len,
+            _kind: PhantomData,
+        }
+    }
+
+    #[inline]
+    fn send(&mut self, buf: CpuPage<'id>) -> Result<Sent, CpuPage<'id>> {
+        self.source.send(&buf.page, buf.offset, buf.len);
+        // INVARIANT: The page was the buffer's.
+        Ok(S::wrap(SentPage {
+            page: buf.page.page,
+            dma: buf.page.dma,
+            dev: self.source.device(),
+            offset: buf.offset,
+            len: buf.len,
+            _kind: PhantomData,
+        }))
+    }
+
+    #[inline]
+    unsafe fn sent(&mut self, page: Sent) {
+        if let Some(sent) = S::unwrap(page) {
+            // SAFETY: A queue sends its own pages only, so it is of this source.
+            unsafe { self.source.put(sent.page, sent.dma) };
+            forget(sent);
+        }
+    }
+}
+
+/// Pages that are with the device.
+pub(crate) struct PageRing<'a>(&'a mut [Option<Page>]);
+
+impl<'id> Ring<DevicePage<'id>> for PageRing<'_> {
+    #[inline(always)]
+    fn post(&mut self, index: usize, buf: DevicePage<'id>) -> Result<u64, DevicePage<'id>> {
+        match self.0.get_mut(index) {
+            Some(entry @ None) => {
+                let addr = buf.0.dma.wrapping_add(HEADROOM as u64);
+                *entry = Some(buf.0);
+                Ok(addr)
+            }
+            _ => Err(buf),
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn take(&mut self, index: usize) -> Option<DevicePage<'id>> {
+        Some(DevicePage(self.0.get_mut(index)?.take()?, PhantomData))
+    }
+}
+
+impl Packet for CpuPage<'_> {
+    #[inline(always)]
+    fn page_start(&self) -> *mut u8 {
+        self.page.start
+    }
+
+    #[inline(always)]
+    fn offset(&self) -> usize {
+        // CAST: u32 fits.
+        self.offset as usize
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        // CAST: u32 fits.
+        self.len as usize
+    }
+
+    #[inline]
+    unsafe fn set_range(&mut self, offset: usize, len: usize) {
+        const END: usize = HEADROOM + ROOM;
+        let offset = offset.min(END);
+        // INVARIANT: The sum does not exceed `END`.
+        // CAST: Both are less than a page.
+        self.offset = offset as u32;
+        self.len = len.min(END.wrapping_sub(offset)) as u32;
+    }
+
+    #[inline]
+    fn pad(&mut self, len: usize) {
+        let old = self.len();
+        let len = len.min((HEADROOM + ROOM).wrapping_sub(self.offset()));
+        if old < len {
+            let end = self
+                .page
+                .start
+                .wrapping_add(self.offset())
+                .wrapping_add(old);
+            // SAFETY: By the type invariant, and as just cut, all of that is in the page, which is ours.
+            unsafe { end.write_bytes(0, len.wrapping_sub(old)) };
+            // CAST: Less than a page.
+            self.len = len as u32;
+        }
+    }
+}
+
+impl<K: PageKind> Stack for StackPage<K> {
+    #[inline]
+    fn start(&self) -> *mut u8 {
+        self.start
+    }
+
+    #[inline]
+    fn offset(&self) -> u32 {
+        self.offset
+    }
+
+    #[inline]
+    fn len(&self) -> u32 {
+        self.len
+    }
+
+    #[inline]
+    fn into_frame(self) {
+        forget(self);
+    }
+
+    #[inline]
+    unsafe fn into_skb(self, skb: NonNull<bindings::sk_buff>) {
+        // SAFETY: By the safety requirement.
+        unsafe { K::mark(skb) };
+        forget(self);
+    }
+}
+
+impl<K: PageKind> Drop for StackPage<K> {
+    #[cold]
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { K::drop_reference(self.page) };
+    }
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The recycling pool of this project.
+
+use super::{
+    Buffers,
+    Open,
+    Packet,
+    Params,
+    Ring,
+    Sent,
+    Stack,
+    Stats, //
+};
+use ::kernel::{
+    device::{
+        Bound,
+        Device, //
+    },
+    prelude::*, //
+};
+use core::ptr::NonNull;
+use page_pool::{
+    context::BhDisabled,
+    AllocError,
+    CpuBuf,
+    DeviceBuf,
+    Mode,
+    NapiPool,
+    OpenRing,
+    PagePool,
+    Posted,
+    Pressure,
+    StackPage, //
+};
+use pp_bindings as bindings;
+
+/// The recycling pool of this project.
+pub(crate) struct RustPool<'bound>(PagePool<'bound>);
+
+impl<'bound> Buffers<'bound> for RustPool<'bound> {
+    type Posted = Posted;
+    type Open<'id, 'a>
+        = NapiPool<'id, 'a>
+    where
+        Self: 'a;
+
+    unsafe fn new(dev: &'bound Device<Bound>, params: &Params<'_>) -> Result<Self> {
+        let pool = page_pool::Params {
+            // A ring's worth may be with the device, another one in flight, and NAPI's cache has to have
+            // something to recycle.
+            pages: params.entries.saturating_mul(2).saturating_add(2048),
+            ring: params.entries,
+            mode: Mode::Recycle,
+        };
+        // SAFETY: By the safety requirement.
+        Ok(Self(unsafe { PagePool::new(dev, params.name, pool) }?))
+    }
+
+    fn posted(&self, entries: usize) -> Result<Posted> {
+        self.0.posted(entries)
+    }
+
+    fn prepare(&mut self) -> Result<(), AllocError> {
+        self.0.prepare()
+    }
+
+    #[inline(always)]
+    fn enter<'a, R>(
+        &'a mut self,
+        bh: &BhDisabled<'a>,
+        f: impl for<'id> FnOnce(NapiPool<'id, 'a>) -> R,
+    ) -> R {
+        self.0.enter(bh, f)
+    }
+
+    fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {
+        // Pages come back at put_page(); to XDP they are plain.
+        let model = bindings::xdp_mem_type_MEM_TYPE_PAGE_ORDER0;
+        (model, core::ptr::null_mut())
+    }
+
+    fn stats(&self) -> Stats {
+        Stats::Rust(self.0.stats())
+    }
+}
+
+impl<'id> Open<'id> for NapiPool<'id, '_> {
+    type Posted = Posted;
+    type Ring<'r> = OpenRing<'id, 'r>;
+    type Device = DeviceBuf<'id>;
+    type Cpu = CpuBuf<'id>;
+    type Stack = StackPage;
+
+    #[inline(always)]
+    fn alloc(&mut self) -> Result<DeviceBuf<'id>, AllocError> {
+        NapiPool::alloc(self)
+    }
+
+    #[inline(always)]
+    fn open<'r>(&self, posted: &'r mut Posted) -> Option<OpenRing<'id, 'r>> {
+        NapiPool::open(self, posted)
+    }
+
+    #[inline(always)]
+    unsafe fn sync_for_cpu(&mut self, buf: DeviceBuf<'id>, len: usize) -> CpuBuf<'id> {
+        // SAFETY: By the safety requirement.
+        unsafe { NapiPool::sync_for_cpu(self, buf, len) }
+    }
+
+    #[inline(always)]
+    fn recycle(&mut self, buf: CpuBuf<'id>) {
+        NapiPool::recycle(self, buf);
+    }
+
+    #[inline(always)]
+    fn recycle_unused(&mut self, buf: DeviceBuf<'id>) {
+        NapiPool::recycle_unused(self, buf);
+    }
+
+    #[inline]
+    fn pressure(&mut self) -> Pressure {
+        NapiPool::pressure(self)
+    }
+
+    #[inline]
+    fn into_stack(&mut self, buf: CpuBuf<'id>) -> StackPage {
+        NapiPool::into_stack(self, buf)
+    }
+
+    #[inline]
+    fn send(&mut self, buf: CpuBuf<'id>) -> Result<Sent, CpuBuf<'id>> {
+        Ok(Sent::Rust(self.detach(buf)))
+    }
+
+    #[inline]
+    unsafe fn sent(&mut self, page: Sent) {
+        if let Sent::Rust(page) = page {
+            // SAFETY: By the safety requirement.
+            if let Ok(buf) = unsafe { self.attach(page) } {
+                NapiPool::recycle(self, buf);
+            }
+        }
+    }
+}
+
+impl<'id> Ring<DeviceBuf<'id>> for OpenRing<'id, '_> {
+    #[inline(always)]
+    fn post(&mut self, index: usize, buf: DeviceBuf<'id>) -> Result<u64, DeviceBuf<'id>> {
+        OpenRing::post(self, index, buf)
+    }
+
+    #[inline(always)]
+    unsafe fn take(&mut self, index: usize) -> Option<DeviceBuf<'id>> {
+        // SAFETY: By the safety requirement.
+        unsafe { OpenRing::take(self, index) }
+    }
+}
+
+impl Packet for CpuBuf<'_> {
+    #[inline(always)]
+    fn page_start(&self) -> *mut u8 {
+        CpuBuf::page_start(self)
+    }
+
+    #[inline(always)]
+    fn offset(&self) -> usize {
+        CpuBuf::offset(self)
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        CpuBuf::len(self)
+    }
+
+    #[inline(always)]
+    unsafe fn set_range(&mut self, offset: usize, len: usize) {
+        // SAFETY: By the safety requirement.
+        unsafe { CpuBuf::set_range(self, offset, len) };
+    }
+
+    #[inline]
+    fn pad(&mut self, len: usize) {
+        CpuBuf::pad(self, len);
+    }
+}
+
+impl Stack for StackPage {
+    #[inline]
+    fn start(&self) -> *mut u8 {
+        StackPage::start(self)
+    }
+
+    #[inline]
+    fn offset(&self) -> u32 {
+        StackPage::offset(self)
+    }
+
+    #[inline]
+    fn len(&self) -> u32 {
+        StackPage::len(self)
+    }
+
+    #[inline]
+    fn into_frame(self) {
+        self.into_page();
+    }
+
+    #[inline]
+    unsafe fn into_skb(self, _skb: NonNull<bindings::sk_buff>) {
+        self.into_page();
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A receive ring, whatever kind of pool it has. Which one it is is asked once a poll.
+
+use crate::{
+    buffers::{
+        KernelPool,
+        Kind,
+        NoPool,
+        Params,
+        RustPool,
+        Stats, //
+    },
+    napi::Napi,
+    netdev::{
+        Operations,
+        Ring, //
+    },
+    rx::RxRing,
+    tx::TxSide, //
+};
+use kernel::{
+    device::{
+        Bound,
+        Device, //
+    },
+    prelude::*, //
+};
+use pp_bindings as bindings;
+
+/// A receive ring.
+pub(crate) enum RxSide<'bound, D: Operations> {
+    /// On our pool.
+    Rust(RxRing<'bound, D::Rx, RustPool<'bound>>),
+    /// On the kernel's.
+    Kernel(RxRing<'bound, D::Rx, KernelPool<'bound>>),
+    /// On none.
+    None(RxRing<'bound, D::Rx, NoPool<'bound>>),
+}
+
+/// Calls a method of the ring.
+macro_rules! each {
+    ($side:expr, $ring:ident => $call:expr) => {
+        match $side {
+            RxSide::Rust($ring) => $call,
+            RxSide::Kernel($ring) => $call,
+            RxSide::None($ring) => $call,
+        }
+    };
+}
+
+impl<'bound, D: Operations> RxSide<'bound, D> {
+    /// Makes a ring: see [`RxRing::new`].
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    pub(crate) unsafe fn new(
+        dev: &'bound Device<Bound>,
+        kind: Kind,
+        params: &Params<'_>,
+    ) -> Result<Self> {
+        // SAFETY: By the safety requirement, each time.
+        Ok(match kind {
+            Kind::Rust => Self::Rust(unsafe { RxRing::new(dev, params) }?),
+            Kind::Kernel => Self::Kernel(unsafe { RxRing::new(dev, params) }?),
+            Kind::None => Self::None(unsafe { RxRing::new(dev, params) }?),
+        })
+    }
+
+    /// What the device has to know about the ring.
+    pub(crate) fn describe(&self, queue: usize) -> Ring {
+        each!(self, ring => ring.describe(queue))
+    }
+
+    /// How XDP frames find their way back.
+    pub(crate) fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {
+        each!(self, ring => ring.mem_model())
+    }
+
+    /// A handle to the pool's counters.
+    pub(crate) fn pool_stats(&self) -> Stats {
+        each!(self, ring => ring.pool_stats())
+    }
+
+    /// Gives the device its first buffers.
+    pub(crate) fn start(&mut self, doorbell: impl FnOnce(u32)) {
+        each!(self, ring => ring.start(doorbell));
+    }
+
+    /// Whether the device has no buffer at all, so that it raises no interrupt.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        each!(self, ring => ring.is_empty())
+    }
+
+    /// See [`RxRing::poll`].
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[inline]
+    pub(crate) unsafe fn poll(
+        &mut self,
+        ops: &D,
+        napi: &mut Napi<'_>,
+        tx: &TxSide<'bound, D::Tx>,
+        budget: usize,
+    ) -> usize {
+        // SAFETY: By the safety requirement.
+        each!(self, ring => unsafe { ring.poll(ops, napi, tx, budget) })
+    }
+
+    /// See [`RxRing::end`].
+    pub(crate) fn end(self) {
+        each!(self, ring => ring.end());
+    }
+}
