@@ -95,15 +95,15 @@ void rnet_sync_rx_mode(struct net_device *dev)
 }
 EXPORT_SYMBOL_GPL(rnet_sync_rx_mode);
 
-void rnet_work_setup(struct work_struct *work, work_func_t func)
+void rnet_work_setup(struct delayed_work *work, work_func_t func)
 {
-	INIT_WORK(work, func);
+	INIT_DELAYED_WORK(work, func);
 }
 EXPORT_SYMBOL_GPL(rnet_work_setup);
 
-void rnet_work_schedule(struct work_struct *work)
+void rnet_work_schedule(struct delayed_work *work, u32 ms)
 {
-	schedule_work(work);
+	schedule_delayed_work(work, msecs_to_jiffies(ms));
 }
 EXPORT_SYMBOL_GPL(rnet_work_schedule);
 
@@ -139,11 +139,11 @@ void rnet_queue_set_napi(struct net_device *dev, u32 index,
 EXPORT_SYMBOL_GPL(rnet_queue_set_napi);
 
 int rnet_rxq_reg(struct xdp_rxq_info *rxq, struct net_device *dev, u32 index,
-		 u32 napi_id, enum xdp_mem_type type, void *allocator)
+		 enum xdp_mem_type type, void *allocator)
 {
 	int err;
 
-	err = xdp_rxq_info_reg(rxq, dev, index, napi_id);
+	err = xdp_rxq_info_reg(rxq, dev, index, 0);
 	if (err)
 		return err;
 	err = xdp_rxq_info_reg_mem_model(rxq, type, allocator);
@@ -211,12 +211,6 @@ void rnet_tx_disable(struct net_device *dev)
 	netif_tx_disable(dev);
 }
 EXPORT_SYMBOL_GPL(rnet_tx_disable);
-
-void rnet_tx_wake_all(struct net_device *dev)
-{
-	netif_tx_wake_all_queues(dev);
-}
-EXPORT_SYMBOL_GPL(rnet_tx_wake_all);
 
 void rnet_tx_reset(struct netdev_queue *txq)
 {
@@ -356,14 +350,12 @@ EXPORT_SYMBOL_GPL(rnet_skb_consume);
 /* The kernel's page pool */
 
 struct page_pool *rnet_pp_create(struct device *dev, struct net_device *netdev,
-				 struct napi_struct *napi, u32 queue, u32 size,
-				 u32 offset, u32 max_len)
+				 u32 queue, u32 size, u32 offset, u32 max_len)
 {
 	struct page_pool_params params = {
 		.pool_size = size,
 		.nid = dev_to_node(dev),
 		.dev = dev,
-		.napi = napi,
 		.dma_dir = DMA_BIDIRECTIONAL,
 		.max_len = max_len,
 		.offset = offset,

@@ -14,8 +14,8 @@ void rnet_live_addr_change(struct net_device *dev);
 bool rnet_set_mac(struct net_device *dev, const u8 *addr);
 void rnet_unregister(struct net_device *dev);
 void rnet_sync_rx_mode(struct net_device *dev);
-void rnet_work_setup(struct work_struct *work, work_func_t func);
-void rnet_work_schedule(struct work_struct *work);
+void rnet_work_setup(struct delayed_work *work, work_func_t func);
+void rnet_work_schedule(struct delayed_work *work, u32 ms);
 void rnet_napi_add(struct net_device *dev, struct napi_struct *napi,
 		   int (*poll)(struct napi_struct *, int), u32 index);
 void rnet_napi_del(struct napi_struct *napi);
@@ -23,7 +23,7 @@ void rnet_napi_set_irq(struct napi_struct *napi, int irq);
 void rnet_queue_set_napi(struct net_device *dev, u32 index,
 			 struct napi_struct *napi);
 int rnet_rxq_reg(struct xdp_rxq_info *rxq, struct net_device *dev, u32 index,
-		 u32 napi_id, enum xdp_mem_type type, void *allocator);
+		 enum xdp_mem_type type, void *allocator);
 void rnet_timer_setup(struct timer_list *timer,
 		      void (*func)(struct timer_list *));
 void rnet_timer_start(struct timer_list *timer, u32 ms);
@@ -34,7 +34,6 @@ void rnet_tx_unlock(struct netdev_queue *txq);
 void rnet_tx_lock_bh(struct netdev_queue *txq);
 void rnet_tx_unlock_bh(struct netdev_queue *txq);
 void rnet_tx_disable(struct net_device *dev);
-void rnet_tx_wake_all(struct net_device *dev);
 void rnet_tx_reset(struct netdev_queue *txq);
 void rnet_tx_stop(struct netdev_queue *txq);
 bool rnet_tx_sent(struct netdev_queue *txq, u32 bytes, bool more);
@@ -51,8 +50,7 @@ void rnet_skb_tx_timestamp(struct sk_buff *skb);
 void rnet_skb_drop(struct sk_buff *skb, u32 reason);
 void rnet_skb_consume(struct sk_buff *skb, int budget);
 struct page_pool *rnet_pp_create(struct device *dev, struct net_device *netdev,
-				 struct napi_struct *napi, u32 queue, u32 size,
-				 u32 offset, u32 max_len);
+				 u32 queue, u32 size, u32 offset, u32 max_len);
 struct page *rnet_pp_alloc(struct page_pool *pool, u64 *dma, void **start);
 void rnet_pp_sync_for_cpu(struct page_pool *pool, struct page *page, u32 len);
 void rnet_pp_sync_for_device(struct page_pool *pool, struct page *page,

@@ -19,6 +19,13 @@ pub type Words = [u64; 2];
 /// - [`completed`](Self::completed) returns something only of a descriptor that the card has written back,
 ///   after which it does not touch the buffer again; and it does not say so of one that was just posted.
 /// - The buffer's first `len` bytes were written by the card, unless `error` is set.
+///
+/// And they say it of the card as its driver sets it up: whoever implements
+/// [`Operations`](crate::netdev::Operations) with this format
+///
+/// - tells the card the rings that [`start_ring`](crate::netdev::Operations::start_ring) gets, and no others;
+/// - has stopped all of its DMA when [`stop`](crate::netdev::Operations::stop) returns;
+/// - passes the tail of [`doorbell`](crate::netdev::Operations::doorbell) on as it is.
 pub unsafe trait RxDescriptor {
     /// Bytes of a frame that the card writes into one buffer at most.
     const BUFFER: usize;
@@ -42,6 +49,8 @@ pub unsafe trait RxDescriptor {
 /// - A descriptor that is [`fill`](Self::fill)ed lets the card read the segment, and no other memory.
 /// - [`sent`](Self::sent) is true only of a descriptor that the card has written back, after which it does
 ///   not read the segment again; and not of one that was just filled.
+///
+/// And they say it of the card as its driver sets it up: see [`RxDescriptor`].
 pub unsafe trait TxDescriptor {
     /// Returns the descriptor that has the card send a segment, and report when it is done.
     fn fill(segment: &Segment) -> Words;

@@ -18,7 +18,10 @@ use crate::{
         Stats, //
     },
     ethtool::Visitor,
-    irq::Irq,
+    irq::{
+        Irq,
+        Name, //
+    },
     netdev::{
         CardStats,
         Config,
@@ -207,7 +210,7 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
         unsafe { &mut *self.rx.get() }
     }
 
-    fn index(&self) -> usize {
+    pub(crate) fn index(&self) -> usize {
         // CAST: u32 fits.
         self.queue.index as usize
     }
@@ -255,7 +258,7 @@ pub(crate) struct Core<'bound, D: Operations + 'bound> {
     pub(crate) listening: AtomicFlag,
     /// Restarts the device after a transmit timeout.
     #[pin]
-    reset: Opaque<bindings::work_struct>,
+    reset: Opaque<bindings::delayed_work>,
     pub(crate) dev: NetDev,
 }
 
@@ -268,7 +271,7 @@ unsafe impl<'bound, D: Operations + 'bound> Send for Core<'bound, D> {}
 pub(crate) struct Parts<'bound, D> {
     /// The device that does the DMA.
     pub(crate) parent: &'bound Device<Bound>,
-    /// Its interrupts: one for all queues, or one for each.
+    /// Its interrupts, one for each queue.
     pub(crate) vectors: KVec<IrqRequest<'bound>>,
     pub(crate) ops: D,
     pub(crate) features: Features,
@@ -281,6 +284,10 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         let vectors = parts.vectors.len() as u32;
         let queues = parts.features.queues.min(vectors).max(1);
         let rings = parts.features.rings;
+        let fits = |n| parts.features.fit(n) == Some(n);
+        if !fits(rings.rx) || !fits(rings.tx) {
+            return Err(EINVAL);
+        }
         let core = KBox::pin_init(
             try_pin_init!(&this in Self {
                 dev: NetDev::new(queues)?,
@@ -318,33 +325,31 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         Ok(core)
     }
 
-    /// The channel of a queue; the first, for a number that is none.
+    /// The channel of a queue.
     #[inline]
     pub(crate) fn channel(&self, queue: usize) -> Option<&Channel<'bound, D>> {
-        let channel = self.channels.get(queue).or_else(|| self.channels.first());
-        channel.map(|channel| &**channel)
+        self.channels.get(queue).map(|channel| &**channel)
     }
 
-    /// The vector of a queue.
-    #[inline]
-    pub(crate) fn vector(&self, queue: &Queue) -> usize {
-        if self.vectors.len() == 1 {
-            0
-        } else {
-            // CAST: u32 fits.
-            queue.index as usize
-        }
-    }
-
-    /// Tells the core whether the link is there. Called by the interrupt handler, and by who has
-    /// made sure that it does nothing meanwhile.
+    /// Tells the core whether the link is there. Any context; several at once may do so.
     pub(crate) fn update_carrier(&self) {
-        if !D::HAS_LINK || self.ops.link().is_some() {
+        let dev = self.dev.as_raw();
+        let link = || !D::HAS_LINK || self.ops.link().is_some();
+        let mut up = link();
+        // Whoever tells it last has looked after that. (A link that flutters has one interrupt for each time.)
+        for _ in 0..8 {
             // SAFETY: The device is valid.
-            unsafe { bindings::netif_carrier_on(self.dev.as_raw()) };
-        } else {
-            // SAFETY: The device is valid.
-            unsafe { bindings::netif_carrier_off(self.dev.as_raw()) };
+            unsafe {
+                if up {
+                    bindings::netif_carrier_on(dev);
+                } else {
+                    bindings::netif_carrier_off(dev);
+                }
+            }
+            let told = core::mem::replace(&mut up, link());
+            if told == up {
+                break;
+            }
         }
     }
 
@@ -367,8 +372,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                 name: &name,
                 entries: rings.rx,
             };
-            // SAFETY: It is dropped here, or by `quiesce()`: in process context, after the device was stopped,
-            // and before it is unbound, since the core does not live longer than `'bound`.
+            // SAFETY: It is dropped here, before anybody knows of it, or by `quiesce()`: in process context, with
+            // NAPI disabled, after the device was stopped, and before it is unbound, since the core does not
+            // live longer than `'bound`.
             let rx = unsafe { RxSide::new(self.parent, self.buffers, &params) }?;
             let tx = TxRing::new(self.parent, rings.tx, self.features.tx_frame)?;
             pairs.push((rx, tx), GFP_KERNEL)?;
@@ -376,10 +382,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         Ok(pairs)
     }
 
-    /// The interface's name, as it is now.
+    /// The interface's name, as it is now. Under `rtnl`.
     pub(crate) fn name(&self) -> &CStr {
-        // SAFETY: The device is valid, and its name ends with a zero. Somebody may change it meanwhile, which
-        // keeps the zero at its end.
+        // SAFETY: The device is valid, and its name ends with a zero. Under `rtnl` nobody changes it.
         unsafe { CStr::from_char_ptr((&raw const (*self.dev.as_raw()).name).cast()) }
     }
 
@@ -388,6 +393,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         self.ops.start(&Config {
             mac: self.dev.mac(),
             mtu: self.dev.mtu(),
+            // CAST: No more than were asked for.
+            queues: self.channels.len() as u32,
         })?;
         for (channel, (rx, tx)) in self.channels.iter().zip(pairs.iter_mut()) {
             self.ops.start_ring(&tx.describe(channel.index()))?;
@@ -425,11 +432,12 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         }
         for (channel, (rx, tx)) in self.channels.iter().zip(pairs) {
             channel.pool.lock().now = Some(rx.pool_stats());
+            rx.attach(&channel.queue);
             // SAFETY: NAPI is disabled.
             unsafe { *channel.rx() = Some(rx) };
-            // SAFETY: By the type invariant it is that queue's.
-            drop(unsafe { channel.tx.replace(&channel.queue, Some(tx)) });
             channel.queue.enable();
+            // SAFETY: By the type invariant it is that queue's, and `quiesce()` has taken the last one.
+            unsafe { channel.tx.open(&channel.queue, tx) };
         }
         control.up = true;
         control.rings = rings;
@@ -437,8 +445,6 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         self.update_carrier();
         self.listening.store(true, Relaxed);
         (0..self.vectors.len()).for_each(|vector| self.ops.unmask(vector));
-        // SAFETY: The device is valid.
-        unsafe { bindings::rnet_tx_wake_all(self.dev.as_raw()) };
         Ok(())
     }
 
@@ -453,10 +459,10 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         // SAFETY: The device is valid.
         unsafe { bindings::rnet_tx_disable(dev) };
         // Other devices' redirects find the rings closed from here on. What is in flight is until the device stops.
-        // SAFETY: By the type invariant it is that queue's, in both.
-        self.channels
-            .iter()
-            .for_each(|c| unsafe { c.tx.close(&c.queue) });
+        for channel in &self.channels {
+            // SAFETY: By the type invariant it is that queue's.
+            unsafe { channel.tx.close(&channel.queue) };
+        }
         self.ops.stop();
         // Not before: an interrupt that nobody attends to comes again and again.
         self.listening.store(false, Relaxed);
@@ -467,17 +473,13 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         unsafe { bindings::netif_carrier_off(dev) };
         for channel in &self.channels {
             // SAFETY: By the type invariant it is that queue's.
-            if let Some(tx) = unsafe { channel.tx.replace(&channel.queue, None) } {
+            if let Some(tx) = unsafe { channel.tx.take(&channel.queue) } {
                 // CAST: usize is u64 here.
                 channel.queue.tx.dropped.add(tx.pending() as u64);
             }
             // SAFETY: NAPI is disabled.
             let rx = unsafe { channel.rx() }.take();
-            channel.pool.lock().end(|| {
-                if let Some(rx) = rx {
-                    rx.end();
-                }
-            });
+            channel.pool.lock().end(|| drop(rx));
             channel.queue.withdraw();
         }
     }
@@ -487,10 +489,16 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         let mut irqs = KVec::with_capacity(self.vectors.len(), GFP_KERNEL)?;
         for (vector, request) in self.vectors.iter().enumerate() {
             let name = if self.vectors.len() == 1 {
-                CString::try_from_fmt(fmt!("{}", self.name()))
+                // As C drivers have it, which follows when the interface is renamed.
+                // SAFETY: The device, and with it the name, outlives its interrupts.
+                Name::Lent(unsafe { CStr::from_char_ptr(self.name().as_char_ptr()) })
             } else {
-                CString::try_from_fmt(fmt!("{}-TxRx-{}", self.name(), vector))
-            }?;
+                Name::Own(CString::try_from_fmt(fmt!(
+                    "{}-TxRx-{}",
+                    self.name(),
+                    vector
+                ))?)
+            };
             // INVARIANT: The core is pinned, and outlives its interrupts, which `stop()` drops.
             let handler = Vector {
                 core: self.into(),
@@ -503,7 +511,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             irqs.push(unsafe { Irq::new(request, name, handler) }?, GFP_KERNEL)?;
         }
         for channel in &self.channels {
-            if let Some(request) = self.vectors.get(self.vector(&channel.queue)) {
+            if let Some(request) = self.vectors.get(channel.index()) {
                 // CAST: The number of an interrupt.
                 channel.queue.set_irq(request.irq() as i32);
             }
@@ -563,10 +571,10 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         Ok(())
     }
 
-    /// Schedules a restart. Any context.
-    pub(crate) fn restart_later(&self) {
+    /// Schedules a restart in so many milliseconds. Any context.
+    pub(crate) fn restart_later(&self, ms: u32) {
         // SAFETY: The work was set up.
-        unsafe { bindings::rnet_work_schedule(self.reset.get()) };
+        unsafe { bindings::rnet_work_schedule(self.reset.get(), ms) };
     }
 
     /// Attaches an XDP program, or none, for packets that come after this. Under `rtnl`. The reference is ours
@@ -603,8 +611,15 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         for (i, name) in DROPS.iter().enumerate() {
             visitor.counter(name, sum(&|c| c.queue.rx.dropped[i].get()));
         }
-        for (i, name) in page_pool::Stats::NAMES.iter().enumerate() {
-            visitor.counter(name, sum(&|c| c.pool.lock().snapshot()[i]));
+        let mut pools = Snapshot::default();
+        for channel in &self.channels {
+            let values = channel.pool.lock().snapshot();
+            for (sum, n) in pools.iter_mut().zip(values) {
+                *sum = sum.wrapping_add(n);
+            }
+        }
+        for (name, value) in page_pool::Stats::NAMES.iter().zip(pools) {
+            visitor.counter(name, value);
         }
         if D::HAS_COUNTERS {
             self.ops.counters(visitor);
@@ -615,7 +630,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     pub(crate) fn end(&self) {
         // A reset that was still to come finds the device not running.
         // SAFETY: The work was set up. Process context.
-        unsafe { bindings::cancel_work_sync(self.reset.get()) };
+        unsafe { bindings::cancel_delayed_work_sync(self.reset.get()) };
     }
 }
 
@@ -648,30 +663,37 @@ impl<'bound, D: Operations + 'bound> Handler for Vector<'bound, D> {
         if events.link {
             core.update_carrier();
         }
-        if events.packets {
-            for channel in &core.channels {
-                if core.vector(&channel.queue) == self.vector {
-                    channel.queue.schedule();
-                }
-            }
+        match core.channels.get(self.vector) {
+            Some(channel) if events.packets => channel.queue.schedule(),
+            _ => core.ops.unmask(self.vector),
         }
         IrqReturn::Handled
     }
 }
 
+/// How long after a restart that failed the next one comes, in milliseconds. Without a carrier the watchdog does
+/// not ask for one.
+const RETRY_MS: u32 = 1000;
+
 /// # Safety
 ///
 /// `work` is that of a core.
 unsafe extern "C" fn reset_work<D: Operations>(work: *mut bindings::work_struct) {
+    // SAFETY: By the safety requirement it is a part of a delayed work.
+    let work = unsafe { kernel::container_of!(work, bindings::delayed_work, work) };
     // CAST: `Opaque` is a transparent wrapper.
-    let work = work.cast::<Opaque<bindings::work_struct>>();
+    let work = work.cast::<Opaque<bindings::delayed_work>>();
     // SAFETY: By the safety requirement. The core waits for its work before it goes.
     let core = unsafe { &*kernel::container_of!(work, Core<'_, D>, reset) };
     // SAFETY: Process context.
     unsafe { bindings::rtnl_lock() };
     // SAFETY: The device is valid.
     if unsafe { bindings::rnet_running(core.dev.as_raw()) } && core.restart(None).is_err() {
-        pr_err!("{}: reset after a transmit timeout failed\n", core.name());
+        pr_err!(
+            "{}: a reset failed, the next one is in a second\n",
+            core.name()
+        );
+        core.restart_later(RETRY_MS);
     }
     // SAFETY: Taken above.
     unsafe { bindings::rtnl_unlock() };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `struct ethtool_ops`: rings, counters, link.
+//! What a driver says to `ethtool`: link modes, and counters of its own.
 //!
 //! C header: [`include/linux/ethtool.h`](srctree/include/linux/ethtool.h)
 

@@ -13,7 +13,6 @@ use crate::{
         Operations,
         Rings, //
     },
-    rx,
     vtable::{
         core_of,
         Table, //
@@ -109,16 +108,11 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     ) -> c_int {
         // SAFETY: By the safety requirement.
         let (core, ring) = unsafe { (core_of::<D>(dev), &*ring) };
-        let features = &core.features;
-        let fit = |n: u32| {
-            let n = n.max(*features.ring_sizes.start()).max(rx::MIN_ENTRIES);
-            let n = n.checked_next_multiple_of(features.ring_multiple)?;
-            features.ring_sizes.contains(&n).then_some(n)
-        };
+        let fit = |n| core.features.fit(n).ok_or(EINVAL);
         from_result(|| {
             let rings = Rings {
-                rx: fit(ring.rx_pending).ok_or(EINVAL)?,
-                tx: fit(ring.tx_pending).ok_or(EINVAL)?,
+                rx: fit(ring.rx_pending)?,
+                tx: fit(ring.tx_pending)?,
             };
             core.restart(Some(rings)).map(|()| 0)
         })

@@ -13,12 +13,19 @@ use kernel::{
     str::CString, //
 };
 
+/// What `/proc/interrupts` shows.
+pub(crate) enum Name {
+    /// A name that outlives the interrupt.
+    Lent(&'static CStr),
+    /// One of its own.
+    Own(CString),
+}
+
 /// An interrupt that is requested; dropping it releases it.
 pub(crate) struct Irq<'bound, H: Handler> {
     // Goes before its name.
     registration: Pin<KBox<Registration<'bound, H>>>,
-    /// What `/proc/interrupts` shows.
-    _name: CString,
+    _name: Name,
 }
 
 impl<'bound, H: Handler + 'bound> Irq<'bound, H> {
@@ -27,13 +34,12 @@ impl<'bound, H: Handler + 'bound> Irq<'bound, H> {
     /// # Safety
     ///
     /// The result is not forgotten.
-    pub(crate) unsafe fn new(
-        request: IrqRequest<'bound>,
-        name: CString,
-        handler: H,
-    ) -> Result<Self> {
-        // SAFETY: The string stays where it is, and is dropped after the registration.
-        let text = unsafe { CStr::from_char_ptr(name.as_char_ptr()) };
+    pub(crate) unsafe fn new(request: IrqRequest<'bound>, name: Name, handler: H) -> Result<Self> {
+        let text = match &name {
+            Name::Lent(name) => name,
+            // SAFETY: The string stays where it is, and is dropped after the registration.
+            Name::Own(name) => unsafe { CStr::from_char_ptr(name.as_char_ptr()) },
+        };
         // SAFETY: By the safety requirement it is not forgotten.
         let registration =
             unsafe { Registration::new(request, Flags::SHARED, text, Ok::<_, Error>(handler)) };

@@ -4,20 +4,14 @@
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
-use crate::{
-    desc::Checksum,
-    queue::Queue,
-    skb::RxSkBuff, //
-};
+use crate::queue::Queue;
 use core::{
     cell::Cell,
     marker::PhantomData, //
 };
 use page_pool::context::BhDisabled;
-use pp_bindings as bindings;
 
-/// How many packets the core asked a poll for, for [`SkBuff::consume`](crate::skb::SkBuff::consume): what
-/// is left of [`Napi`] while the transmit queue is locked.
+/// How many packets the core asked a poll for, which the freeing of skbs wants to know: what is left of [`Napi`] while the transmit queue is locked.
 ///
 /// # Invariants
 ///
@@ -86,15 +80,5 @@ impl<'a> Napi<'a> {
     #[inline]
     pub(crate) fn redirected(&self) -> &'a Cell<bool> {
         self.redirected
-    }
-
-    /// Hands a received packet to the stack. It starts with the Ethernet header.
-    #[inline]
-    pub(crate) fn receive(&self, skb: RxSkBuff, checksum: Checksum) {
-        let ok = checksum == Checksum::Verified;
-        // SAFETY: We are in the poll of this instance, and give the skb away.
-        unsafe {
-            bindings::rnet_skb_receive(self.queue.napi(), skb.into_raw(), self.queue.index, ok)
-        };
     }
 }

@@ -9,8 +9,9 @@
 //! Imports go in one direction, from a file to those below it:
 //!
 //! ```text
-//! bus/pci -> register -> vtable, ethtool_ops -> device -> irq, rx -> tx -> xdp, skb -> napi -> queue -> stats
-//!                                                netdev -> ethtool, desc      dma
+//! bus/pci -> register -> ethtool_ops -> vtable -> device -> irq, rxside -> rx
+//!   rx -> frames, tx;  tx -> netdev, dma -> xdp, skb -> napi, buffers -> queue -> stats
+//!   netdev -> ethtool, desc
 //! ```
 
 use kernel::prelude::*;

@@ -57,6 +57,18 @@ pub struct Features {
     pub link_modes: &'static [LinkMode],
 }
 
+impl Features {
+    /// Returns the smallest ring size that is possible and not less than `n`, if there is one.
+    pub(crate) fn fit(&self, n: u32) -> Option<u32> {
+        let n = n.max(*self.ring_sizes.start()).max(MIN_RING);
+        let n = n.checked_next_multiple_of(self.ring_multiple)?;
+        self.ring_sizes.contains(&n).then_some(n)
+    }
+}
+
+/// The smallest ring that the engines work with.
+pub(crate) const MIN_RING: u32 = 80;
+
 /// What the hardware is started with.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
@@ -64,6 +76,8 @@ pub struct Config {
     pub mac: [u8; 6],
     /// The largest packet without Ethernet header, in bytes.
     pub mtu: u32,
+    /// How many queue pairs are used, each with a vector: no more than [`Features::queues`].
+    pub queues: u32,
 }
 
 /// The two directions of a queue pair.
@@ -155,7 +169,8 @@ pub struct CardStats {
 /// [`start`](Self::start), [`start_ring`](Self::start_ring), [`stop`](Self::stop),
 /// [`set_mac`](Self::set_mac) and [`set_mtu`](Self::set_mtu) are called under `rtnl`, in process context, so
 /// never two of them at a time. Between `start` and `stop` anything else may be called on any CPU at any time;
-/// [`doorbell`](Self::doorbell) of one ring on one CPU at a time.
+/// [`doorbell`](Self::doorbell) of one ring on one CPU at a time. While the interface is down `link`, `set_mac`,
+/// `set_mtu`, `statistics` and `counters` may be called as well.
 #[vtable]
 pub trait Operations: Send + Sync + Sized {
     /// The format of receive descriptors.
@@ -170,14 +185,16 @@ pub trait Operations: Send + Sync + Sized {
     /// comes first. Interrupts stay masked.
     fn start_ring(&self, ring: &Ring) -> Result;
 
-    /// Stops the hardware: no DMA and no interrupt after this, of a card that is still there.
+    /// Stops the hardware: no DMA and no interrupt after this, of a card that is still there. May come for a card
+    /// that is stopped already.
     fn stop(&self);
 
     /// Tells the hardware that the ring's descriptors before `tail` are its own. Any context.
     fn doorbell(&self, side: Side, queue: usize, tail: u32);
 
     /// Returns what the interrupt on vector `vector` was about, and acknowledges it. If it returns packets it
-    /// also masks the vector, unless the hardware has done that. Hard interrupt.
+    /// also masks the vector, unless the hardware has done that; else the vector is unmasked at once. Hard
+    /// interrupt.
     fn interrupt(&self, vector: usize) -> Events;
 
     /// Lets the device raise interrupts on vector `vector`. Softirq or process context.

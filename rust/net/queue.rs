@@ -124,19 +124,6 @@ impl Queue {
         self.txq.as_ptr()
     }
 
-    /// Returns the number by which the core knows the NAPI instance. The core makes one up when the instance
-    /// is enabled for the first time, and it stays. NAPI is disabled.
-    fn napi_id(&self) -> u32 {
-        let napi = self.napi();
-        // SAFETY: The instance is valid, and only enabling it writes the number.
-        let id = || unsafe { (&raw const (*napi).napi_id).read() };
-        if id() == 0 {
-            self.enable();
-            self.disable();
-        }
-        id()
-    }
-
     /// Lets the queue be polled. NAPI is disabled before. Process context, under `rtnl`.
     pub(crate) fn enable(&self) {
         // SAFETY: The instance is valid, and disabled.
@@ -155,10 +142,9 @@ impl Queue {
     /// Shows XDP and the core's netlink interface the queue. Its frames find their way back by `model`. Process
     /// context, under `rtnl`; NAPI is disabled.
     pub(crate) fn publish(&self, model: (bindings::xdp_mem_type, *mut c_void)) -> Result {
-        let id = self.napi_id();
         // SAFETY: The queue is not registered: `withdraw()` undoes it.
         to_result(unsafe {
-            bindings::rnet_rxq_reg(self.rxq(), self.device(), self.index, id, model.0, model.1)
+            bindings::rnet_rxq_reg(self.rxq(), self.device(), self.index, model.0, model.1)
         })?;
         // SAFETY: The device and the instance are valid, and have that queue.
         unsafe { bindings::rnet_queue_set_napi(self.device(), self.index, self.napi()) };
@@ -330,12 +316,18 @@ impl TxLocked<'_> {
         unsafe { bindings::rnet_tx_stop(self.queue.txq()) };
     }
 
-    /// Lets the core send again. No-op if the queue was not stopped.
+    /// Lets the core send. No-op if it may already.
+    #[inline]
+    pub(crate) fn start(&self) {
+        // SAFETY: The queue is valid, and we hold the lock.
+        unsafe { bindings::netif_tx_wake_queue(self.queue.txq()) };
+    }
+
+    /// Lets the core send again, after [`stop`](Self::stop).
     #[inline]
     pub(crate) fn wake(&self) {
         self.stats().wake.inc();
-        // SAFETY: The queue is valid, and we hold the lock.
-        unsafe { bindings::netif_tx_wake_queue(self.queue.txq()) };
+        self.start();
     }
 
     /// Tells the byte queue limits that an skb of `bytes` is in the ring. Returns whether the doorbell has to

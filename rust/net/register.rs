@@ -51,7 +51,7 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
             (*dev).dev.parent = crate::dma::raw(parent);
             (*dev).netdev_ops = &Table::<D>::NETDEV;
             (*dev).ethtool_ops = &Table::<D>::ETHTOOL;
-            (*dev).stat_ops = (&raw const *&Table::<D>::STATS).cast_mut();
+            (*dev).stat_ops = core::ptr::from_ref(&Table::<D>::STATS).cast_mut();
             // CAST: A few thousand jiffies.
             (*dev).watchdog_timeo = (WATCHDOG_SECONDS * bindings::RPP_HZ) as c_int;
             (*dev).features |= bindings::RNET_F_HIGHDMA;

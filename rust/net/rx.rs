@@ -27,8 +27,10 @@ use crate::{
     netdev::{
         Operations,
         Ring,
-        Side, //
+        Side,
+        MIN_RING, //
     },
+    queue::Queue,
     skb::RxSkBuff,
     stats::{
         Counts,
@@ -63,9 +65,7 @@ const SHORT: usize = 2 * BATCH;
 /// So many at once are posted while a ring is filled for the first time, with bottom halves off.
 const FILL: usize = 64;
 
-/// The smallest ring that the engine works with.
-pub(crate) const MIN_ENTRIES: u32 = 80;
-const _: () = assert!(MIN_ENTRIES as usize > SHORT + 1);
+const _: () = assert!(MIN_RING as usize > SHORT + 1);
 
 /// A receive ring, with the pool that its buffers come from.
 pub(crate) struct RxRing<'bound, D: RxDescriptor, B: Buffers<'bound>> {
@@ -106,8 +106,7 @@ struct Poll<'a, 'n, 'bound, T: Operations> {
 }
 
 impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
-    /// Makes a ring with all of their buffers. Process context; waits for
-    /// memory.
+    /// Makes a ring with its buffers. Process context.
     ///
     /// # Safety
     ///
@@ -118,67 +117,59 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         // CAST: u32 fits.
         let entries = params.entries as usize;
         // SAFETY: By the safety requirement.
-        let mut pool = unsafe { B::new(dev, params) }?;
-        let mut posted = pool.posted(entries)?;
-        let mut descs = Descs {
-            ring: DescRing::new(dev, entries)?,
-            next: 0,
-            fill: 0,
-            lack: Lack {
-                missing: entries.saturating_sub(1),
-                scarcity: Dropped::NoPage,
+        let pool = unsafe { B::new(dev, params) }?;
+        let mut ring = Self {
+            descs: Descs {
+                ring: DescRing::new(dev, entries)?,
+                next: 0,
+                fill: 0,
+                lack: Lack {
+                    missing: entries.saturating_sub(1),
+                    scarcity: Dropped::NoPage,
+                },
+                told: 0,
+                frames: Frames::default(),
+                _format: PhantomData,
             },
-            told: 0,
-            frames: Frames::default(),
-            _format: PhantomData,
-        };
-        while descs.lack.missing != 0 {
-            pool.prepare()?;
-            let bh = BhGuard::new()?;
-            let before = descs.lack.missing;
-            pool.enter(&bh.token(), |mut pool| {
-                if let Some(mut posted) = pool.open(&mut posted) {
-                    descs.refill(&mut pool, &mut posted, FILL);
-                }
-            });
-            if descs.lack.missing == before {
-                return Err(ENOMEM);
-            }
-        }
-        Ok(Self {
-            descs,
-            posted,
+            posted: pool.posted(entries)?,
             pool,
             _dev: PhantomData,
-        })
+        };
+        ring.fill()?;
+        Ok(ring)
     }
 
-    /// Ends the ring: each buffer goes back to the pool, and what that does not keep to the page allocator. The
-    /// device is stopped. Process context.
-    pub(crate) fn end(mut self) {
+    /// Fills the ring. Where there is memory for some buffers only, NAPI asks for the others. Process context.
+    fn fill(&mut self) -> Result {
         let Self {
             descs,
             posted,
             pool,
             ..
-        } = &mut self;
-        for first in (0..descs.ring.entries()).step_by(FILL) {
-            // What is left without this goes with the pool, and is only not counted.
-            let Ok(bh) = BhGuard::new() else {
-                break;
-            };
+        } = self;
+        while descs.lack.missing != 0 {
+            let before = descs.lack.missing;
+            pool.prepare()?;
+            let bh = BhGuard::new()?;
             pool.enter(&bh.token(), |mut pool| {
-                let Some(mut posted) = pool.open(posted) else {
-                    return;
-                };
-                for index in first..first.saturating_add(FILL) {
-                    // SAFETY: The device is stopped.
-                    if let Some(buf) = unsafe { posted.take(index) } {
-                        pool.recycle_unused(buf);
-                    }
+                if let Some(mut posted) = pool.open(posted) {
+                    descs.refill(&mut pool, &mut posted, FILL);
                 }
             });
+            if descs.lack.missing == before {
+                break;
+            }
         }
+        if descs.fill <= SHORT {
+            return Err(ENOMEM);
+        }
+        Ok(())
+    }
+
+    /// Lets the pool know that the queue's NAPI instance is the one that uses it. NAPI is disabled, and enabled
+    /// after this.
+    pub(crate) fn attach(&self, queue: &Queue) {
+        self.pool.attach(queue);
     }
 
     /// How XDP frames find their way back.
@@ -297,6 +288,37 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
     }
 }
 
+/// Each buffer goes back to the pool, and what that does not keep to the page allocator. The device is stopped.
+/// Process context.
+impl<'bound, D: RxDescriptor, B: Buffers<'bound>> core::ops::Drop for RxRing<'bound, D, B> {
+    fn drop(&mut self) {
+        let Self {
+            descs,
+            posted,
+            pool,
+            ..
+        } = self;
+        // A batch at a time, for bottom halves are off meanwhile.
+        for first in (0..descs.ring.entries()).step_by(FILL) {
+            // There always is one in process context.
+            let Ok(bh) = BhGuard::new() else {
+                break;
+            };
+            pool.enter(&bh.token(), |mut pool| {
+                let Some(mut posted) = pool.open(posted) else {
+                    return;
+                };
+                for index in first..first.saturating_add(FILL) {
+                    // SAFETY: The device is stopped, by the requirement of `new()`.
+                    if let Some(buf) = unsafe { posted.take(index) } {
+                        pool.recycle_unused(buf);
+                    }
+                }
+            });
+        }
+    }
+}
+
 impl<D: RxDescriptor> Descs<D> {
     /// Gives buffers to the descriptors that have none, at most `max`, as far as there are any. A call for each
     /// batch, so that the loop over packets has the registers.
@@ -372,7 +394,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         checksum: Checksum,
     ) {
         match RxSkBuff::from_buf(self.napi, pool, buf, meta) {
-            Some(skb) => self.napi.receive(skb, checksum),
+            Some(skb) => skb.receive(self.napi, checksum),
             None => {
                 self.counts.drop(Dropped::NoSkb);
                 self.napi.queue().rx.alloc_fail.inc();

@@ -16,6 +16,7 @@ use crate::{
         Operations,
         Ring, //
     },
+    queue::Queue,
     rx::RxRing,
     tx::TxSide, //
 };
@@ -60,10 +61,12 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
         kind: Kind,
         params: &Params<'_>,
     ) -> Result<Self> {
-        // SAFETY: By the safety requirement, each time.
         Ok(match kind {
+            // SAFETY: By the safety requirement.
             Kind::Rust => Self::Rust(unsafe { RxRing::new(dev, params) }?),
+            // SAFETY: As above.
             Kind::Kernel => Self::Kernel(unsafe { RxRing::new(dev, params) }?),
+            // SAFETY: As above.
             Kind::None => Self::None(unsafe { RxRing::new(dev, params) }?),
         })
     }
@@ -76,6 +79,11 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
     /// How XDP frames find their way back.
     pub(crate) fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {
         each!(self, ring => ring.mem_model())
+    }
+
+    /// See [`RxRing::attach`].
+    pub(crate) fn attach(&self, queue: &Queue) {
+        each!(self, ring => ring.attach(queue));
     }
 
     /// A handle to the pool's counters.
@@ -109,10 +117,5 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
     ) -> usize {
         // SAFETY: By the safety requirement.
         each!(self, ring => unsafe { ring.poll(ops, napi, tx, budget) })
-    }
-
-    /// See [`RxRing::end`].
-    pub(crate) fn end(self) {
-        each!(self, ring => ring.end());
     }
 }

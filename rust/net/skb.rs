@@ -10,6 +10,7 @@ use crate::{
         Packet,
         Stack, //
     },
+    desc::Checksum,
     napi::{
         Budget,
         Napi, //
@@ -132,7 +133,7 @@ impl SkBuff {
     }
 }
 
-/// A packet that was received: the only one that [`Napi::receive`] takes. What the stack sends is
+/// A packet that was received: the only one that goes up the stack. What the stack sends is
 /// another thing, for that may be shared (pktgen sends one skb many times) or have clones (of whoever
 /// listens), and GRO assumes neither.
 ///
@@ -174,7 +175,7 @@ impl RxSkBuff {
             return NonNull::new(skb).map(|skb| Self(SkBuff(skb)));
         }
 
-        let page = pool.into_stack(buf);
+        let page = pool.to_stack(buf);
         // SAFETY: The page is ours, and the pool's buffers leave the end of it to
         // `struct skb_shared_info`. CAST: 4096.
         let skb = unsafe {
@@ -193,10 +194,15 @@ impl RxSkBuff {
         Some(Self(SkBuff(skb)))
     }
 
-    /// Gives up the ownership.
+    /// Hands the packet to the stack. It starts with the Ethernet header.
     #[inline]
-    pub(crate) fn into_raw(self) -> *mut bindings::sk_buff {
-        self.0.into_raw()
+    pub(crate) fn receive(self, napi: &Napi<'_>, checksum: Checksum) {
+        let ok = checksum == Checksum::Verified;
+        let queue = napi.queue();
+        // SAFETY: We are in the poll of this instance, and give the skb away.
+        unsafe {
+            bindings::rnet_skb_receive(queue.napi(), self.0.into_raw(), queue.index, ok);
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! The stack, XDP programs of this queue and other devices' redirects share the ring, under the transmit
 //! queue's lock. One descriptor always stays empty, for a tail that has caught up with the head means an empty
 //! ring; and with less than [`FRAME`] others the core is kept from sending, whoever took the last: so the stack
-//! never meets a full ring.
+//! never meets a full ring. XDP waits as the core does, or it could take for ever what becomes free.
 
 use crate::{
     buffers::{
@@ -83,7 +83,7 @@ struct Done {
 pub(crate) struct TxRing<'bound, D: TxDescriptor> {
     dev: &'bound Device<Bound>,
     ring: DescRing,
-    in_flight: KVec<Option<InFlight<'bound>>>,
+    in_flight: KVVec<Option<InFlight<'bound>>>,
     /// The next descriptor to fill.
     next: usize,
     /// The next descriptor that the device finishes.
@@ -102,7 +102,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
     pub(crate) fn new(dev: &'bound Device<Bound>, entries: u32, max_frame: usize) -> Result<Self> {
         // CAST: u32 fits.
         let entries = entries as usize;
-        let mut in_flight = KVec::with_capacity(entries, GFP_KERNEL)?;
+        let mut in_flight = KVVec::with_capacity(entries, GFP_KERNEL)?;
         for _ in 0..entries {
             in_flight.push(None, GFP_KERNEL)?;
         }
@@ -214,7 +214,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         locked: &TxLocked<'_>,
         mut frame: Frame,
     ) -> Result<(), Frame> {
-        if self.room() == 0 || frame.len() > self.max_frame {
+        if self.stopped || frame.len() > self.max_frame {
             return Err(frame);
         }
         frame.pad();
@@ -232,7 +232,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         pool: &mut O,
         mut buf: O::Cpu,
     ) -> Result<(), O::Cpu> {
-        if self.room() == 0 {
+        if self.stopped || buf.len() > self.max_frame {
             return Err(buf);
         }
         buf.pad(ETH_ZLEN);
@@ -306,13 +306,14 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         self.report(locked, &done);
     }
 
-    /// As [`clean`](Self::clean), for netpoll: in any context, even a hard interrupt. Frames of other devices
-    /// cannot be freed there, and wait for the next poll, with what is behind them.
+    /// As [`clean`](Self::clean), for netpoll: in any context, even a hard interrupt. Frames of other devices, and
+    /// pages that are not our pool's, cannot be freed there, and wait for the next poll, with what is behind them.
     #[cold]
     fn clean_netpoll(&mut self, locked: &TxLocked<'_>) {
         let mut done = Done::default();
-        while let Some(what) = self.finished(&mut done, |what| !matches!(what, InFlight::Frame(_)))
-        {
+        while let Some(what) = self.finished(&mut done, |what| {
+            matches!(what, InFlight::Skb(_) | InFlight::Page(Sent::Rust(_)))
+        }) {
             match what {
                 InFlight::Skb(skb) => skb.into_inner().consume(Budget::NETPOLL),
                 // A page takes the way of the stack's.
@@ -352,7 +353,6 @@ impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
     ///
     /// `locked` is of the queue whose ring this is, and the result is not used after another call of this.
     #[inline]
-    #[expect(clippy::mut_from_ref)]
     pub(crate) unsafe fn get<'a>(
         &'a self,
         _locked: &'a TxLocked<'_>,
@@ -410,21 +410,31 @@ impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
         }
     }
 
-    /// Puts another ring, or none, in place of the one that is there, which is returned. Process context.
+    /// Puts a new ring in place, and lets the core and XDP send. Process context.
+    ///
+    /// # Safety
+    ///
+    /// It is the ring of `queue`, and there is none yet.
+    pub(crate) unsafe fn open(&self, queue: &Queue, ring: TxRing<'bound, D>) {
+        // SAFETY: Process context, where nobody has the lock already.
+        let locked = unsafe { queue.lock_bh() };
+        // SAFETY: The lock is held, and nobody has a reference without it.
+        unsafe { *self.0.get() = Some(ring) };
+        // Not after the lock is released: XDP may fill the ring then, and stop the queue.
+        locked.start();
+    }
+
+    /// Takes the ring. Process context.
     ///
     /// # Safety
     ///
     /// It is the ring of `queue`.
-    pub(crate) unsafe fn replace(
-        &self,
-        queue: &Queue,
-        mut new: Option<TxRing<'bound, D>>,
-    ) -> Option<TxRing<'bound, D>> {
+    pub(crate) unsafe fn take(&self, queue: &Queue) -> Option<TxRing<'bound, D>> {
         // SAFETY: Process context, where nobody has the lock already.
         let locked = unsafe { queue.lock_bh() };
         // SAFETY: The lock is held, and nobody has a reference without it.
-        core::mem::swap(unsafe { &mut *self.0.get() }, &mut new);
+        let ring = unsafe { &mut *self.0.get() }.take();
         drop(locked);
-        new
+        ring
     }
 }

@@ -31,7 +31,8 @@ use core::{
 };
 use kernel::{
     error::from_result,
-    prelude::*, //
+    prelude::*,
+    sync::atomic::Relaxed, //
 };
 use pp_bindings as bindings;
 
@@ -214,6 +215,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let mut napi = unsafe { Napi::new(&channel.queue, budget, &redirected) };
         // SAFETY: As above.
         let Some(rx) = (unsafe { channel.rx() }) else {
+            // SAFETY: We are in the poll of this instance, and do nothing after this.
+            unsafe { bindings::napi_complete_done(channel.queue.napi(), 0) };
             return 0;
         };
         // CAST: Never negative.
@@ -232,7 +235,10 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             }
             // SAFETY: We are in the poll of this instance, and do nothing after this.
             if unsafe { bindings::napi_complete_done(channel.queue.napi(), done) } {
-                core.ops.unmask(core.vector(&channel.queue));
+                // Else that comes when the handler listens: an interrupt that nobody acknowledges comes again.
+                if core.listening.load(Relaxed) {
+                    core.ops.unmask(channel.index());
+                }
             }
         }
         done
@@ -274,9 +280,6 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             if let Err(e) = core.ops.set_mac(mac) {
                 return e.to_errno();
             }
-        // SAFETY: The device is valid.
-        } else if unsafe { bindings::rnet_running(dev) } {
-            return EBUSY.to_errno();
         }
         // SAFETY: By the safety requirement.
         unsafe { bindings::eth_commit_mac_addr_change(dev, addr) };
@@ -322,6 +325,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             add(&mut stats.tx_dropped, tx.dropped.get());
         }
         let card = core.card_stats();
+        let bad = card.crc_errors.wrapping_add(card.length_errors);
+        stats.rx_errors = stats.rx_errors.wrapping_add(bad);
         stats.rx_missed_errors = card.missed;
         stats.multicast = card.multicast;
         stats.rx_crc_errors = card.crc_errors;
@@ -334,7 +339,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     unsafe extern "C" fn tx_timeout(dev: *mut bindings::net_device, _queue: c_uint) {
         // The rings are rebuilt, which sleeps; this is a timer.
         // SAFETY: By the safety requirement.
-        unsafe { core_of::<D>(dev) }.restart_later();
+        unsafe { core_of::<D>(dev) }.restart_later(0);
     }
 
     /// # Safety

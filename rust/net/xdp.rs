@@ -146,7 +146,7 @@ impl<'a> Program<'a> {
             pool.recycle(buf);
             return Action::Refused;
         }
-        let page = pool.into_stack(buf);
+        let page = pool.to_stack(buf);
         // SAFETY: In a poll, and the page belongs to the callee if it succeeds.
         if unsafe { bindings::xdp_do_redirect(self.dev, xdp, self.prog.as_ptr()) } != 0 {
             self.exception(bindings::xdp_action_XDP_REDIRECT);

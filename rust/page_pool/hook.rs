@@ -7,10 +7,6 @@
 //! halves or interrupts off, which makes it an RCU reader.
 
 use crate::{
-    platform::{
-        AtomicBool,
-        Ordering, //
-    },
     registry::pool_of,
     slots::Tag, //
 };
@@ -29,7 +25,6 @@ impl Hook {
     pub(crate) fn register() -> Result<Self> {
         // SAFETY: Process context, and only the module's initialisation calls this, once.
         kernel::error::to_result(unsafe { bindings::rpp_hook_register() })?;
-        ACTIVE.store(true, Ordering::Release);
         // INVARIANT: It is registered.
         Ok(Self(()))
     }
@@ -37,14 +32,12 @@ impl Hook {
 
 /// Whether the hook is on, and stays so for as long as there may be a driver.
 pub(crate) fn is_active() -> bool {
-    ACTIVE.load(Ordering::Acquire)
+    // SAFETY: No requirements.
+    unsafe { bindings::rpp_hook_active() }
 }
-
-static ACTIVE: AtomicBool = AtomicBool::new(false);
 
 impl Drop for Hook {
     fn drop(&mut self) {
-        ACTIVE.store(false, Ordering::Release);
         // SAFETY: It is registered, by the type invariant. Process context.
         unsafe { bindings::rpp_hook_unregister() };
     }

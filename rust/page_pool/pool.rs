@@ -63,6 +63,14 @@ impl PagePool<'static> {
     /// - No device is given an address of this pool's buffers. An address names no mapping here, so the
     ///   device would write to whatever has that address.
     pub unsafe fn unmapped(name: &CStr, params: Params) -> Result<Self> {
+        if !Self::available() {
+            return Err(EOPNOTSUPP);
+        }
+        Self::of_no_device(name, params)
+    }
+
+    /// As [`unmapped`](Self::unmapped), with or without a hook: for the self-test.
+    pub(crate) fn of_no_device(name: &CStr, params: Params) -> Result<Self> {
         Self::with(DmaDevice::none(), name, params)
     }
 }
@@ -102,7 +110,7 @@ impl<'dev> PagePool<'dev> {
         })
     }
 
-    /// Brings some pages into the cache, if it has none, and returns whether it has some now. Process
+    /// Brings some pages into the cache, if it has none, or returns why that is not possible. Process
     /// context: unlike [`alloc`](NapiPool::alloc) it waits for memory.
     pub fn prepare(&mut self) -> Result<(), AllocError> {
         self.pool.side().prepare()
@@ -360,14 +368,6 @@ impl<'id> OpenRing<'id, '_> {
 pub struct Posted {
     slots: Array<Option<Owned>>,
     pool: Arc<Shared>,
-}
-
-impl Posted {
-    /// How many buffers fit.
-    #[inline]
-    pub fn capacity(&self) -> usize {
-        self.slots.len()
-    }
 }
 
 // What a buffer needs around its packet.

@@ -17,6 +17,7 @@ use super::{
     HEADROOM,
     ROOM, //
 };
+use crate::queue::Queue;
 use ::kernel::{
     device::{
         Bound,
@@ -61,7 +62,6 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
             bindings::rnet_pp_create(
                 crate::dma::raw(dev),
                 queue.device(),
-                queue.napi(),
                 queue.index,
                 params.entries,
                 HEADROOM as u32,
@@ -126,6 +126,11 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
             Sent::Kernel(page) => Some(page),
             _ => None,
         }
+    }
+
+    fn attach(&self, queue: &Queue) {
+        // SAFETY: By the type invariant; the instance is valid, and disabled.
+        unsafe { bindings::page_pool_enable_direct_recycling(self.pool.as_ptr(), queue.napi()) };
     }
 
     fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {

@@ -3,7 +3,7 @@
 //! Where a receive ring's buffers come from: one trait for all kinds of pools, and the kinds.
 //!
 //! The receive engine compiles for each kind, so the fast path is that of the pool. Which one a device uses is
-//! chosen when its driver is loaded: see [`Kind`].
+//! chosen when it is probed: see [`Kind`].
 
 mod kernel;
 mod none;
@@ -38,6 +38,8 @@ use pp_bindings as bindings;
 pub(crate) const HEADROOM: usize = page_pool::HEADROOM;
 /// Bytes of a buffer that a device may write to.
 pub(crate) const ROOM: usize = page_pool::ROOM;
+// What the C helpers believe.
+const _: () = assert!(HEADROOM == bindings::RNET_HEADROOM as usize);
 
 /// The kinds of pools. The module parameter `buffers` chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +91,8 @@ pub(crate) trait Buffers<'bound>: Sized {
     ///
     /// # Safety
     ///
-    /// - The result is dropped before `dev` is unbound, in process context with NAPI disabled, and not
-    ///   forgotten.
+    /// - The result is dropped before `dev` is unbound, in process context, and not forgotten; with NAPI disabled,
+    ///   if it was [attached](Self::attach).
     /// - When it is dropped the device does not write to its buffers any more, nor read them.
     unsafe fn new(dev: &'bound Device<Bound>, params: &Params<'_>) -> Result<Self>;
 
@@ -107,6 +109,9 @@ pub(crate) trait Buffers<'bound>: Sized {
         f: impl for<'id> FnOnce(Self::Open<'id, 'a>) -> R,
     ) -> R;
 
+    /// The queue's NAPI instance uses the pool from here on. It is disabled, and enabled after this.
+    fn attach(&self, queue: &Queue);
+
     /// How XDP frames find their way back.
     fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void);
 
@@ -114,7 +119,8 @@ pub(crate) trait Buffers<'bound>: Sized {
     fn stats(&self) -> Stats;
 }
 
-/// A pool, open in a poll.
+/// A pool, open in a poll. What is taken from it is given back by one of these methods: of some kinds a buffer
+/// that is merely dropped is leaked.
 pub(crate) trait Open<'id> {
     /// The buffers that are with the device.
     type Posted;
@@ -150,7 +156,7 @@ pub(crate) trait Open<'id> {
     fn pressure(&mut self) -> Pressure;
 
     /// Lets a page go to the stack.
-    fn into_stack(&mut self, buf: Self::Cpu) -> Self::Stack;
+    fn to_stack(&mut self, buf: Self::Cpu) -> Self::Stack;
 
     /// Lets a page go, mapped, to be sent by this device; or it comes back.
     fn send(&mut self, buf: Self::Cpu) -> Result<Sent, Self::Cpu>;
@@ -159,7 +165,7 @@ pub(crate) trait Open<'id> {
     ///
     /// # Safety
     ///
-    /// The device has sent it.
+    /// The device has sent it, and it is of this pool, or of one of another kind.
     unsafe fn sent(&mut self, page: Sent);
 }
 
@@ -219,7 +225,8 @@ pub(crate) trait Stack {
     unsafe fn into_skb(self, skb: NonNull<bindings::sk_buff>);
 }
 
-/// A page that is sent, with its mapping. Dropped, it goes back, in any context.
+/// A page that is sent, with its mapping. Dropped, it goes back: ours in any context, others not in a hard
+/// interrupt nor with interrupts off.
 pub(crate) enum Sent {
     /// Of our pool.
     Rust(page_pool::Detached),

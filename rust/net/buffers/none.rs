@@ -14,6 +14,7 @@ use super::{
     Sent,
     Stats, //
 };
+use crate::queue::Queue;
 use ::kernel::{
     device::{
         Bound,
@@ -88,6 +89,8 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
             _ => None,
         }
     }
+
+    fn attach(&self, _queue: &Queue) {}
 
     fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {
         let model = bindings::xdp_mem_type_MEM_TYPE_PAGE_ORDER0;

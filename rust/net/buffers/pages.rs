@@ -14,6 +14,7 @@ use super::{
     HEADROOM,
     ROOM, //
 };
+use crate::queue::Queue;
 use ::kernel::{
     device::{
         Bound,
@@ -39,7 +40,7 @@ use pp_bindings as bindings;
 ///
 /// That is how it is for pages of a [`Source`] of this kind.
 pub(crate) unsafe trait PageKind {
-    /// Drops the stack's reference to a page. Any context.
+    /// Drops the stack's reference to a page. Not in a hard interrupt, nor with interrupts off.
     ///
     /// # Safety
     ///
@@ -53,7 +54,7 @@ pub(crate) unsafe trait PageKind {
     /// That is so.
     unsafe fn mark(skb: NonNull<bindings::sk_buff>);
 
-    /// Takes back a page that is mapped at `dma` for `dev`. Any context.
+    /// Takes back a page that is mapped at `dma` for `dev`. Not in a hard interrupt, nor with interrupts off.
     ///
     /// # Safety
     ///
@@ -109,6 +110,9 @@ pub(crate) unsafe trait Source: Sized {
     /// Undoes [`wrap`](Self::wrap), if it is of this kind.
     fn unwrap(sent: Sent) -> Option<SentPage<Self::Kind>>;
 
+    /// As for [`Buffers::attach`].
+    fn attach(&self, queue: &Queue);
+
     /// As for [`Buffers::mem_model`].
     fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void);
 
@@ -136,6 +140,7 @@ pub(crate) struct OpenPages<'id, 'a, S> {
 }
 
 /// A page for the device.
+#[must_use = "it is leaked unless it is given back"]
 pub(crate) struct DevicePage<'id>(Page, PhantomData<fn(&'id ()) -> &'id ()>);
 
 /// A page with a packet.
@@ -143,6 +148,7 @@ pub(crate) struct DevicePage<'id>(Page, PhantomData<fn(&'id ()) -> &'id ()>);
 /// # Invariants
 ///
 /// `offset + len` does not exceed `HEADROOM + ROOM`.
+#[must_use = "it is leaked unless it is given back"]
 pub(crate) struct CpuPage<'id> {
     page: Page,
     offset: u32,
@@ -235,6 +241,10 @@ impl<'bound, S: Source<Device = &'bound Device<Bound>>> Buffers<'bound> for Page
         })
     }
 
+    fn attach(&self, queue: &Queue) {
+        self.0.attach(queue);
+    }
+
     fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {
         self.0.mem_model()
     }
@@ -293,7 +303,7 @@ impl<'id, S: Source> Open<'id> for OpenPages<'id, '_, S> {
     }
 
     #[inline]
-    fn into_stack(&mut self, buf: CpuPage<'id>) -> StackPage<S::Kind> {
+    fn to_stack(&mut self, buf: CpuPage<'id>) -> StackPage<S::Kind> {
         self.source.release(&buf.page);
         // INVARIANT: The reference was the buffer's.
         StackPage {
@@ -322,7 +332,7 @@ impl<'id, S: Source> Open<'id> for OpenPages<'id, '_, S> {
     #[inline]
     unsafe fn sent(&mut self, page: Sent) {
         if let Some(sent) = S::unwrap(page) {
-            // SAFETY: A queue sends its own pages only, so it is of this source.
+            // SAFETY: By the safety requirement it is of this source.
             unsafe { self.source.put(sent.page, sent.dma) };
             forget(sent);
         }

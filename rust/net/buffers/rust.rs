@@ -12,6 +12,7 @@ use super::{
     Stack,
     Stats, //
 };
+use crate::queue::Queue;
 use ::kernel::{
     device::{
         Bound,
@@ -74,6 +75,8 @@ impl<'bound> Buffers<'bound> for RustPool<'bound> {
         self.0.enter(bh, f)
     }
 
+    fn attach(&self, _queue: &Queue) {}
+
     fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {
         // Pages come back at put_page(); to XDP they are plain.
         let model = bindings::xdp_mem_type_MEM_TYPE_PAGE_ORDER0;
@@ -124,7 +127,7 @@ impl<'id> Open<'id> for NapiPool<'id, '_> {
     }
 
     #[inline]
-    fn into_stack(&mut self, buf: CpuBuf<'id>) -> StackPage {
+    fn to_stack(&mut self, buf: CpuBuf<'id>) -> StackPage {
         NapiPool::into_stack(self, buf)
     }
 

@@ -41,7 +41,7 @@ pub trait Driver {
     const ID_TABLE: pci::IdTable<Self::IdInfo>;
     /// Which memory the device can reach.
     const DMA_MASK: DmaMask;
-    /// How the device may interrupt: with a vector for each queue, or one for all.
+    /// How the device may interrupt. Each queue pair has a vector, so without MSI-X there is one.
     const IRQ_TYPES: &'static [pci::IrqType] = &[pci::IrqType::Msi, pci::IrqType::Intx];
 
     /// Sets a device up, resets it, and says what it can do. Its registers can be read; it does no DMA before

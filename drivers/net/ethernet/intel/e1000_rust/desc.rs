@@ -36,6 +36,8 @@ impl Rx {
 //   leaves at 2,048.
 // - "Hardware ... sets the DD bit" when it "is done with the descriptor", after the buffer's contents, of which
 //   it has written "Length" bytes (3.2.3.1), were written (3.2.6); `post()` clears it.
+// - As `hw.rs` sets it up: RDBAL, RDBAH, RDLEN are what `start_ring()` says, the doorbell is RDT, and `stop()` resets
+//   the device, after which it does no DMA (13.4.1, CTRL.RST).
 unsafe impl RxDescriptor for Rx {
     // RCTL.BSIZE = 0. There is room for more, but not for the next size, 4,096.
     const BUFFER: usize = 2048;
@@ -88,6 +90,7 @@ impl Tx {
 //   no more than 0x3f00 bytes as `tx_frame`. The device reads that memory only.
 // - With RS set, the device sets DD "when the descriptor has been processed", which is after it has read the
 //   segment; `fill()` clears it.
+// - The rest as for `Rx`, with TDBAL, TDBAH, TDLEN and TDT.
 unsafe impl TxDescriptor for Tx {
     #[inline]
     fn fill(segment: &Segment) -> Words {
