@@ -24,7 +24,9 @@ command=$(sed -n "1s,^savedcmd_[^ ]* := ,,p" "$K_OUT/${driver%/*}/.${driver##*/}
 compile() {
 	local c=$command
 	c=$(sed "s, --emit=\(obj\|dep-info\)=[^ ]*,,g; s, --out-dir [^ ]*,,; s, [^ ]*/$driver.rs.*,," <<<"$c")
-	c="cd $K_OUT && export RUSTC_BOOTSTRAP=1 && $c --crate-name case --emit=metadata=$tmp/case.rmeta $1"
+	# A driver cannot name the pool's crate; these can.
+	c="cd $K_OUT && export RUSTC_BOOTSTRAP=1 && $c --extern page_pool=rust/page_pool/libpage_pool.rmeta \
+		--crate-name case --emit=metadata=$tmp/case.rmeta $1"
 	if [[ $K_ENTER == root ]]; then in_root sh -c "$c"; else sh -c "$c"; fi
 }
 

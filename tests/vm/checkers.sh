@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The checkers of the debug kernel, each shown something wrong (tests/debug). It has
+# The checkers of the debug kernel, each shown something wrong (tests/modules/wrong). It has
 # to report that, in words that scripts/vm.sh takes for a complaint.
 
 cd "$(dirname "$0")/.." || exit
@@ -121,4 +121,4 @@ try "KASAN: use after free, in Rust" \
 	reports rust_use_after_free "KASAN: slab-use-after-free in wrong_rust_use_after_free"
 try "PAGE_POISONING: free page written to" reports write_freed_page "pagealloc: memory corruption"
 try "DEBUG_VM, PAGE_OWNER: page put twice" put_twice
-try "RUST_DEBUG_ASSERTIONS" reports rust_assertion "rust_kernel: panicked at .*tests/debug/wrong_rust.rs"
+try "RUST_DEBUG_ASSERTIONS" reports rust_assertion "rust_kernel: panicked at .*tests/modules/wrong/wrong_rust.rs"

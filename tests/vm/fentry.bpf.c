@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A debugger that watches one of the functions that the put_page() hook needs. */
-#define SEC(name) __attribute__((section(name), used))
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 SEC("fentry/__folio_put")
 int watch(void *ctx)
@@ -8,4 +9,4 @@ int watch(void *ctx)
 	return 0;
 }
 
-char license[] SEC("license") = "GPL";
+char _license[] SEC("license") = "GPL";

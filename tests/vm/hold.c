@@ -12,7 +12,7 @@
  *                               too, from which they are read
  *   hold zerocopy PORT [FILE]   TCP, mapped by TCP_ZEROCOPY_RECEIVE; what that
  *                               does not map goes the way of tee
- *   hold mapping PORT [FILE]    UDP, mapped by the module of tests/mapper, and nowhere
+ *   hold mapping PORT [FILE]    UDP, mapped by the module of tests/modules/mapper, and nowhere
  *                               else
  *   hold packet DEVICE [FILE]   clones of all packets, in the queue of a packet
  *                               socket

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # What fails: allocations, on a kernel with fault injection
-# (Documentation/fault-injection/fault-injection.rst), and on any kernel what tests/refuse is told.
+# (Documentation/fault-injection/fault-injection.rst), and on any kernel what tests/modules/refuse is told.
 
 FAIL=/sys/kernel/debug
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A device that lies: descriptors are written by tests/liar, COUNT of them in all.
+# A device that lies: descriptors are written by tests/modules/liar, COUNT of them in all.
 # The driver may lose packets, and nothing else.
 
 cd "$(dirname "$0")/.." || exit

@@ -75,3 +75,55 @@ fn ends_when_pages_are_home() {
         assert!(some + high <= 3, "{percent} %: {some} {high}");
     }
 }
+
+/// The limit is lowered below what a socket has. Every packet is copied then, and the ring, which is what all
+/// others live of, keeps its pages: it lacks no more than what is on its way in one poll.
+#[test]
+fn the_ring_keeps_its_pages_at_a_lowered_limit() {
+    const POLL: usize = 32;
+
+    let pool = Pool::new(PAGES, PAGES as u32, 2).with_rings();
+    let (mut ring, mut out) = (Vec::new(), Vec::new());
+    for page in 0..2000 {
+        assert!(pool.grow(page));
+        let page = pool.alloc(0).unwrap();
+        if ring.len() < RING {
+            ring.push(page);
+        } else {
+            pool.into_stack(page);
+            out.push(page);
+        }
+    }
+    pool.limit().set(600);
+    for _ in 0..5000 {
+        for page in ring.drain(..POLL).collect::<Vec<_>>() {
+            assert_eq!(pool.pressure(0), Pressure::High);
+            pool.recycle(page, 0);
+        }
+        while ring.len() < RING {
+            let Some(page) = pool.alloc(0) else { break };
+            ring.push(page);
+        }
+        assert!(ring.len() >= RING - POLL, "{} of {RING}", ring.len());
+    }
+    // The others go when they come back, as soon as NAPI meets them.
+    for page in out {
+        pool.put_page(page, 0);
+    }
+    for _ in 0..100 {
+        for page in ring.drain(..POLL).collect::<Vec<_>>() {
+            if pool.pressure(0) == Pressure::None {
+                pool.into_stack(page);
+                pool.put_page(page, 0);
+            } else {
+                pool.recycle(page, 0);
+            }
+        }
+        while ring.len() < RING {
+            let Some(page) = pool.alloc(0) else { break };
+            ring.push(page);
+        }
+    }
+    let owned = pool.limit().owned();
+    assert!(owned <= 600, "{owned}");
+}
