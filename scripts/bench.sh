@@ -57,7 +57,7 @@ packets() {
 	[[ $1 == strict ]] && iommu=(--iommu)
 	"$RPP_TOP/scripts/vm.sh" --quiet --out "$out/packets-$1" --nic e1000 --nic e1000e --icount "${iommu[@]}" \
 		--append "$APPEND" --timeout 1800 \
-		--run "PACKETS=30000 WARMUP=10000 ROUNDS=2 COUNT_PACKETS=0 MODES='${case:-drop tx copy page}' \
+		--run "PACKETS=30000 WARMUP=10000 ROUNDS=2 COUNT_PACKETS=0 MODES='${case:-drop tx copy page page_held}' \
 			bash samples/pktgen/bench.sh"
 }
 
@@ -79,7 +79,7 @@ both() {
 # The names of the cases that packets() and the rings have.
 # shellcheck disable=SC2053 # patterns
 wants() { [[ -z $case || $case == $1 ]]; }
-PACKETS='@(drop|tx|copy|page)' RINGS='@(return|pressure)*'
+PACKETS='@(drop|tx|copy|page|page_held)' RINGS='@(return|pressure)*'
 
 RPP_KERNEL_ENV=$("$RPP_TOP/scripts/kernel.sh" env)
 export RPP_KERNEL_ENV
@@ -103,6 +103,7 @@ done | awk '/^[0-9a-f]+ <.*>:$/ { name = substr($0, 19, length($0) - 20); next }
 
 if wants "$PACKETS"; then
 	step xdp-programs 5 "XDP programs" in_root make -C "$RPP_TOP/samples/xdp" CLANG=clang-19
+	step held 2 "a socket that reads late" in_root gcc -static -O2 -Wall -o "$RPP_TOP/samples/pktgen/held" "$RPP_TOP/samples/pktgen/held.c"
 fi
 if wants "!($PACKETS|$RINGS)"; then
 	step upstream-bench 10 "the kernel's own bench" "$RPP_TOP/scripts/kernel.sh" upstream-bench

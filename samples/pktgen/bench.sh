@@ -18,6 +18,7 @@
 #	tx		sent back by XDP
 #	copy		up the stack, small enough to be copied
 #	page		up the stack, so large that the page goes with them
+#	page_held	the same, into a socket's queue with 1,500 packets before them
 
 set -euo pipefail
 cd /rpp
@@ -31,6 +32,8 @@ SIZE=${SIZE:-60}
 BURST=${BURST:-32}
 COUNT_PACKETS=${COUNT_PACKETS:-20000}
 RESULTS=${RESULTS:-/rpp/out/runs.txt}
+
+held=''
 
 RX_MAC=52:54:00:00:00:01
 # Nobody's: the receiving NIC's address filter drops these frames, so that sending
@@ -90,12 +93,26 @@ attach() {
 	tx) prog=xdp_tx_nobody ;;
 	copy) return ;;
 	page) size=1514 && return ;;
+	page_held)
+		size=1514
+		ip addr add 198.18.0.42/24 dev "$rx"
+		samples/pktgen/held $((1500 * 4352)) &
+		held=$!
+		return
+		;;
 	*) echo "unknown mode $2" >&2 && return 1 ;;
 	esac
 	[[ $1 == @(pool|kernel|alloc) ]] && xdp=xdpdrv
 	ip link set dev "$rx" "$xdp" obj "samples/xdp/$prog.o" sec xdp
 }
 detach() {
+	if [[ $held ]]; then
+		kill "$held"
+		wait "$held" || true
+		held=''
+		ip addr flush dev "$rx"
+		return
+	fi
 	ip link set dev "$rx" xdpdrv off
 	ip link set dev "$rx" xdpgeneric off
 }
