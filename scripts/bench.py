@@ -39,7 +39,7 @@ RATIO_MAX = {
     # The same driver on both pools.
     **{
         ("instructions", mode, iommu, "kernel page_pool"): most
-        for mode, most in (("drop", 0.75), ("tx", 0.85), ("copy", 1.00), ("page", 0.90))
+        for mode, most in (("drop", 0.75), ("tx", 0.85), ("copy", 1.00), ("page", 1.00), ("page_held", 1.00))
         for iommu in ("off", "strict")
     },
     ("time", "direct", "-", "page_pool"): 0.50,

@@ -11,15 +11,16 @@ use crate::stats::{
 };
 use core::{
     marker::PhantomData,
-    ptr::NonNull,
-    sync::atomic::{
-        AtomicPtr,
-        Ordering, //
-    },
+    ptr::NonNull, //
 };
 use kernel::{
     error::to_result,
     prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed,
+        Release, //
+    },
     types::Opaque, //
 };
 use pp_bindings as bindings;
@@ -49,7 +50,7 @@ pub(crate) struct Queue {
     #[pin]
     timer: Opaque<bindings::timer_list>,
     /// The XDP program. Written under `rtnl`, read by the poll; the reference is the device's.
-    program: AtomicPtr<bindings::bpf_prog>,
+    program: Atomic<*mut bindings::bpf_prog>,
     pub(crate) rx: RxStats,
     pub(crate) tx: TxStats,
 }
@@ -86,7 +87,7 @@ impl Queue {
                 // SAFETY: The place is valid, and stays where it is until the timer is shut down, by `drop()`.
                 unsafe { bindings::rnet_timer_setup(timer, Some(poll_again)) }
             }),
-            program: AtomicPtr::new(core::ptr::null_mut()),
+            program: Atomic::new(core::ptr::null_mut()),
             rx: RxStats::default(),
             tx: TxStats::default(),
         })
@@ -186,12 +187,12 @@ impl Queue {
     /// Returns the XDP program; null if there is none.
     #[inline]
     pub(crate) fn program(&self) -> *mut bindings::bpf_prog {
-        self.program.load(Ordering::Relaxed)
+        self.program.load(Relaxed)
     }
 
     /// Sets the XDP program, for polls that begin after this. Under `rtnl`.
     pub(crate) fn set_program(&self, program: *mut bindings::bpf_prog) {
-        self.program.store(program, Ordering::Release);
+        self.program.store(program, Release);
     }
 
     /// Takes the transmit queue's lock, the one that the core holds when it sends.

@@ -137,7 +137,7 @@ counters() {
 run() {
 	local mac=$1 count=$2 before after result
 	before=$(counters)
-	result=$(bash samples/pktgen/send.sh -i "$tx" -m "$mac" -n "$count" -s "$size" -b "$BURST")
+	result=$(SOURCE=${held:+198.18.0.1} bash samples/pktgen/send.sh -i "$tx" -m "$mac" -n "$count" -s "$size" -b "$BURST")
 	after=$(counters)
 	echo "$result" "$(tr ' ' '\n' <<<"$before $after" |
 		awk -F= '$1 in b { printf "%s=%d ", $1, $2 - b[$1]; next } { b[$1] = $2 }')"

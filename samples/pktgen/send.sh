@@ -32,6 +32,11 @@ log=$(bash "$samples/pktgen_sample03_burst_single_flow.sh" -d 198.18.0.42 "$@" -
 	echo "$log" >&2
 	exit 1
 }
+# Without a source address the stack drops what it could deliver.
+if [[ ${SOURCE-} ]]; then
+	echo "src_min $SOURCE" >"$device"
+	echo "src_max $SOURCE" >"$device"
+fi
 echo start >$control
 # Result: OK: 136668(c136668+d0) usec, 50016 (60byte,0frags)
 until [[ $(<"$device") =~ OK:\ ([0-9]+)\(c[0-9]+\+d([0-9]+)\)\ usec,\ ([0-9]+) ]]; do

@@ -36,6 +36,7 @@ kernel_pool() {
 # A BPF program is attached to one of the functions that the hook needs: the driver works nevertheless, and says
 # what it does without. The hook is back when the program is gone.
 no_hook() {
+	[[ -e /sys/kernel/btf/vmlinux ]] || skip "BPF programs need BTF"
 	dmesg -C
 	bpftool prog load fentry.o /sys/fs/bpf/fentry autoattach
 	load_driver
@@ -56,6 +57,7 @@ no_hook() {
 
 # As above, but the hook is there first: the kernel refuses the program, and says so.
 hook_first() {
+	[[ -e /sys/kernel/btf/vmlinux ]] || skip "BPF programs need BTF"
 	load_driver
 	bpftool prog load fentry.o /sys/fs/bpf/fentry autoattach 2>&1 | tee /tmp/bpf
 	grep "failed to attach" /tmp/bpf
