@@ -339,7 +339,13 @@ What the cases are
 ``drop``, ``tx``, ``copy``, ``page``
     whole packets through the drivers: dropped by XDP, sent back by XDP, up the stack
     copied, up the stack in their page; the sender's part is subtracted. ``kernel page_pool`` is
-    the same driver with ``buffers=kernel``
+    the same driver with ``buffers=kernel``. Of the two ``page`` is where the kernel's pool does best: the skb
+    is freed in the poll that made it, so the page goes straight into the cache, about as in ``direct``,
+    while ours takes the way of all pages, ``put_page()`` and the ring, as in ``ring``. That is what we
+    save in the driver (see ``drop``), so the two are even
+``page_held``
+    a page up the stack that waits in a socket's queue behind 1,500 others, and comes back in process
+    context, many at a time: the ordinary case. The rings of both pools overflow then, ours less
 ``return_cpus_N``
     N CPUs return pages at once; ``return_concurrent_N``: while another one takes them;
     ``return_interrupts_N``: while another one returns pages from interrupts, to the list
