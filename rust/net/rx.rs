@@ -62,6 +62,9 @@ const BATCH: usize = 32;
 /// When this many buffers are missing there are no pages, and none is given away: the device keeps some,
 /// so it goes on raising interrupts. Packets for the stack are copied then. The smallest ring has more.
 const SHORT: usize = 2 * BATCH;
+/// So many allocations may fail until a ring is left with the buffers that it has, for the time being. With one it
+/// would stay nearly empty when each second one fails.
+const TRIES: u32 = 4;
 /// So many at once are posted while a ring is filled for the first time, with bottom halves off.
 const FILL: usize = 64;
 
@@ -82,6 +85,8 @@ struct Lack {
     missing: usize,
     /// Why: what is dropped because of that counts as this.
     scarcity: Dropped,
+    /// How many allocations have failed since the last attempt began to get them.
+    failures: u32,
 }
 
 struct Descs<D: RxDescriptor> {
@@ -126,6 +131,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
                 lack: Lack {
                     missing: entries.saturating_sub(1),
                     scarcity: Dropped::NoPage,
+                    failures: 0,
                 },
                 told: 0,
                 frames: Frames::default(),
@@ -324,15 +330,21 @@ impl<D: RxDescriptor> Descs<D> {
     /// batch, so that the loop over packets has the registers.
     #[inline(never)]
     fn refill<'id, O: Open<'id>>(&mut self, pool: &mut O, posted: &mut O::Ring<'_>, max: usize) {
+        self.lack.failures = 0;
         for _ in 0..self.lack.missing.min(max) {
             let buf = match pool.alloc() {
                 Ok(buf) => buf,
-                Err(error) => {
-                    self.lack.scarcity = match error {
-                        AllocError::Limit => Dropped::Limit,
-                        _ => Dropped::NoPage,
-                    };
+                Err(AllocError::Limit) => {
+                    self.lack.scarcity = Dropped::Limit;
                     break;
+                }
+                Err(_) => {
+                    self.lack.scarcity = Dropped::NoPage;
+                    self.lack.failures = self.lack.failures.wrapping_add(1);
+                    if self.lack.failures >= TRIES {
+                        break;
+                    }
+                    continue;
                 }
             };
             let addr = match posted.post(self.fill, buf) {

@@ -40,9 +40,8 @@ prepare() {
 	settle
 }
 
-# reload BUFFERS: the driver, with buffers from elsewhere.
+# reload: the driver, with buffers from BUFFERS.
 reload() {
-	BUFFERS=$1
 	remove_driver
 	load_driver
 	up
@@ -146,11 +145,13 @@ modprobe pktgen
 try "interface" prepare
 # For each packet a page, and a mapping: a pool asks for neither once it has them. Another ring of
 # them cannot be had, so the interface has to keep the one that it has.
-try "driver without a pool" reload none
+BUFFERS=none
+try "driver without a pool" reload
 for kind in pages mappings; do
-	for rate in 2 10 511; do try "no recycling and no $kind, one time in $rate" without $kind $rate rings; done
+	for rate in 2 10 511; do try "no pool and no $kind, one time in $rate" without $kind $rate rings; done
 done
-try "driver with recycling" reload
+BUFFERS=rust
+try "driver with our pool" reload
 ALL=(unbind down rings rings)
 # A ring takes several batches of pages: with each second one refused there is none for minutes, and
 # the interface would not come up again. The same holds for mappings where page_owner makes the kernel
