@@ -61,11 +61,6 @@ void rpp_local_bh_enable_irqs_off(void)
 }
 EXPORT_SYMBOL_GPL(rpp_local_bh_enable_irqs_off);
 
-void rpp_synchronize_net(void)
-{
-	synchronize_net();
-}
-
 unsigned long rpp_alloc_pages_bulk(struct device *dev, gfp_t gfp,
 				   unsigned long nr, struct page **pages)
 {

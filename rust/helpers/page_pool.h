@@ -15,7 +15,6 @@ unsigned int rpp_cpu(void);
 void rpp_local_bh_disable(void);
 void rpp_local_bh_enable(void);
 void rpp_local_bh_enable_irqs_off(void);
-void rpp_synchronize_net(void);
 
 unsigned long rpp_alloc_pages_bulk(struct device *dev, gfp_t gfp,
 				   unsigned long nr, struct page **pages);

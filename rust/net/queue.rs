@@ -195,6 +195,20 @@ impl Queue {
         self.program.store(program, Release);
     }
 
+    /// # Safety
+    ///
+    /// This CPU holds the transmit queue's lock for as long as the result exists, and it is released as `unlock`
+    /// says.
+    #[inline]
+    unsafe fn locked(&self, unlock: Unlock) -> TxLocked<'_> {
+        // INVARIANT: By the safety requirement.
+        TxLocked {
+            queue: self,
+            unlock,
+            _cpu: PhantomData,
+        }
+    }
+
     /// Takes the transmit queue's lock, the one that the core holds when it sends.
     ///
     /// # Safety
@@ -204,12 +218,8 @@ impl Queue {
     pub(crate) unsafe fn lock(&self) -> TxLocked<'_> {
         // SAFETY: The queue is valid; the rest by the safety requirement.
         unsafe { bindings::rnet_tx_lock(self.txq()) };
-        // INVARIANT: Just locked.
-        TxLocked {
-            queue: self,
-            unlock: Unlock::Plain,
-            _cpu: PhantomData,
-        }
+        // SAFETY: Just locked.
+        unsafe { self.locked(Unlock::Plain) }
     }
 
     /// As [`lock`](Self::lock), with bottom halves off as long as it is held.
@@ -220,12 +230,8 @@ impl Queue {
     pub(crate) unsafe fn lock_bh(&self) -> TxLocked<'_> {
         // SAFETY: The queue is valid; the rest by the safety requirement.
         unsafe { bindings::rnet_tx_lock_bh(self.txq()) };
-        // INVARIANT: Just locked.
-        TxLocked {
-            queue: self,
-            unlock: Unlock::Bh,
-            _cpu: PhantomData,
-        }
+        // SAFETY: Just locked.
+        unsafe { self.locked(Unlock::Bh) }
     }
 
     /// As [`lock`](Self::lock), if nobody has it. Any context.
@@ -234,12 +240,8 @@ impl Queue {
         if !unsafe { bindings::rnet_tx_trylock(self.txq()) } {
             return None;
         }
-        // INVARIANT: Just locked.
-        Some(TxLocked {
-            queue: self,
-            unlock: Unlock::Plain,
-            _cpu: PhantomData,
-        })
+        // SAFETY: Just locked.
+        Some(unsafe { self.locked(Unlock::Plain) })
     }
 
     /// Proof of the lock that somebody else has taken and releases.
@@ -249,12 +251,8 @@ impl Queue {
     /// This CPU holds the transmit queue's lock for as long as the result exists.
     #[inline]
     pub(crate) unsafe fn assume_locked(&self) -> TxLocked<'_> {
-        // INVARIANT: By the safety requirement.
-        TxLocked {
-            queue: self,
-            unlock: Unlock::Not,
-            _cpu: PhantomData,
-        }
+        // SAFETY: By the safety requirement.
+        unsafe { self.locked(Unlock::Not) }
     }
 }
 

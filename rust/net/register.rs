@@ -8,6 +8,7 @@ use crate::{
         Core,
         Parts, //
     },
+    frames::ETH_HLEN,
     netdev::Operations,
     vtable::Table, //
 };
@@ -19,7 +20,7 @@ use pp_bindings as bindings;
 
 /// What a frame has in a buffer beside the packet: Ethernet header, VLAN tag, and the CRC, which not all cards
 /// strip.
-const OVERHEAD: usize = 14 + 4 + 4;
+const OVERHEAD: usize = ETH_HLEN + 4 + 4;
 
 /// How long a transmit queue may be stopped until the device counts as stuck, in seconds.
 const WATCHDOG_SECONDS: usize = 5;

@@ -10,6 +10,7 @@ use crate::{
         Packet,
         Stack, //
     },
+    frames::ETH_HLEN,
     napi::Napi, //
 };
 use core::{
@@ -19,7 +20,6 @@ use core::{
 use page_pool::Pressure;
 use pp_bindings as bindings;
 
-const ETH_HLEN: usize = bindings::ETH_HLEN as usize;
 /// The smallest frame, without its checksum.
 pub(crate) const ETH_ZLEN: usize = bindings::ETH_ZLEN as usize;
 

@@ -23,7 +23,7 @@ impl Side<'_> {
         shared.returns.close();
         // From here on whoever returns a page sees that.
         // SAFETY: Process context.
-        unsafe { bindings::rpp_synchronize_net() };
+        unsafe { bindings::synchronize_net() };
 
         for slot in shared.slots() {
             if self.napi().batch.is_full() {

@@ -88,7 +88,7 @@ impl Drop for Registered {
         POOLS[id].store(null_mut(), Ordering::Release);
         // Whoever found the pool in the registry is done with it after this.
         // SAFETY: Process context.
-        unsafe { bindings::rpp_synchronize_net() };
+        unsafe { bindings::synchronize_net() };
         RESERVED[id].store(false, Ordering::Release);
     }
 }

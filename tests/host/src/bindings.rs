@@ -43,7 +43,7 @@ impl page {
     }
 }
 
-pub(crate) unsafe fn rpp_synchronize_net() {
+pub(crate) unsafe fn synchronize_net() {
     Pool::current().synchronize_net();
 }
 
