@@ -25,8 +25,6 @@ START=$(slots)
 try "each page is bounced" bounced
 for script in e1000 xdp hook; do
 	MB=${MB:-32} bash "tests/$script.sh"
-	# Each begins as the first one does, whatever has failed.
-	rmmod e1000_rust rust_net rust_page_pool e1000e 2>/dev/null
-	ip netns del peer
+	nothing_loaded
 done
 try "no bounce buffer is left" no_more_slots

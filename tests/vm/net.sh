@@ -56,6 +56,12 @@ remove_modules() {
 	fi
 }
 
+# nothing_loaded: whatever has failed, the next script begins as the first one did.
+nothing_loaded() {
+	rmmod e1000_rust rust_net rust_page_pool e1000e
+	ip netns del peer
+} 2>/dev/null
+
 # up: the interface under test with its address, and the link there.
 up() {
 	local dev

@@ -65,11 +65,6 @@ hook_first() {
 	remove_modules
 }
 
-# Each begins as the first one does, whatever has failed.
-nothing_loaded() {
-	rmmod e1000_rust rust_net rust_page_pool e1000e
-	ip netns del peer
-} 2>/dev/null
 recover() { rmmod e1000_rust rust_net rust_page_pool; }
 
 peer_up

@@ -13,16 +13,10 @@ use host_tests::{
 const PAGES: usize = 2560;
 const RING: usize = 255;
 
-/// All pages were given away, and have come back, as many of a hundred as that from interrupts and the
-/// others on CPU 1, whether or not the CPUs have `rings` yet. Then packets come, which are copied under pressure, as `RxSkBuff::from_buf()`
-/// does, and else go to the stack and come back on CPU 0. Returns how many met None, Some and High.
-fn after_a_flood(percent: usize, rings: bool) -> [usize; 3] {
-    let mut pool = Pool::new(PAGES, PAGES as u32, 2);
-    if rings {
-        pool = pool.with_rings();
-    }
+/// So many pages: those of the device's ring, and the others, which the stack has.
+fn given_away(pool: &Pool, pages: usize) -> (Vec<usize>, Vec<usize>) {
     let (mut ring, mut out) = (Vec::new(), Vec::new());
-    for page in 0..PAGES {
+    for page in 0..pages {
         assert!(pool.grow(page));
         let page = pool.alloc(0).unwrap();
         if ring.len() < RING {
@@ -32,6 +26,30 @@ fn after_a_flood(percent: usize, rings: bool) -> [usize; 3] {
             out.push(page);
         }
     }
+    (ring, out)
+}
+
+/// A packet: copied under pressure, else it goes to the stack and comes back on CPU 0.
+fn packet(pool: &Pool, page: usize) -> Pressure {
+    let pressure = pool.pressure(0);
+    if pressure == Pressure::None {
+        pool.into_stack(page);
+        pool.put_page(page, 0);
+    } else {
+        pool.recycle(page, 0);
+    }
+    pressure
+}
+
+/// All pages were given away, and have come back, as many of a hundred as that from interrupts and the
+/// others on CPU 1, whether or not the CPUs have `rings` yet. Then packets come, which are copied under pressure, as `RxSkBuff::from_buf()`
+/// does, and else go to the stack and come back on CPU 0. Returns how many met None, Some and High.
+fn after_a_flood(percent: usize, rings: bool) -> [usize; 3] {
+    let mut pool = Pool::new(PAGES, PAGES as u32, 2);
+    if rings {
+        pool = pool.with_rings();
+    }
+    let (mut ring, out) = given_away(&pool, PAGES);
     assert_eq!(pool.pressure(0), Pressure::High);
     for (i, &page) in out.iter().enumerate() {
         let cpu = if i * 100 < out.len() * percent {
@@ -45,14 +63,7 @@ fn after_a_flood(percent: usize, rings: bool) -> [usize; 3] {
     let mut met = [0; 3];
     for _ in 0..2000 {
         for page in ring.drain(..64).collect::<Vec<_>>() {
-            let pressure = pool.pressure(0);
-            met[pressure as usize] += 1;
-            if pressure == Pressure::None {
-                pool.into_stack(page);
-                pool.put_page(page, 0);
-            } else {
-                pool.recycle(page, 0);
-            }
+            met[packet(&pool, page) as usize] += 1;
         }
         while ring.len() < RING {
             ring.push(pool.alloc(0).unwrap());
@@ -83,17 +94,7 @@ fn the_ring_keeps_its_pages_at_a_lowered_limit() {
     const POLL: usize = 32;
 
     let pool = Pool::new(PAGES, PAGES as u32, 2).with_rings();
-    let (mut ring, mut out) = (Vec::new(), Vec::new());
-    for page in 0..2000 {
-        assert!(pool.grow(page));
-        let page = pool.alloc(0).unwrap();
-        if ring.len() < RING {
-            ring.push(page);
-        } else {
-            pool.into_stack(page);
-            out.push(page);
-        }
-    }
+    let (mut ring, out) = given_away(&pool, 2000);
     pool.limit().set(600);
     for _ in 0..5000 {
         for page in ring.drain(..POLL).collect::<Vec<_>>() {
@@ -112,12 +113,7 @@ fn the_ring_keeps_its_pages_at_a_lowered_limit() {
     }
     for _ in 0..100 {
         for page in ring.drain(..POLL).collect::<Vec<_>>() {
-            if pool.pressure(0) == Pressure::None {
-                pool.into_stack(page);
-                pool.put_page(page, 0);
-            } else {
-                pool.recycle(page, 0);
-            }
+            packet(&pool, page);
         }
         while ring.len() < RING {
             let Some(page) = pool.alloc(0) else { break };
