@@ -52,6 +52,18 @@ EXPORT_SYMBOL_GPL(rnet_buffers);
 
 /* The device */
 
+void rnet_lock(struct net_device *dev)
+{
+	netdev_lock(dev);
+}
+EXPORT_SYMBOL_GPL(rnet_lock);
+
+void rnet_unlock(struct net_device *dev)
+{
+	netdev_unlock(dev);
+}
+EXPORT_SYMBOL_GPL(rnet_unlock);
+
 bool rnet_running(struct net_device *dev)
 {
 	return netif_running(dev) && netif_device_present(dev);
@@ -122,12 +134,6 @@ void rnet_napi_del(struct napi_struct *napi)
 	netif_napi_del(napi);
 }
 EXPORT_SYMBOL_GPL(rnet_napi_del);
-
-void rnet_napi_set_irq(struct napi_struct *napi, int irq)
-{
-	netif_napi_set_irq(napi, irq);
-}
-EXPORT_SYMBOL_GPL(rnet_napi_set_irq);
 
 /* @napi: NULL for none. */
 void rnet_queue_set_napi(struct net_device *dev, u32 index,

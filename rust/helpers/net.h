@@ -9,6 +9,8 @@
 #include <net/xdp.h>
 
 u32 rnet_buffers(void);
+void rnet_lock(struct net_device *dev);
+void rnet_unlock(struct net_device *dev);
 bool rnet_running(struct net_device *dev);
 void rnet_live_addr_change(struct net_device *dev);
 bool rnet_set_mac(struct net_device *dev, const u8 *addr);
@@ -19,7 +21,6 @@ void rnet_work_schedule(struct delayed_work *work, u32 ms);
 void rnet_napi_add(struct net_device *dev, struct napi_struct *napi,
 		   int (*poll)(struct napi_struct *, int), u32 index);
 void rnet_napi_del(struct napi_struct *napi);
-void rnet_napi_set_irq(struct napi_struct *napi, int irq);
 void rnet_queue_set_napi(struct net_device *dev, u32 index,
 			 struct napi_struct *napi);
 int rnet_rxq_reg(struct xdp_rxq_info *rxq, struct net_device *dev, u32 index,

@@ -24,7 +24,8 @@ pub type Words = [u64; 2];
 /// [`Operations`](crate::netdev::Operations) with this format
 ///
 /// - tells the card the rings that [`start_ring`](crate::netdev::Operations::start_ring) gets, and no others;
-/// - has stopped all of its DMA when [`stop`](crate::netdev::Operations::stop) returns;
+/// - has stopped all of its DMA when [`stop`](crate::netdev::Operations::stop) returns, and that for a receive
+///   ring when [`stop_rx`](crate::netdev::Operations::stop_rx) does;
 /// - passes the tail of [`doorbell`](crate::netdev::Operations::doorbell) on as it is.
 pub unsafe trait RxDescriptor {
     /// Bytes of a frame that the card writes into one buffer at most.

@@ -4,7 +4,8 @@
 //!
 //! # Locks, outermost first
 //!
-//! * `rtnl`, held by the core around open, stop and all that changes the configuration.
+//! * The device's lock, `netdev_lock()`, held by the core around open, stop and all that changes the configuration,
+//!   often below `rtnl`. (The device is "ops locked".)
 //! * [`Core::control`]: the same ground once more, so that the compiler can check it.
 //! * A transmit queue's lock: owns the queue's transmit ring. Bottom halves off.
 //!
@@ -14,8 +15,7 @@
 use crate::{
     buffers::{
         Kind,
-        Params,
-        Stats, //
+        Params, //
     },
     ethtool::Visitor,
     irq::{
@@ -30,6 +30,7 @@ use crate::{
         Rings,
         Side, //
     },
+    poolstats::PoolStats,
     queue::{
         PollFn,
         Queue, //
@@ -88,8 +89,12 @@ impl NetDev {
         let room = core::mem::size_of::<*const ()>() as c_int;
         // SAFETY: No requirements. Process context.
         let dev = unsafe { bindings::alloc_etherdev_mqs(room, queues, queues) };
+        let dev = NonNull::new(dev).ok_or(ENOMEM)?;
+        // All that changes the configuration comes under the device's lock.
+        // SAFETY: It is new: valid, and nobody else knows it.
+        unsafe { (*dev.as_ptr()).request_ops_lock = true };
         // INVARIANT: It is new.
-        Ok(Self(NonNull::new(dev).ok_or(ENOMEM)?))
+        Ok(Self(dev))
     }
 
     #[inline]
@@ -98,12 +103,12 @@ impl NetDev {
     }
 
     fn mac(&self) -> [u8; 6] {
-        // SAFETY: The device is valid, and its address has six bytes. It is written under `rtnl`.
+        // SAFETY: The device is valid, and its address has six bytes. It is written under its lock.
         unsafe { (*self.as_raw()).dev_addr.cast::<[u8; 6]>().read() }
     }
 
     fn mtu(&self) -> u32 {
-        // SAFETY: The device is valid. It is written under `rtnl`.
+        // SAFETY: The device is valid. It is written under its lock.
         unsafe { (*self.as_raw()).mtu }
     }
 }
@@ -113,38 +118,6 @@ impl Drop for NetDev {
         // SAFETY: By the type invariant; it is not registered (see `Registration`), and its NAPI instances are
         // deleted, since the queues go first.
         unsafe { bindings::free_netdev(self.as_raw()) };
-    }
-}
-
-/// The counters of a queue's pools: of the ones that are gone, and of the one that is there.
-#[derive(Default)]
-struct PoolStats {
-    gone: Snapshot,
-    now: Option<Stats>,
-}
-
-impl PoolStats {
-    fn snapshot(&self) -> Snapshot {
-        // SAFETY: As long as a handle is in here its pool exists, but for the time of `end()`.
-        let now = self.now.as_ref().map(|stats| unsafe { stats.snapshot() });
-        let mut sum = now.unwrap_or_default();
-        for (n, gone) in sum.iter_mut().zip(self.gone) {
-            *n = n.wrapping_add(gone);
-        }
-        sum
-    }
-
-    /// Ends the pool by `end`. Nothing of it stays but its counters.
-    fn end(&mut self, end: impl FnOnce()) {
-        if let Some(Stats::Rust(_)) = self.now {
-            // It counts while it ends.
-            end();
-            self.gone = self.snapshot();
-        } else {
-            self.gone = self.snapshot();
-            end();
-        }
-        self.now = None;
     }
 }
 
@@ -161,7 +134,7 @@ pub(crate) struct Channel<'bound, D: Operations> {
     rx: UnsafeCell<Option<RxSide<'bound, D>>>,
     pub(crate) tx: TxSide<'bound, D::Tx>,
     #[pin]
-    pool: Mutex<PoolStats>,
+    pub(crate) pool: Mutex<PoolStats>,
 }
 
 // SAFETY: `rx` is accessed by one CPU at a time, by the rules at the top of this file, and is `Send`: it owns
@@ -225,13 +198,13 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
 /// The rings of one queue.
 type Pair<'bound, D> = (RxSide<'bound, D>, TxRing<'bound, <D as Operations>::Tx>);
 
-/// What `rtnl` protects.
+/// What the device's lock protects.
 pub(crate) struct Control<'bound, D: Operations> {
     /// Between [`Core::open`] and [`Core::stop`], the interrupts, by vector.
     irqs: KVec<Irq<'bound, Vector<'bound, D>>>,
     /// The hardware runs, and the rings are in place. Of a device that is open this is wrong only
     /// when a restart failed.
-    up: bool,
+    pub(crate) up: bool,
     pub(crate) rings: Rings,
     /// How many counters there are, which is asked once.
     pub(crate) counters: usize,
@@ -362,29 +335,38 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         }
     }
 
+    /// Allocates the receive ring of a queue. Does not touch the hardware, which may be running on another one.
+    pub(crate) fn rx_side(
+        &self,
+        channel: &Channel<'bound, D>,
+        entries: u32,
+    ) -> Result<RxSide<'bound, D>> {
+        let name = CString::try_from_fmt(fmt!("{}/{}", self.name(), channel.index()))?;
+        let params = Params {
+            queue: &channel.queue,
+            name: &name,
+            entries,
+        };
+        // SAFETY: It is dropped by who asked for it, before anybody knows of it, or by `quiesce()` or `queue_mgmt`:
+        // in process context, with NAPI disabled or the ring detached, after the device or the ring was stopped,
+        // and before the device is unbound, since the core does not live longer than `'bound`.
+        unsafe { RxSide::new(self.parent, self.buffers, &params) }
+    }
+
     /// Allocates the rings of all queues. Does not touch the hardware, which may be running on older ones.
     fn rings(&self, rings: Rings) -> Result<KVec<Pair<'bound, D>>> {
         let mut pairs = KVec::with_capacity(self.channels.len(), GFP_KERNEL)?;
         for channel in &self.channels {
-            let name = CString::try_from_fmt(fmt!("{}/{}", self.name(), channel.index()))?;
-            let params = Params {
-                queue: &channel.queue,
-                name: &name,
-                entries: rings.rx,
-            };
-            // SAFETY: It is dropped here, before anybody knows of it, or by `quiesce()`: in process context, with
-            // NAPI disabled, after the device was stopped, and before it is unbound, since the core does not
-            // live longer than `'bound`.
-            let rx = unsafe { RxSide::new(self.parent, self.buffers, &params) }?;
+            let rx = self.rx_side(channel, rings.rx)?;
             let tx = TxRing::new(self.parent, rings.tx, self.features.tx_frame)?;
             pairs.push((rx, tx), GFP_KERNEL)?;
         }
         Ok(pairs)
     }
 
-    /// The interface's name, as it is now. Under `rtnl`.
+    /// The interface's name, as it is now. Under the device's lock.
     pub(crate) fn name(&self) -> &CStr {
-        // SAFETY: The device is valid, and its name ends with a zero. Under `rtnl` nobody changes it.
+        // SAFETY: The device is valid, and its name ends with a zero. Under its lock nobody changes it.
         unsafe { CStr::from_char_ptr((&raw const (*self.dev.as_raw()).name).cast()) }
     }
 
@@ -431,7 +413,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             return Err(e);
         }
         for (channel, (rx, tx)) in self.channels.iter().zip(pairs) {
-            channel.pool.lock().now = Some(rx.pool_stats());
+            channel.pool.lock().begin(rx.pool_stats());
             rx.attach(&channel.queue);
             // SAFETY: NAPI is disabled.
             unsafe { *channel.rx() = Some(rx) };
@@ -525,7 +507,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         control.irqs = KVec::new();
     }
 
-    /// Brings the interface up. Under `rtnl`.
+    /// Brings the interface up. Under the device's lock.
     pub(crate) fn open(&self) -> Result {
         let control = &mut *self.control.lock();
         let rings = control.rings;
@@ -535,7 +517,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             .inspect_err(|_| self.free_irqs(control))
     }
 
-    /// Brings the interface down. Under `rtnl`.
+    /// Brings the interface down. Under the device's lock.
     pub(crate) fn stop(&self) {
         let control = &mut *self.control.lock();
         if control.up {
@@ -547,7 +529,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
 
     /// Down and up again, with rings of another size perhaps. What is needed is allocated first, so
     /// that a lack of memory leaves the interface as it was. If the hardware does not start again
-    /// the interface stays open, without a link, for the next attempt. Under `rtnl`.
+    /// the interface stays open, without a link, for the next attempt. Under the device's
+    /// lock.
     pub(crate) fn restart(&self, rings: Option<Rings>) -> Result {
         let mut guard = self.control.lock();
         let control = &mut *guard;
@@ -577,8 +560,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         unsafe { bindings::rnet_work_schedule(self.reset.get(), ms) };
     }
 
-    /// Attaches an XDP program, or none, for packets that come after this. Under `rtnl`. The reference is ours
-    /// from here on.
+    /// Attaches an XDP program, or none, for packets that come after this. Under the device's lock, or not
+    /// registered. The reference is ours from here on.
     pub(crate) fn set_program(&self, program: *mut bindings::bpf_prog) {
         let mut control = self.control.lock();
         self.channels
@@ -685,10 +668,11 @@ unsafe extern "C" fn reset_work<D: Operations>(work: *mut bindings::work_struct)
     let work = work.cast::<Opaque<bindings::delayed_work>>();
     // SAFETY: By the safety requirement. The core waits for its work before it goes.
     let core = unsafe { &*kernel::container_of!(work, Core<'_, D>, reset) };
-    // SAFETY: Process context.
-    unsafe { bindings::rtnl_lock() };
+    let dev = core.dev.as_raw();
+    // SAFETY: The device is valid: the core waits for its work. Process context, and neither lock is held.
+    unsafe { bindings::rnet_lock(dev) };
     // SAFETY: The device is valid.
-    if unsafe { bindings::rnet_running(core.dev.as_raw()) } && core.restart(None).is_err() {
+    if unsafe { bindings::rnet_running(dev) } && core.restart(None).is_err() {
         pr_err!(
             "{}: a reset failed, the next one is in a second\n",
             core.name()
@@ -696,5 +680,5 @@ unsafe extern "C" fn reset_work<D: Operations>(work: *mut bindings::work_struct)
         core.restart_later(RETRY_MS);
     }
     // SAFETY: Taken above.
-    unsafe { bindings::rtnl_unlock() };
+    unsafe { bindings::rnet_unlock(dev) };
 }

@@ -113,6 +113,13 @@ impl DescRing {
         value
     }
 
+    /// Makes all descriptors zero. The device does not use the ring.
+    pub(crate) fn clear(&mut self) {
+        for index in 0..self.entries {
+            self.store(index, Words::default());
+        }
+    }
+
     /// Writes a descriptor. The device learns of it by a later doorbell, which orders the two.
     #[inline]
     pub(crate) fn store(&mut self, index: usize, words: Words) {

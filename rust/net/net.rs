@@ -9,7 +9,7 @@
 //! Imports go in one direction, from a file to those below it:
 //!
 //! ```text
-//! bus/pci -> register -> ethtool_ops -> vtable -> device -> irq, rxside -> rx
+//! bus/pci -> register -> ethtool_ops, queue_mgmt -> vtable -> device -> irq, poolstats, rxside -> rx
 //!   rx -> frames, tx;  tx -> netdev, dma -> xdp, skb -> napi, buffers -> queue -> stats
 //!   netdev -> ethtool, desc
 //! ```
@@ -27,7 +27,9 @@ mod frames;
 mod irq;
 mod napi;
 pub mod netdev;
+mod poolstats;
 mod queue;
+mod queue_mgmt;
 mod register;
 mod rx;
 mod rxside;

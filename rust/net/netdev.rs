@@ -166,9 +166,9 @@ pub struct CardStats {
 ///
 /// # Who may do what when
 ///
-/// [`start`](Self::start), [`start_ring`](Self::start_ring), [`stop`](Self::stop),
-/// [`set_mac`](Self::set_mac) and [`set_mtu`](Self::set_mtu) are called under `rtnl`, in process context, so
-/// never two of them at a time. Between `start` and `stop` anything else may be called on any CPU at any time;
+/// [`start`](Self::start), [`start_ring`](Self::start_ring), [`stop_rx`](Self::stop_rx), [`stop`](Self::stop),
+/// [`set_mac`](Self::set_mac) and [`set_mtu`](Self::set_mtu) are called under the device's lock, in process
+/// context, so never two of them at a time. Between `start` and `stop` anything else may be called on any CPU at any time;
 /// [`doorbell`](Self::doorbell) of one ring on one CPU at a time. While the interface is down `link`, `set_mac`,
 /// `set_mtu`, `statistics` and `counters` may be called as well.
 #[vtable]
@@ -181,9 +181,15 @@ pub trait Operations: Send + Sync + Sized {
     /// Starts the hardware, but no ring. Interrupts stay masked.
     fn start(&self, config: &Config) -> Result;
 
-    /// Tells the hardware where a ring is, which is empty, and starts that ring. The transmit ring of a queue
-    /// comes first. Interrupts stay masked.
+    /// Tells the hardware where a ring is, which is empty, and starts that ring. At the start the transmit ring
+    /// of a queue comes first, and interrupts stay masked.
     fn start_ring(&self, ring: &Ring) -> Result;
+
+    /// Stops the receive ring of one queue: no DMA for it after this, while all else goes on. It is started
+    /// again by [`start_ring`](Self::start_ring), perhaps at another place. Left out by a card that cannot.
+    fn stop_rx(&self, _queue: usize) {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
 
     /// Stops the hardware: no DMA and no interrupt after this, of a card that is still there. May come for a card
     /// that is stopped already.

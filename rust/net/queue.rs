@@ -49,7 +49,7 @@ pub(crate) struct Queue {
     /// Polls again when there was no memory for a single buffer.
     #[pin]
     timer: Opaque<bindings::timer_list>,
-    /// The XDP program. Written under `rtnl`, read by the poll; the reference is the device's.
+    /// The XDP program. Written under the device's lock, read by the poll; the reference is the device's.
     program: Atomic<*mut bindings::bpf_prog>,
     pub(crate) rx: RxStats,
     pub(crate) tx: TxStats,
@@ -125,47 +125,63 @@ impl Queue {
         self.txq.as_ptr()
     }
 
-    /// Lets the queue be polled. NAPI is disabled before. Process context, under `rtnl`.
+    /// Lets the queue be polled. NAPI is disabled before. Process context, under the device's lock.
     pub(crate) fn enable(&self) {
-        // SAFETY: The instance is valid, and disabled.
-        unsafe { bindings::napi_enable(self.napi()) };
+        // SAFETY: The instance is valid, and disabled; the lock is held.
+        unsafe { bindings::napi_enable_locked(self.napi()) };
     }
 
     /// Returns when nobody polls the queue any more, nor will. NAPI is enabled before. Process context, under
-    /// `rtnl`.
+    /// the device's lock.
     pub(crate) fn disable(&self) {
-        // SAFETY: The instance is valid, and enabled.
-        unsafe { bindings::napi_disable(self.napi()) };
+        // SAFETY: The instance is valid, and enabled; the lock is held.
+        unsafe { bindings::napi_disable_locked(self.napi()) };
         // SAFETY: The timer was set up. It schedules an instance that is disabled, which does nothing.
         unsafe { bindings::timer_delete_sync(self.timer.get()) };
     }
 
     /// Shows XDP and the core's netlink interface the queue. Its frames find their way back by `model`. Process
-    /// context, under `rtnl`; NAPI is disabled.
+    /// context, under the device's lock; NAPI is disabled.
     pub(crate) fn publish(&self, model: (bindings::xdp_mem_type, *mut c_void)) -> Result {
-        // SAFETY: The queue is not registered: `withdraw()` undoes it.
-        to_result(unsafe {
-            bindings::rnet_rxq_reg(self.rxq(), self.device(), self.index, model.0, model.1)
-        })?;
-        // SAFETY: The device and the instance are valid, and have that queue.
+        self.publish_rx(model)?;
+        // SAFETY: The device and the instance are valid, and have that queue; the lock is held.
         unsafe { bindings::rnet_queue_set_napi(self.device(), self.index, self.napi()) };
         Ok(())
     }
 
     /// Undoes [`publish`](Self::publish), and forgets what the byte queue limits know. Nobody polls or sends.
     pub(crate) fn withdraw(&self) {
-        // SAFETY: `publish()` has registered it; the device is valid, and all packets of its queue are gone.
+        // SAFETY: The device is valid and its lock is held, and all packets of its queue are gone.
         unsafe {
             bindings::rnet_queue_set_napi(self.device(), self.index, core::ptr::null_mut());
-            bindings::xdp_rxq_info_unreg(self.rxq());
             bindings::rnet_tx_reset(self.txq());
+        }
+        self.withdraw_rx();
+    }
+
+    /// The part of [`publish`](Self::publish) that is about the receive ring.
+    pub(crate) fn publish_rx(&self, model: (bindings::xdp_mem_type, *mut c_void)) -> Result {
+        // SAFETY: The device is valid. The queue is not registered: `withdraw_rx()` undoes it.
+        to_result(unsafe {
+            bindings::rnet_rxq_reg(self.rxq(), self.device(), self.index, model.0, model.1)
+        })
+    }
+
+    /// Undoes [`publish_rx`](Self::publish_rx), if that was done. Nobody polls.
+    pub(crate) fn withdraw_rx(&self) {
+        // SAFETY: The place is zeroed, or was registered before.
+        unsafe {
+            if bindings::xdp_rxq_info_is_reg(self.rxq()) {
+                bindings::xdp_rxq_info_unreg(self.rxq());
+            }
         }
     }
 
-    /// Tells the core which interrupt the queue is polled for; -1 for none. Process context.
+    /// Tells the core which interrupt the queue is polled for; -1 for none. Process context, under the device's
+    /// lock.
     pub(crate) fn set_irq(&self, irq: i32) {
-        // SAFETY: The instance is valid.
-        unsafe { bindings::rnet_napi_set_irq(self.napi(), irq) };
+        // SAFETY: The instance is valid, and the lock is held.
+        unsafe { bindings::netif_napi_set_irq_locked(self.napi(), irq) };
     }
 
     /// Schedules a poll, if none is. Any context but NMI.
@@ -190,7 +206,7 @@ impl Queue {
         self.program.load(Relaxed)
     }
 
-    /// Sets the XDP program, for polls that begin after this. Under `rtnl`.
+    /// Sets the XDP program, for polls that begin after this. Under the device's lock.
     pub(crate) fn set_program(&self, program: *mut bindings::bpf_prog) {
         self.program.store(program, Release);
     }

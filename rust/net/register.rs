@@ -52,6 +52,9 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
             (*dev).dev.parent = crate::dma::raw(parent);
             (*dev).netdev_ops = &Table::<D>::NETDEV;
             (*dev).ethtool_ops = &Table::<D>::ETHTOOL;
+            if D::HAS_STOP_RX {
+                (*dev).queue_mgmt_ops = &Table::<D>::QUEUES;
+            }
             (*dev).stat_ops = core::ptr::from_ref(&Table::<D>::STATS).cast_mut();
             // CAST: A few thousand jiffies.
             (*dev).watchdog_timeo = (WATCHDOG_SECONDS * bindings::RPP_HZ) as c_int;

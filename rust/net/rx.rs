@@ -89,6 +89,17 @@ struct Lack {
     failures: u32,
 }
 
+impl Lack {
+    /// No descriptor has a buffer.
+    fn of_all(ring: &DescRing) -> Self {
+        Self {
+            missing: ring.entries().saturating_sub(1),
+            scarcity: Dropped::NoPage,
+            failures: 0,
+        }
+    }
+}
+
 struct Descs<D: RxDescriptor> {
     ring: DescRing,
     /// The descriptor that the device finishes next.
@@ -124,19 +135,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         // SAFETY: By the safety requirement.
         let pool = unsafe { B::new(dev, params) }?;
         let mut ring = Self {
-            descs: Descs {
-                ring: DescRing::new(dev, entries)?,
-                next: 0,
-                fill: 0,
-                lack: Lack {
-                    missing: entries.saturating_sub(1),
-                    scarcity: Dropped::NoPage,
-                    failures: 0,
-                },
-                told: 0,
-                frames: Frames::default(),
-                _format: PhantomData,
-            },
+            descs: Descs::new(DescRing::new(dev, entries)?),
             posted: pool.posted(entries)?,
             pool,
             _dev: PhantomData,
@@ -172,10 +171,51 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         Ok(())
     }
 
+    /// Takes all buffers back from the device, which is stopped. Process context.
+    fn take_back(&mut self) {
+        let Self {
+            descs,
+            posted,
+            pool,
+            ..
+        } = self;
+        // A batch at a time, for bottom halves are off meanwhile.
+        for first in (0..descs.ring.entries()).step_by(FILL) {
+            // There always is one in process context.
+            let Ok(bh) = BhGuard::new() else {
+                break;
+            };
+            pool.enter(&bh.token(), |mut pool| {
+                let Some(mut posted) = pool.open(posted) else {
+                    return;
+                };
+                for index in first..first.saturating_add(FILL) {
+                    // SAFETY: The device is stopped, by the requirement of `new()`.
+                    if let Some(buf) = unsafe { posted.take(index) } {
+                        pool.recycle_unused(buf);
+                    }
+                }
+            });
+        }
+    }
+
+    /// Makes a ring that the device has used as a new one, with the buffers of the same pool. The device is stopped,
+    /// or at least this ring is. Process context.
+    pub(crate) fn rewind(&mut self) -> Result {
+        self.take_back();
+        self.descs.reset();
+        self.fill()
+    }
+
     /// Lets the pool know that the queue's NAPI instance is the one that uses it. NAPI is disabled, and enabled
     /// after this.
     pub(crate) fn attach(&self, queue: &Queue) {
         self.pool.attach(queue);
+    }
+
+    /// Undoes [`attach`](Self::attach). NAPI is disabled.
+    pub(crate) fn detach(&self) {
+        self.pool.detach();
     }
 
     /// How XDP frames find their way back.
@@ -298,34 +338,32 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
 /// Process context.
 impl<'bound, D: RxDescriptor, B: Buffers<'bound>> core::ops::Drop for RxRing<'bound, D, B> {
     fn drop(&mut self) {
-        let Self {
-            descs,
-            posted,
-            pool,
-            ..
-        } = self;
-        // A batch at a time, for bottom halves are off meanwhile.
-        for first in (0..descs.ring.entries()).step_by(FILL) {
-            // There always is one in process context.
-            let Ok(bh) = BhGuard::new() else {
-                break;
-            };
-            pool.enter(&bh.token(), |mut pool| {
-                let Some(mut posted) = pool.open(posted) else {
-                    return;
-                };
-                for index in first..first.saturating_add(FILL) {
-                    // SAFETY: The device is stopped, by the requirement of `new()`.
-                    if let Some(buf) = unsafe { posted.take(index) } {
-                        pool.recycle_unused(buf);
-                    }
-                }
-            });
-        }
+        self.take_back();
     }
 }
 
 impl<D: RxDescriptor> Descs<D> {
+    /// Descriptors without a buffer. The ring is zeroed.
+    fn new(ring: DescRing) -> Self {
+        Self {
+            next: 0,
+            fill: 0,
+            lack: Lack::of_all(&ring),
+            told: 0,
+            frames: Frames::default(),
+            _format: PhantomData,
+            ring,
+        }
+    }
+
+    /// As [`new`](Self::new), with the ring that is there.
+    fn reset(&mut self) {
+        self.ring.clear();
+        (self.next, self.fill, self.told) = (0, 0, 0);
+        self.lack = Lack::of_all(&self.ring);
+        self.frames = Frames::default();
+    }
+
     /// Gives buffers to the descriptors that have none, at most `max`, as far as there are any. A call for each
     /// batch, so that the loop over packets has the registers.
     #[inline(never)]

@@ -86,9 +86,19 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
         each!(self, ring => ring.attach(queue));
     }
 
+    /// See [`RxRing::detach`].
+    pub(crate) fn detach(&self) {
+        each!(self, ring => ring.detach());
+    }
+
     /// A handle to the pool's counters.
     pub(crate) fn pool_stats(&self) -> Stats {
         each!(self, ring => ring.pool_stats())
+    }
+
+    /// See [`RxRing::rewind`].
+    pub(crate) fn rewind(&mut self) -> Result {
+        each!(self, ring => ring.rewind())
     }
 
     /// Gives the device its first buffers.

@@ -298,7 +298,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             if D::HAS_SET_MTU {
                 core.ops.set_mtu(mtu)?;
             }
-            // SAFETY: The device is valid, and we are under `rtnl`. Others read it at any time.
+            // SAFETY: The device is valid, and its lock is held. Others read it at any time.
             unsafe { (&raw mut (*dev).mtu).write_volatile(mtu) };
             Ok(0)
         })
@@ -344,7 +344,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
 
     /// # Safety
     ///
-    /// See the type invariant. Under `rtnl`.
+    /// See the type invariant. Under the device's lock.
     unsafe extern "C" fn bpf(
         dev: *mut bindings::net_device,
         bpf: *mut bindings::netdev_bpf,

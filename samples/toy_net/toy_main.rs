@@ -9,7 +9,8 @@
 //!    is 0 there is no DMA any more and no interrupt, MAC is the permanent address, and what else was written is 0.
 //! 2. *Rings.* Ring 2n receives and ring 2n + 1 sends for queue n, 0 or 1. A ring has up to 1,024 descriptors of
 //!    two little-endian words of 64 bits. Writing its bytes to SIZE starts it at the first one; the card has those
-//!    before TAIL, and writes them back in their order. Received packets go to the rings that are started.
+//!    before TAIL, and writes them back in their order. Received packets go to the rings that are started. Writing 0
+//!    to SIZE stops a ring: when it reads as 0 there is no DMA for that ring any more.
 //! 3. *Receive descriptors.* Word 0 is the address of a buffer of 2,048 bytes, word 1 is 0. The card writes a frame
 //!    there, or a part of a longer one, without the CRC, and to no other memory. Then word 1 becomes 15:0 the bytes
 //!    written, 60 the TCP or UDP checksum is right, 61 the frame is broken, 62 it ends here, 63 done; and the card
@@ -66,6 +67,15 @@ fn reset(bar: &Bar<'_>) -> Result {
     read_poll_timeout(|| Ok(bar.read(STATUS)), |s| !s.busy(), sleep, timeout).map(|_| ())
 }
 
+/// Stops a ring: 2 of the manual.
+fn stop_ring(bar: &Bar<'_>, n: usize) -> Result {
+    let size = || SIZE::try_at(n).ok_or(EINVAL);
+    bar.write(size()?, SIZE::zeroed());
+    let (sleep, timeout) = (Delta::from_micros(50), Delta::from_millis(10));
+    let read = || Ok(bar.read(size()?));
+    read_poll_timeout(read, |s| s.into_raw() == 0, sleep, timeout).map(|_| ())
+}
+
 /// The number of a ring: 2 of the manual.
 fn ring_number(side: netdev::Side, queue: usize) -> usize {
     (queue << 1) | usize::from(side == netdev::Side::Tx)
@@ -84,7 +94,7 @@ struct Rx;
 // - The card writes to the 2,048 bytes at word 0, an address of 64 bits, and to no other memory.
 // - It sets "done", which `post()` clears, after that, and leaves the buffer alone from then on.
 // - It has written as many bytes as it says.
-// By 1 and 2: `stop()` waits until there is no DMA, the rings are those of `start_ring()`, and TAIL is the doorbell.
+// By 1 and 2: `stop()` and `stop_rx()` wait until there is no DMA, the rings are those of `start_ring()`, and TAIL is the doorbell.
 unsafe impl desc::RxDescriptor for Rx {
     const BUFFER: usize = 2048;
 
@@ -148,6 +158,12 @@ impl netdev::Operations for Toy<'_> {
         bar.write(HIGH::try_at(n).ok_or(EINVAL)?, ring.addr_high().into());
         bar.write(SIZE::try_at(n).ok_or(EINVAL)?, ring.size().into());
         Ok(())
+    }
+
+    fn stop_rx(&self, queue: usize) {
+        if stop_ring(&self.bar, ring_number(netdev::Side::Rx, queue)).is_err() {
+            pr_err!("the card does not stop ring {}\n", queue);
+        }
     }
 
     fn stop(&self) {

@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.." || exit
 . tests/hold.sh
 MB=${MB:-256}
 
-plan 21 4
+plan 22 4
 
 probe() {
 	load_driver
@@ -221,6 +221,37 @@ too_long() {
 	ping_peer
 }
 
+# restart_one QUEUE: by the core, with another ring.
+restart_one() { echo "$(iface) $1" >/sys/module/restart/parameters/queue; }
+
+# The interface stays up meanwhile, and sends.
+restart_queue() {
+	is_rust || skip "another driver"
+	local dev changes
+	dev=$(iface)
+	insmod restart.ko
+	ping_peer
+	changes=$(<"/sys/class/net/$dev/carrier_changes")
+	all_counters >/tmp/before
+	traffic_start
+	for _ in 1 2 3 4 5; do
+		restart_one 0
+		# QEMU's device is deaf for a second after that.
+		eventually 20 pings
+	done
+	traffic_stop
+	all_counters >/tmp/after
+	no_less
+	check "carrier changes" "$(<"/sys/class/net/$dev/carrier_changes")" -eq "$changes"
+	fails restart_one 1
+	ip link set "$dev" down
+	restart_one 0
+	up
+	ping_peer
+	pool_clean
+	rmmod restart
+}
+
 ethtool_rings() {
 	local dev size
 	dev=$(iface)
@@ -426,6 +457,7 @@ try "counters stay over rings, down and up" counters_stay
 try "software time stamp of a packet sent" timestamp
 try "frames that are too long to be sent" too_long
 try "ethtool: ring sizes, under traffic" ethtool_rings
+try "one receive queue restarted, under traffic" restart_queue
 try "MTU, under traffic" mtu
 try "link down and up" link
 try "ip link set up and down, 100 times under traffic" updown

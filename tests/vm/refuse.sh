@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # What the modules ask the kernel for is refused: one kind of it at a time, each call or one
-# in so many, while packets arrive, rings are resized, and the interface goes down and up and
-# is unbound and bound. Packets may be lost, nothing else. RECEIVED is how many arrive meanwhile, for
+# in so many, while packets arrive, rings are resized, a queue is restarted, and the interface goes down
+# and up and is unbound and bound. Packets may be lost, nothing else. RECEIVED is how many arrive meanwhile, for
 # each kind and rate that lets an interface come up; a million in all.
 
 cd "$(dirname "$0")/.." || exit
@@ -34,6 +34,7 @@ prepare() {
 	up
 	settle
 	remove_driver
+	insmod restart.ko
 	free_kb >/tmp/free
 	load_driver
 	up
@@ -66,6 +67,7 @@ do_unbind() {
 	all_unmapped
 }
 do_down() { ip link set "$1" down; }
+do_restart() { echo "$1 0" >/sys/module/restart/parameters/queue || true; }
 do_rings() { ethtool -G "$1" rx $((80 + RANDOM % 50 * 8)) tx $((80 + RANDOM % 50 * 8)) || true; }
 
 # in_haste KIND INTERFACE: only what asks for it, with as few programs as possible.
@@ -148,17 +150,17 @@ try "interface" prepare
 BUFFERS=none
 try "driver without a pool" reload
 for kind in pages mappings; do
-	for rate in 2 10 511; do try "no pool and no $kind, one time in $rate" without $kind $rate rings; done
+	for rate in 2 10 511; do try "no pool and no $kind, one time in $rate" without $kind $rate rings restart; done
 done
 BUFFERS=rust
 try "driver with our pool" reload
-ALL=(unbind down rings rings)
+ALL=(unbind down rings restart)
 # A ring takes several batches of pages: with each second one refused there is none for minutes, and
 # the interface would not come up again. The same holds for mappings where page_owner makes the kernel
 # give out one page at a time.
 MAPPED=("${ALL[@]}")
-[[ ! -e /sys/kernel/debug/page_owner ]] || MAPPED=(rings)
-for rate in 2 10 511; do try "no pages, one time in $rate" without pages $rate rings; done
+[[ ! -e /sys/kernel/debug/page_owner ]] || MAPPED=(rings restart)
+for rate in 2 10 511; do try "no pages, one time in $rate" without pages $rate rings restart; done
 for rate in 2 10 511; do try "no mappings, one time in $rate" without mappings $rate "${MAPPED[@]}"; done
 for rate in 2 10 511; do try "no skbs, one time in $rate" without skbs $rate "${ALL[@]}"; done
 for kind in rings netdevs interrupts; do

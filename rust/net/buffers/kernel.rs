@@ -133,6 +133,11 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
         unsafe { bindings::page_pool_enable_direct_recycling(self.pool.as_ptr(), queue.napi()) };
     }
 
+    fn detach(&self) {
+        // SAFETY: By the type invariant; the instance is disabled, by the contract of the trait.
+        unsafe { bindings::page_pool_disable_direct_recycling(self.pool.as_ptr()) };
+    }
+
     fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {
         let model = bindings::xdp_mem_type_MEM_TYPE_PAGE_POOL;
         (model, self.pool.as_ptr().cast())

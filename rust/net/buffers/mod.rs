@@ -92,7 +92,7 @@ pub(crate) trait Buffers<'bound>: Sized {
     /// # Safety
     ///
     /// - The result is dropped before `dev` is unbound, in process context, and not forgotten; with NAPI disabled,
-    ///   if it was [attached](Self::attach).
+    ///   if it is [attached](Self::attach).
     /// - When it is dropped the device does not write to its buffers any more, nor read them.
     unsafe fn new(dev: &'bound Device<Bound>, params: &Params<'_>) -> Result<Self>;
 
@@ -111,6 +111,9 @@ pub(crate) trait Buffers<'bound>: Sized {
 
     /// The queue's NAPI instance uses the pool from here on. It is disabled, and enabled after this.
     fn attach(&self, queue: &Queue);
+
+    /// Undoes [`attach`](Self::attach). The instance is disabled.
+    fn detach(&self);
 
     /// How XDP frames find their way back.
     fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void);

@@ -92,6 +92,8 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
 
     fn attach(&self, _queue: &Queue) {}
 
+    fn detach(&self) {}
+
     fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {
         let model = bindings::xdp_mem_type_MEM_TYPE_PAGE_ORDER0;
         (model, core::ptr::null_mut())

@@ -113,6 +113,9 @@ pub(crate) unsafe trait Source: Sized {
     /// As for [`Buffers::attach`].
     fn attach(&self, queue: &Queue);
 
+    /// As for [`Buffers::detach`].
+    fn detach(&self);
+
     /// As for [`Buffers::mem_model`].
     fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void);
 
@@ -243,6 +246,10 @@ impl<'bound, S: Source<Device = &'bound Device<Bound>>> Buffers<'bound> for Page
 
     fn attach(&self, queue: &Queue) {
         self.0.attach(queue);
+    }
+
+    fn detach(&self) {
+        self.0.detach();
     }
 
     fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {

@@ -77,6 +77,8 @@ impl<'bound> Buffers<'bound> for RustPool<'bound> {
 
     fn attach(&self, _queue: &Queue) {}
 
+    fn detach(&self) {}
+
     fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {
         // Pages come back at put_page(); to XDP they are plain.
         let model = bindings::xdp_mem_type_MEM_TYPE_PAGE_ORDER0;

@@ -94,6 +94,10 @@ impl Operations for E1000<'_> {
         Ok(())
     }
 
+    fn stop_rx(&self, _queue: usize) {
+        hw::stop_rx(&self.bar);
+    }
+
     fn stop(&self) {
         hw::reset(&self.bar);
     }

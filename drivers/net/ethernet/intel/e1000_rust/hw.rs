@@ -98,13 +98,20 @@ pub(crate) fn start_rx(bar: &Bar<'_>, ring: &Ring) {
     bar.write_reg(regs::RADV::from(8));
     bar.write_reg(regs::RXCSUM::zeroed().with_tuofl(true).with_ipofl(true));
     // Long packets always: a frame of full size with two VLAN tags is one, at any MTU.
-    bar.write_reg(
-        regs::RCTL::zeroed()
-            .with_bam(true)
+    update_rctl(bar, |r| {
+        r.with_bam(true)
             .with_secrc(true)
             .with_lpe(true)
-            .with_en(true),
-    );
+            .with_en(true)
+    });
+}
+
+/// Stops the receiver.
+pub(crate) fn stop_rx(bar: &Bar<'_>) {
+    update_rctl(bar, |r| r.with_en(false));
+    // What is on its way over the bus arrives before the next ring is told: reads do not overtake it.
+    bar.read(regs::STATUS);
+    fsleep(Delta::from_millis(10));
 }
 
 /// Lets the device raise no interrupt.

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One receive queue, stopped and started while the others go on: `struct netdev_queue_mgmt_ops`.
+//!
+//! The core makes a new ring, stops the queue, starts it on the new ring, and frees the old one; if the new one
+//! does not start it asks for the old one back. It holds the device's lock all the time.
+//!
+//! C header: [`include/net/netdev_queues.h`](srctree/include/net/netdev_queues.h)
+
+use crate::{
+    device::{
+        Channel,
+        Core, //
+    },
+    netdev::{
+        Operations,
+        Side, //
+    },
+    rxside::RxSide,
+    vtable::{
+        core_of,
+        Table, //
+    },
+};
+use core::mem::MaybeUninit;
+use kernel::{
+    error::from_result,
+    prelude::*, //
+};
+use page_pool::context::BhGuard;
+use pp_bindings as bindings;
+
+/// A receive ring that its queue does not use.
+struct Spare<'bound, D: Operations> {
+    rx: RxSide<'bound, D>,
+    /// The queue has used it.
+    used: bool,
+    queue: usize,
+}
+
+/// What the core keeps for us between two calls: zeroed memory at first, which is `None`.
+type Memory<'bound, D> = Option<KBox<Spare<'bound, D>>>;
+
+/// How long after a queue did not start the whole device is restarted, in milliseconds.
+const RETRY_MS: u32 = 1000;
+
+impl<'bound, D: Operations + 'bound> Table<'bound, D> {
+    /// `struct netdev_queue_mgmt_ops`.
+    pub(crate) const QUEUES: bindings::netdev_queue_mgmt_ops = bindings::netdev_queue_mgmt_ops {
+        ndo_queue_mem_size: core::mem::size_of::<Memory<'bound, D>>(),
+        ndo_queue_mem_alloc: Some(Self::queue_mem_alloc),
+        ndo_queue_mem_free: Some(Self::queue_mem_free),
+        ndo_queue_start: Some(Self::queue_start),
+        ndo_queue_stop: Some(Self::queue_stop),
+        // SAFETY: The other callbacks may be left out, and there are no parameters.
+        ..unsafe { MaybeUninit::zeroed().assume_init() }
+    };
+
+    /// # Safety
+    ///
+    /// See the type invariant. Under the device's lock. `memory` is zeroed, and of the size that was asked for.
+    unsafe extern "C" fn queue_mem_alloc(
+        dev: *mut bindings::net_device,
+        _config: *mut bindings::netdev_queue_config,
+        memory: *mut c_void,
+        index: c_int,
+    ) -> c_int {
+        // SAFETY: By the safety requirement; zeroes are `None`.
+        let (core, memory) =
+            unsafe { (core_of::<D>(dev), &mut *memory.cast::<Memory<'bound, D>>()) };
+        // CAST: The number of a queue.
+        let queue = index as usize;
+        from_result(|| {
+            let channel = core.channel(queue).ok_or(EINVAL)?;
+            let entries = core.control.lock().rings.rx;
+            let spare = Spare {
+                rx: core.rx_side(channel, entries)?,
+                used: false,
+                queue,
+            };
+            *memory = Some(KBox::new(spare, GFP_KERNEL)?);
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// See the type invariant. Under the device's lock. `memory` is what one of the others has left there.
+    unsafe extern "C" fn queue_mem_free(dev: *mut bindings::net_device, memory: *mut c_void) {
+        // SAFETY: By the safety requirement.
+        let (core, memory) =
+            unsafe { (core_of::<D>(dev), &mut *memory.cast::<Memory<'bound, D>>()) };
+        let Some(spare) = memory.take() else {
+            return;
+        };
+        match core.channel(spare.queue) {
+            Some(channel) if spare.used => channel.pool.lock().end_replaced(|| drop(spare)),
+            _ => drop(spare),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// See the type invariant. Under the device's lock. `memory` has a ring, of this queue.
+    unsafe extern "C" fn queue_start(
+        dev: *mut bindings::net_device,
+        _config: *mut bindings::netdev_queue_config,
+        memory: *mut c_void,
+        index: c_int,
+    ) -> c_int {
+        // SAFETY: By the safety requirement.
+        let (core, memory) =
+            unsafe { (core_of::<D>(dev), &mut *memory.cast::<Memory<'bound, D>>()) };
+        from_result(|| {
+            // CAST: The number of a queue.
+            let channel = core.channel(index as usize).ok_or(EINVAL)?;
+            let spare = memory.take().ok_or(EINVAL)?;
+            // SAFETY: `queue_stop()` has stopped the queue: there is no other way here.
+            match unsafe { start(core, channel, spare) } {
+                Ok(()) => Ok(0),
+                Err((spare, e)) if !spare.used => {
+                    *memory = Some(spare);
+                    Err(e)
+                }
+                Err((spare, e)) => {
+                    // The new one did not start, nor does the old one. There is nothing left but a reset.
+                    *memory = Some(spare);
+                    pr_err!(
+                        "{}: receive queue {} does not start again ({:?}), a reset follows\n",
+                        core.name(),
+                        channel.index(),
+                        e
+                    );
+                    channel.queue.enable();
+                    core.restart_later(RETRY_MS);
+                    Ok(0)
+                }
+            }
+        })
+    }
+
+    /// # Safety
+    ///
+    /// See the type invariant. Under the device's lock. `memory` is zeroed, and of the size that was asked for.
+    unsafe extern "C" fn queue_stop(
+        dev: *mut bindings::net_device,
+        memory: *mut c_void,
+        index: c_int,
+    ) -> c_int {
+        // SAFETY: By the safety requirement; zeroes are `None`.
+        let (core, memory) =
+            unsafe { (core_of::<D>(dev), &mut *memory.cast::<Memory<'bound, D>>()) };
+        from_result(|| {
+            // CAST: The number of a queue.
+            let channel = core.channel(index as usize).ok_or(EINVAL)?;
+            let room = KBox::new_uninit(GFP_KERNEL)?;
+            // A reset has failed, and one more is on its way.
+            if !core.control.lock().up {
+                return Err(ENETDOWN);
+            }
+            let rx = stop(core, channel).ok_or(ENETDOWN)?;
+            *memory = Some(KBox::write(
+                room,
+                Spare {
+                    rx,
+                    used: true,
+                    queue: channel.index(),
+                },
+            ));
+            Ok(0)
+        })
+    }
+}
+
+/// Stops the receive ring of a queue. The queue is not polled after this, so nothing that is sent is completed
+/// either; all else goes on. Returns the ring, unless the queue has none: then nothing has changed.
+fn stop<'bound, D: Operations + 'bound>(
+    core: &Core<'bound, D>,
+    channel: &Channel<'bound, D>,
+) -> Option<RxSide<'bound, D>> {
+    channel.queue.disable();
+    // SAFETY: NAPI is disabled.
+    let Some(rx) = unsafe { channel.rx() }.take() else {
+        channel.queue.enable();
+        return None;
+    };
+    // An interrupt may still come, which masks the vector; `start()` unmasks it.
+    core.ops.stop_rx(channel.index());
+    channel.queue.withdraw_rx();
+    rx.detach();
+    channel.pool.lock().replace();
+    Some(rx)
+}
+
+/// Starts a queue on a receive ring, or leaves it as it was.
+///
+/// # Safety
+///
+/// The queue was stopped by [`stop`].
+unsafe fn start<'bound, D: Operations + 'bound>(
+    core: &Core<'bound, D>,
+    channel: &Channel<'bound, D>,
+    mut spare: KBox<Spare<'bound, D>>,
+) -> Result<(), (KBox<Spare<'bound, D>>, Error)> {
+    let index = channel.index();
+    if spare.used {
+        if let Err(e) = spare.rx.rewind() {
+            return Err((spare, e));
+        }
+    }
+    if let Err(e) = channel.queue.publish_rx(spare.rx.mem_model()) {
+        return Err((spare, e));
+    }
+    if let Err(e) = core.ops.start_ring(&spare.rx.describe(index)) {
+        core.ops.stop_rx(index);
+        channel.queue.withdraw_rx();
+        return Err((spare, e));
+    }
+    let Spare { mut rx, used, .. } = KBox::into_inner(spare);
+    rx.start(|tail| channel.doorbell(Side::Rx, tail));
+    rx.attach(&channel.queue);
+    if used {
+        channel.pool.lock().begin_again();
+    } else {
+        channel.pool.lock().begin(rx.pool_stats());
+    }
+    // SAFETY: NAPI is disabled.
+    unsafe { *channel.rx() = Some(rx) };
+    channel.queue.enable();
+    // An interrupt that came meanwhile has found nobody to poll, and has left the vector masked.
+    if let Ok(_bh) = BhGuard::new() {
+        channel.queue.schedule();
+    }
+    Ok(())
+}
