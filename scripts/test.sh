@@ -14,7 +14,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Parts that boot the VM, longest first. Two run at a time.
-BOOTS="bounce refuse pools lifetime e1000 xdp hook liar load reach slots control"
+BOOTS="bounce refuse pools lifetime e1000 xdp queues hook liar load reach slots control"
 # Those for the debug kernel only, and one that is asked for by name.
 OTHER_BOOTS="shortage faults checkers soak"
 
@@ -34,6 +34,7 @@ boot() {
 	load) vm load --device pci-testdev ;;
 	# Alone, and without an IOMMU: the device is the test's.
 	liar) vm liar --nic e1000 ;;
+	queues) vm queues --nic e1000e --nic e1000 --iommu ;;
 	e1000) vm e1000 "${nics[@]}" --timeout 1500 ;;
 	# In strict mode the IOMMU faults on each access to a page that is no longer mapped, and a fault
 	# is a complaint that fails the boot.

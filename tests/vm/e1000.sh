@@ -117,19 +117,6 @@ updown() {
 	ping_peer
 }
 
-# of_netdev KIND KEY=VALUE... NAME: that attribute of the queue or NAPI instance with the others, by netlink.
-of_netdev() {
-	./napis | awk -v what="$*" '
-		BEGIN { n = split(what, want) }
-		$1 == want[1] ":" {
-			for (i in have) delete have[i]
-			for (i = 2; i <= NF; i++) { split($i, pair, "="); have[pair[1]] = pair[2] }
-			for (i = 2; i < n; i++) { split(want[i], pair, "="); if (have[pair[1]] != pair[2]) next }
-			print have[want[n]] + 0
-			exit
-		}'
-}
-
 # Queue, NAPI instance and interrupt belong together, and the instance keeps its number.
 queues() {
 	local dev index rx tx irq
@@ -164,17 +151,6 @@ counters_stay() {
 	ethtool -G "$(iface)" rx 256
 	up
 	ping_peer 20
-}
-# Not how many pages there are now.
-all_counters() {
-	ethtool -S "$(iface)" | grep -v rx_pp_owned
-	ip -s -s link show dev "$(iface)" | grep -c .
-	for name in rx_packets rx_bytes tx_packets tx_bytes multicast; do echo "$name: $(stat_of $name)"; done
-}
-no_less() {
-	awk -F ': *' 'NR == FNR { before[$1] = $2; next }
-		$2 < before[$1] { print $1 ": " before[$1] ", then " $2; bad = 1 }
-		END { exit bad }' /tmp/before /tmp/after
 }
 
 ethtool_info() {
@@ -220,9 +196,6 @@ too_long() {
 	check "packets dropped" $(($(stat_of tx_dropped) - dropped)) -eq 2
 	ping_peer
 }
-
-# restart_one QUEUE: by the core, with another ring.
-restart_one() { echo "$(iface) $1" >/sys/module/restart/parameters/queue; }
 
 # The interface stays up meanwhile, and sends.
 restart_queue() {

@@ -162,7 +162,7 @@ checkers() {
 }
 
 # is_rust: the driver is ours. has_pool: and its buffers come from our pool.
-is_rust() { [[ $DRIVER == e1000_rust ]]; }
+is_rust() { [[ $DRIVER != e1000 ]]; }
 has_pool() { is_rust && [[ $BUFFERS == rust ]]; }
 
 # total NAME: mapped, unmapped, escaped, control or unbalanced, over all pools that ever were.

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
 #
-# Two NICs on one hub: the first 82540EM under the driver under test, and a C NIC
-# in a network namespace of its own, so that all traffic has to cross the wire.
+# Two NICs on one hub: one under the driver under test, the first 82540EM unless CARD is another PCI device id, and
+# one under a C driver, PEER_DRIVER, in a network namespace of its own, so that all traffic has to cross the wire.
+CARD=${CARD:-0x100e} PEER_DRIVER=${PEER_DRIVER:-e1000e}
 
 ADDR=10.9.0.1 PEER_ADDR=10.9.0.2
 MAC=52:54:00:00:00:01 PEER_MAC=52:54:00:00:00:02
@@ -15,7 +16,7 @@ of_device() {
 	done
 }
 # The one under test.
-DUT=$(of_device 0x100e)
+DUT=$(of_device "$CARD")
 
 # iface: the interface of the device under test.
 iface() {
@@ -34,7 +35,7 @@ load_driver() {
 		[[ -d /sys/module/rust_page_pool ]] || insmod rust_page_pool.ko || return
 		[[ -d /sys/module/rust_net ]] || insmod rust_net.ko || return
 		echo "$BUFFERS" >/sys/module/rust_net/parameters/buffers
-		insmod e1000_rust.ko
+		insmod "$DRIVER.ko"
 	else
 		modprobe e1000
 	fi
@@ -99,9 +100,9 @@ no_carrier() { ! carrier; }
 
 # The peer's neighbour entry is permanent: it goes on sending when nobody is there.
 peer_up() {
-	modprobe e1000e
-	eventually 10 test -e /sys/bus/pci/drivers/e1000e/0000:*/net
-	PEER=$(basename /sys/bus/pci/drivers/e1000e/0000:*/net/*)
+	modprobe "$PEER_DRIVER"
+	eventually 10 test -e "/sys/bus/pci/drivers/$PEER_DRIVER/"0000:*/net
+	PEER=$(basename "/sys/bus/pci/drivers/$PEER_DRIVER/"0000:*/net/*)
 	# QEMU's e1000e makes IP fragments of what it should segment, and the other side keeps those for
 	# half a minute when one of them is lost.
 	ethtool -K "$PEER" tso off
@@ -158,6 +159,34 @@ pings() { ping -q -c 1 -W 1 "$PEER_ADDR"; }
 count() { ethtool -S "$(iface)" | awk -v n="$1:" '$1 == n { print $2 }'; }
 # more_than N COUNTER
 more_than() { (($(count "$2") > $1)); }
+# of_netdev KIND KEY=VALUE... NAME: that attribute of the queue or NAPI instance with the others, by netlink.
+of_netdev() {
+	./napis | awk -v what="$*" '
+		BEGIN { n = split(what, want) }
+		$1 == want[1] ":" {
+			for (i in have) delete have[i]
+			for (i = 2; i <= NF; i++) { split($i, pair, "="); have[pair[1]] = pair[2] }
+			for (i = 2; i < n; i++) { split(want[i], pair, "="); if (have[pair[1]] != pair[2]) next }
+			print have[want[n]] + 0
+			exit
+		}'
+}
+
+# restart_one QUEUE: by the core, with another ring.
+restart_one() { echo "$(iface) $1" >/sys/module/restart/parameters/queue; }
+
+# Not how many pages there are now.
+all_counters() {
+	ethtool -S "$(iface)" | grep -v rx_pp_owned
+	ip -s -s link show dev "$(iface)" | grep -c .
+	for name in rx_packets rx_bytes tx_packets tx_bytes multicast; do echo "$name: $(stat_of $name)"; done
+}
+no_less() {
+	awk -F ': *' 'NR == FNR { before[$1] = $2; next }
+		$2 < before[$1] { print $1 ": " before[$1] ", then " $2; bad = 1 }
+		END { exit bad }' /tmp/before /tmp/after
+}
+
 # ring DIRECTION: its size now.
 ring() { ethtool -g "$(iface)" | awk -v d="$1:" '/Current/ { now = 1 } now && $1 == d { print $2 }'; }
 stat_of() { cat "/sys/class/net/$(iface)/statistics/$1"; }
