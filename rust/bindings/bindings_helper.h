@@ -19,4 +19,33 @@
 #include <net/xdp.h>
 
 #include "../../samples/bench/bench.h"
-#include "../helpers/helpers.h"
+
+/* The helpers have no prototypes but these: their definitions. */
+#ifdef CONFIG_PAGE_FREE_HOOK
+#include "../helpers/hook_patched.c"
+#else
+#include "../helpers/hook.c"
+#endif
+#include "../helpers/net.c"
+#include "../helpers/page_pool.c"
+#include "../helpers/selftest.c"
+
+/* What the end of a page is needed for when an skb is built over it. */
+static const unsigned long RPP_SKB_TAIL =
+	SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+
+/* Pages are mapped once; the caches are flushed for each use, not for that. */
+static const unsigned long RPP_DMA_ATTRS = DMA_ATTR_SKIP_CPU_SYNC;
+
+/*
+ * Without access to the emergency reserves: a page from there must not be kept
+ * (the kernel wants it back at once), so it would be of no use to a pool.
+ */
+static const gfp_t RPP_GFP_ATOMIC = GFP_ATOMIC | __GFP_NOWARN | __GFP_NOMEMALLOC;
+static const gfp_t RPP_GFP_KERNEL = GFP_KERNEL | __GFP_NOWARN | __GFP_NOMEMALLOC;
+
+/* How fast jiffies count. */
+static const unsigned long RPP_HZ = HZ;
+
+static const netdev_features_t RNET_F_HIGHDMA = NETIF_F_HIGHDMA;
+static const netdev_features_t RNET_F_RXCSUM = NETIF_F_RXCSUM;

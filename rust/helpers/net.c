@@ -13,7 +13,8 @@
 #include <linux/workqueue.h>
 #include <net/page_pool/helpers.h>
 
-#include "net.h"
+/* Bytes in front of a packet; what the page pool says. */
+#define RNET_HEADROOM 256
 
 /* Where buffers come from, for devices that are probed from now on */
 
@@ -48,7 +49,6 @@ u32 rnet_buffers(void)
 {
 	return READ_ONCE(rnet_buffers_kind);
 }
-EXPORT_SYMBOL_GPL(rnet_buffers);
 
 /* The device */
 
@@ -56,25 +56,21 @@ void rnet_lock(struct net_device *dev)
 {
 	netdev_lock(dev);
 }
-EXPORT_SYMBOL_GPL(rnet_lock);
 
 void rnet_unlock(struct net_device *dev)
 {
 	netdev_unlock(dev);
 }
-EXPORT_SYMBOL_GPL(rnet_unlock);
 
 bool rnet_running(struct net_device *dev)
 {
 	return netif_running(dev) && netif_device_present(dev);
 }
-EXPORT_SYMBOL_GPL(rnet_running);
 
 void rnet_live_addr_change(struct net_device *dev)
 {
 	dev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
 }
-EXPORT_SYMBOL_GPL(rnet_live_addr_change);
 
 /* False: @addr is no valid address, and the device has a random one. */
 bool rnet_set_mac(struct net_device *dev, const u8 *addr)
@@ -86,7 +82,6 @@ bool rnet_set_mac(struct net_device *dev, const u8 *addr)
 	eth_hw_addr_random(dev);
 	return false;
 }
-EXPORT_SYMBOL_GPL(rnet_set_mac);
 
 /* A second time it does nothing. */
 void rnet_unregister(struct net_device *dev)
@@ -94,7 +89,6 @@ void rnet_unregister(struct net_device *dev)
 	if (dev->reg_state == NETREG_REGISTERED)
 		unregister_netdev(dev);
 }
-EXPORT_SYMBOL_GPL(rnet_unregister);
 
 /* After a restart the hardware has lost what the core had told it. */
 void rnet_sync_rx_mode(struct net_device *dev)
@@ -105,19 +99,16 @@ void rnet_sync_rx_mode(struct net_device *dev)
 	dev->netdev_ops->ndo_set_rx_mode_async(dev, &dev->uc, &dev->mc);
 	netif_addr_unlock_bh(dev);
 }
-EXPORT_SYMBOL_GPL(rnet_sync_rx_mode);
 
 void rnet_work_setup(struct delayed_work *work, work_func_t func)
 {
 	INIT_DELAYED_WORK(work, func);
 }
-EXPORT_SYMBOL_GPL(rnet_work_setup);
 
 void rnet_work_schedule(struct delayed_work *work, u32 ms)
 {
 	schedule_delayed_work(work, msecs_to_jiffies(ms));
 }
-EXPORT_SYMBOL_GPL(rnet_work_schedule);
 
 /* Queues and NAPI */
 
@@ -127,13 +118,11 @@ void rnet_napi_add(struct net_device *dev, struct napi_struct *napi,
 	memset(napi, 0, sizeof(*napi));
 	netif_napi_add_config(dev, napi, poll, index);
 }
-EXPORT_SYMBOL_GPL(rnet_napi_add);
 
 void rnet_napi_del(struct napi_struct *napi)
 {
 	netif_napi_del(napi);
 }
-EXPORT_SYMBOL_GPL(rnet_napi_del);
 
 /* @napi: NULL for none. */
 void rnet_queue_set_napi(struct net_device *dev, u32 index,
@@ -142,7 +131,6 @@ void rnet_queue_set_napi(struct net_device *dev, u32 index,
 	netif_queue_set_napi(dev, index, NETDEV_QUEUE_TYPE_RX, napi);
 	netif_queue_set_napi(dev, index, NETDEV_QUEUE_TYPE_TX, napi);
 }
-EXPORT_SYMBOL_GPL(rnet_queue_set_napi);
 
 int rnet_rxq_reg(struct xdp_rxq_info *rxq, struct net_device *dev, u32 index,
 		 enum xdp_mem_type type, void *allocator)
@@ -157,7 +145,6 @@ int rnet_rxq_reg(struct xdp_rxq_info *rxq, struct net_device *dev, u32 index,
 		xdp_rxq_info_unreg(rxq);
 	return err;
 }
-EXPORT_SYMBOL_GPL(rnet_rxq_reg);
 
 void rnet_timer_setup(struct timer_list *timer,
 		      void (*func)(struct timer_list *))
@@ -165,13 +152,11 @@ void rnet_timer_setup(struct timer_list *timer,
 	memset(timer, 0, sizeof(*timer));
 	timer_setup(timer, func, 0);
 }
-EXPORT_SYMBOL_GPL(rnet_timer_setup);
 
 void rnet_timer_start(struct timer_list *timer, u32 ms)
 {
 	mod_timer(timer, jiffies + msecs_to_jiffies(ms));
 }
-EXPORT_SYMBOL_GPL(rnet_timer_start);
 
 /* Transmit queues */
 
@@ -179,62 +164,52 @@ struct netdev_queue *rnet_tx_queue(struct net_device *dev, u32 index)
 {
 	return netdev_get_tx_queue(dev, index);
 }
-EXPORT_SYMBOL_GPL(rnet_tx_queue);
 
 void rnet_tx_lock(struct netdev_queue *txq)
 {
 	__netif_tx_lock(txq, smp_processor_id());
 }
-EXPORT_SYMBOL_GPL(rnet_tx_lock);
 
 bool rnet_tx_trylock(struct netdev_queue *txq)
 {
 	return __netif_tx_trylock(txq);
 }
-EXPORT_SYMBOL_GPL(rnet_tx_trylock);
 
 void rnet_tx_unlock(struct netdev_queue *txq)
 {
 	__netif_tx_unlock(txq);
 }
-EXPORT_SYMBOL_GPL(rnet_tx_unlock);
 
 /* The same from process context. */
 void rnet_tx_lock_bh(struct netdev_queue *txq)
 {
 	__netif_tx_lock_bh(txq);
 }
-EXPORT_SYMBOL_GPL(rnet_tx_lock_bh);
 
 void rnet_tx_unlock_bh(struct netdev_queue *txq)
 {
 	__netif_tx_unlock_bh(txq);
 }
-EXPORT_SYMBOL_GPL(rnet_tx_unlock_bh);
 
 void rnet_tx_disable(struct net_device *dev)
 {
 	netif_tx_disable(dev);
 }
-EXPORT_SYMBOL_GPL(rnet_tx_disable);
 
 void rnet_tx_reset(struct netdev_queue *txq)
 {
 	netdev_tx_reset_queue(txq);
 }
-EXPORT_SYMBOL_GPL(rnet_tx_reset);
 
 void rnet_tx_stop(struct netdev_queue *txq)
 {
 	netif_tx_stop_queue(txq);
 }
-EXPORT_SYMBOL_GPL(rnet_tx_stop);
 
 bool rnet_tx_sent(struct netdev_queue *txq, u32 bytes, bool more)
 {
 	return __netdev_tx_sent_queue(txq, bytes, more);
 }
-EXPORT_SYMBOL_GPL(rnet_tx_sent);
 
 void rnet_tx_completed(struct netdev_queue *txq, u32 packets, u32 bytes)
 {
@@ -249,13 +224,11 @@ void rnet_tx_completed(struct netdev_queue *txq, u32 packets, u32 bytes)
 	 */
 	txq_trans_cond_update(txq);
 }
-EXPORT_SYMBOL_GPL(rnet_tx_completed);
 
 bool rnet_xmit_more(void)
 {
 	return netdev_xmit_more();
 }
-EXPORT_SYMBOL_GPL(rnet_xmit_more);
 
 /* sk_buff */
 
@@ -263,7 +236,6 @@ u16 rnet_skb_queue(const struct sk_buff *skb)
 {
 	return skb_get_queue_mapping(skb);
 }
-EXPORT_SYMBOL_GPL(rnet_skb_queue);
 
 /* An skb over a whole page: its head goes back by put_page(). */
 struct sk_buff *rnet_skb_build(void *start, u32 size, u32 offset, u32 len,
@@ -279,7 +251,6 @@ struct sk_buff *rnet_skb_build(void *start, u32 size, u32 offset, u32 len,
 		skb_metadata_set(skb, metasize);
 	return skb;
 }
-EXPORT_SYMBOL_GPL(rnet_skb_build);
 
 /*
  * Not napi_alloc_skb(): it takes what is no small head from fragments of order-3
@@ -304,7 +275,6 @@ struct sk_buff *rnet_skb_copy(const void *data, u32 len, u32 metasize)
 	}
 	return skb;
 }
-EXPORT_SYMBOL_GPL(rnet_skb_copy);
 
 /*
  * What is known about a packet is noted here, however its skb was made. (The core
@@ -326,32 +296,27 @@ void rnet_skb_receive(struct napi_struct *napi, struct sk_buff *skb, u32 queue,
 	skb->protocol = eth_type_trans(skb, dev);
 	napi_gro_receive(napi, skb);
 }
-EXPORT_SYMBOL_GPL(rnet_skb_receive);
 
 /* On failure the skb is still the caller's. */
 int rnet_skb_pad(struct sk_buff *skb)
 {
 	return __skb_put_padto(skb, ETH_ZLEN, false);
 }
-EXPORT_SYMBOL_GPL(rnet_skb_pad);
 
 void rnet_skb_tx_timestamp(struct sk_buff *skb)
 {
 	skb_tx_timestamp(skb);
 }
-EXPORT_SYMBOL_GPL(rnet_skb_tx_timestamp);
 
 void rnet_skb_drop(struct sk_buff *skb, u32 reason)
 {
 	dev_kfree_skb_any_reason(skb, reason);
 }
-EXPORT_SYMBOL_GPL(rnet_skb_drop);
 
 void rnet_skb_consume(struct sk_buff *skb, int budget)
 {
 	napi_consume_skb(skb, budget);
 }
-EXPORT_SYMBOL_GPL(rnet_skb_consume);
 
 /* The kernel's page pool */
 
@@ -372,7 +337,6 @@ struct page_pool *rnet_pp_create(struct device *dev, struct net_device *netdev,
 
 	return page_pool_create(&params);
 }
-EXPORT_SYMBOL_GPL(rnet_pp_create);
 
 struct page *rnet_pp_alloc(struct page_pool *pool, u64 *dma, void **start)
 {
@@ -384,13 +348,11 @@ struct page *rnet_pp_alloc(struct page_pool *pool, u64 *dma, void **start)
 	}
 	return page;
 }
-EXPORT_SYMBOL_GPL(rnet_pp_alloc);
 
 void rnet_pp_sync_for_cpu(struct page_pool *pool, struct page *page, u32 len)
 {
 	page_pool_dma_sync_for_cpu(pool, page, 0, len);
 }
-EXPORT_SYMBOL_GPL(rnet_pp_sync_for_cpu);
 
 void rnet_pp_sync_for_device(struct page_pool *pool, struct page *page,
 			     u32 offset, u32 len)
@@ -399,26 +361,22 @@ void rnet_pp_sync_for_device(struct page_pool *pool, struct page *page,
 					 page_pool_get_dma_addr(page), offset,
 					 len, pool->p.dma_dir);
 }
-EXPORT_SYMBOL_GPL(rnet_pp_sync_for_device);
 
 /* In the poll of the pool's NAPI instance. */
 void rnet_pp_recycle(struct page_pool *pool, struct page *page)
 {
 	page_pool_recycle_direct(pool, page);
 }
-EXPORT_SYMBOL_GPL(rnet_pp_recycle);
 
 void rnet_pp_put(struct page *page)
 {
 	page_pool_put_full_page(pp_page_to_nmdesc(page)->pp, page, false);
 }
-EXPORT_SYMBOL_GPL(rnet_pp_put);
 
 void rnet_pp_mark(struct sk_buff *skb)
 {
 	skb_mark_for_recycle(skb);
 }
-EXPORT_SYMBOL_GPL(rnet_pp_mark);
 
 /* In the order of page_pool_ethtool_stats_get(). */
 void rnet_pp_stats(struct page_pool *pool, u64 *values)
@@ -430,7 +388,6 @@ void rnet_pp_stats(struct page_pool *pool, u64 *values)
 	page_pool_ethtool_stats_get(values, &stats);
 #endif
 }
-EXPORT_SYMBOL_GPL(rnet_pp_stats);
 
 /* Pages that are mapped one by one */
 
@@ -448,21 +405,18 @@ struct page *rnet_page_alloc(struct device *dev, u64 *dma, void **start)
 	*start = page_address(page);
 	return page;
 }
-EXPORT_SYMBOL_GPL(rnet_page_alloc);
 
 void rnet_page_sync_for_cpu(struct device *dev, u64 dma, u32 len)
 {
 	dma_sync_single_range_for_cpu(dev, dma, RNET_HEADROOM, len,
 				      DMA_BIDIRECTIONAL);
 }
-EXPORT_SYMBOL_GPL(rnet_page_sync_for_cpu);
 
 void rnet_page_sync_for_device(struct device *dev, u64 dma, u32 offset, u32 len)
 {
 	dma_sync_single_range_for_device(dev, dma, offset, len,
 					 DMA_BIDIRECTIONAL);
 }
-EXPORT_SYMBOL_GPL(rnet_page_sync_for_device);
 
 void rnet_page_unmap(struct device *dev, u64 dma)
 {
@@ -470,7 +424,6 @@ void rnet_page_unmap(struct device *dev, u64 dma)
 	dma_unmap_page_attrs(dev, dma, PAGE_SIZE, DMA_BIDIRECTIONAL,
 			     DMA_ATTR_SKIP_CPU_SYNC);
 }
-EXPORT_SYMBOL_GPL(rnet_page_unmap);
 
 /* XDP */
 
@@ -478,7 +431,6 @@ u32 rnet_xdp_run(struct bpf_prog *prog, struct xdp_buff *xdp)
 {
 	return bpf_prog_run_xdp(prog, xdp);
 }
-EXPORT_SYMBOL_GPL(rnet_xdp_run);
 
 void rnet_xdp_exception(struct net_device *dev, struct bpf_prog *prog, u32 act)
 {
@@ -486,20 +438,17 @@ void rnet_xdp_exception(struct net_device *dev, struct bpf_prog *prog, u32 act)
 		bpf_warn_invalid_xdp_action(dev, prog, act);
 	trace_xdp_exception(dev, prog, act);
 }
-EXPORT_SYMBOL_GPL(rnet_xdp_exception);
 
 bool rnet_xdp_frame_is_linear(struct xdp_frame *frame)
 {
 	return !xdp_frame_has_frags(frame);
 }
-EXPORT_SYMBOL_GPL(rnet_xdp_frame_is_linear);
 
 /* Where the room for its data ends. */
 void *rnet_xdp_frame_end(struct xdp_frame *frame)
 {
 	return xdp_get_shared_info_from_frame(frame);
 }
-EXPORT_SYMBOL_GPL(rnet_xdp_frame_end);
 
 /* Streaming DMA of transmit buffers. 0 cannot be told from an address. */
 
@@ -509,10 +458,8 @@ u64 rnet_dma_map_tx(struct device *dev, void *data, u32 len)
 
 	return dma_mapping_error(dev, addr) ? U64_MAX : addr;
 }
-EXPORT_SYMBOL_GPL(rnet_dma_map_tx);
 
 void rnet_dma_unmap_tx(struct device *dev, u64 addr, u32 len)
 {
 	dma_unmap_single(dev, addr, len, DMA_TO_DEVICE);
 }
-EXPORT_SYMBOL_GPL(rnet_dma_unmap_tx);

@@ -18,19 +18,15 @@
 #include <linux/smp.h>
 #include <linux/swiotlb.h>
 
-#include "page_pool.h"
-
 bool rpp_in_hardirq(void)
 {
 	return in_hardirq() || in_nmi();
 }
-EXPORT_SYMBOL_GPL(rpp_in_hardirq);
 
 bool rpp_irqs_disabled(void)
 {
 	return irqs_disabled();
 }
-EXPORT_SYMBOL_GPL(rpp_irqs_disabled);
 
 /*
  * This CPU, whose bottom halves are off; or none, in a hard interrupt: that may
@@ -40,26 +36,22 @@ unsigned int rpp_cpu(void)
 {
 	return rpp_in_hardirq() ? UINT_MAX : smp_processor_id();
 }
-EXPORT_SYMBOL_GPL(rpp_cpu);
 
 void rpp_local_bh_disable(void)
 {
 	local_bh_disable();
 }
-EXPORT_SYMBOL_GPL(rpp_local_bh_disable);
 
 void rpp_local_bh_enable(void)
 {
 	local_bh_enable();
 }
-EXPORT_SYMBOL_GPL(rpp_local_bh_enable);
 
 /* Interrupts are off, and stay off: does not run softirqs. */
 void rpp_local_bh_enable_irqs_off(void)
 {
 	_local_bh_enable();
 }
-EXPORT_SYMBOL_GPL(rpp_local_bh_enable_irqs_off);
 
 unsigned long rpp_alloc_pages_bulk(struct device *dev, gfp_t gfp,
 				   unsigned long nr, struct page **pages)
@@ -143,7 +135,6 @@ void rpp_put_page(struct page *page)
 {
 	put_page(page);
 }
-EXPORT_SYMBOL_GPL(rpp_put_page);
 
 /* To be asked of each mapping: DMA_API_DEBUG notes that it was. */
 bool rpp_dma_mapping_error(struct device *dev, dma_addr_t dma)

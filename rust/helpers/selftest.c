@@ -10,7 +10,6 @@
 #include <net/xdp.h>
 
 #include "hook.h"
-#include "selftest.h"
 
 struct page *rpp_selftest_alloc_page(void)
 {
