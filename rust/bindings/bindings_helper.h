@@ -7,8 +7,10 @@
 #include <linux/etherdevice.h>
 #include <linux/ethtool.h>
 #include <linux/filter.h>
+#include <linux/ftrace.h>
 #include <linux/if_vlan.h>
 #include <linux/interrupt.h>
+#include <linux/irq_work.h>
 #include <linux/mm.h>
 #include <linux/netdevice.h>
 #include <linux/pci.h>

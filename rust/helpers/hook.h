@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The put_page() hook: catches a pool's page when its last reference is
- * dropped, wherever in the kernel that happens.
+ * dropped, wherever in the kernel that happens. What is here is for both hooks,
+ * and what they call in Rust.
  */
 #ifndef _RPP_HOOK_H
 #define _RPP_HOOK_H
 
-#include <linux/types.h>
+#include <linux/bottom_half.h>
+#include <linux/irqflags.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/smp.h>
+
+/* There local_bh_disable() sleeps, and put_page() is called where one may not. */
+#ifdef CONFIG_PREEMPT_RT
+#error "the put_page() hook does not support PREEMPT_RT"
+#endif
 
 struct page;
 
@@ -20,23 +30,21 @@ struct page;
 
 /* The functions in which every put_page() of an order-0 page ends. */
 enum rpp_hook_site {
+#ifdef CONFIG_PAGE_FREE_HOOK
+	/* They ask by themselves. */
+	RPP_SITE_PAGE_FREE_HOOK,
+#else
 	RPP_SITE___FOLIO_PUT,
 	RPP_SITE_FREE_UNREF_FOLIOS,
 	RPP_SITE_PAGE_FRAG_FREE,
 	RPP_SITE___FREE_PAGES,
 	RPP_SITE_FREE_PAGES,
+#endif
 	RPP_SITES,
 };
 
-int rpp_hook_register(void);
-void rpp_hook_unregister(void);
-bool rpp_hook_active(void);
-const char *rpp_hook_mode(void);
-/* NULL behind the last one. */
-const char *rpp_hook_site_name(unsigned int site);
-/* How often a tagged page came by there, and how often the pool was asked. */
-u64 rpp_hook_site_hits(unsigned int site);
-u64 rpp_hook_hits(void);
+/* Tagged pages that came by, so that other pages pay nothing. */
+DECLARE_PER_CPU(unsigned long[RPP_SITES], rpp_hook_hits);
 
 /*
  * In Rust. Takes back @page, whose tag was seen and whose reference count is 0.
@@ -51,8 +59,45 @@ u64 rpp_hook_hits(void);
  */
 bool rpp_page_release(struct page *page, int cpu);
 
-/* The same, and frees the page if it is not the pool's, by rpp_page_free(). */
+/* The same, and frees the page if it is not the pool's. */
 void rpp_page_put(struct page *page, int cpu);
-void rpp_page_free(struct page *page);
+
+/* In Rust. A site at @ip is called by @task, with @arg. */
+void rpp_hook_probed(const void *task, unsigned long ip, const void *arg, bool on_stack);
+
+/*
+ * The context in which the pool gets a page is the CPU with bottom halves off,
+ * or -1.
+ *
+ * With bottom halves off it does not matter whether interrupts are off as well:
+ * what matters is that no ring's producer was interrupted, and that needs a hard
+ * interrupt.
+ */
+static __always_inline bool bh_off(void)
+{
+	const unsigned int context = preempt_count() &
+				     (NMI_MASK | HARDIRQ_MASK | SOFTIRQ_MASK);
+
+	return likely(context && context <= SOFTIRQ_MASK);
+}
+
+/* The rest: neither a softirq runs nor are bottom halves off. */
+static __maybe_unused noinline notrace bool release_bh_on(struct page *page)
+{
+	bool ret;
+
+	/* Nothing here may turn bottom halves on again. */
+	if (in_nmi() || in_hardirq() || irqs_disabled())
+		return rpp_page_release(page, -1);
+
+	/*
+	 * Softirqs that became pending meanwhile run in local_bh_enable(), and
+	 * may free further pages; nothing is held by then.
+	 */
+	local_bh_disable();
+	ret = rpp_page_release(page, smp_processor_id());
+	local_bh_enable();
+	return ret;
+}
 
 #endif

@@ -18,6 +18,8 @@
 #include <linux/smp.h>
 #include <linux/swiotlb.h>
 
+#include "hook.h"
+
 bool rpp_in_hardirq(void)
 {
 	return in_hardirq() || in_nmi();
@@ -181,4 +183,16 @@ void rpp_local_irq_restore(unsigned long flags)
 void rpp_cpu_relax(void)
 {
 	cpu_relax();
+}
+
+DEFINE_PER_CPU(unsigned long[RPP_SITES], rpp_hook_hits);
+
+u64 rpp_hook_site_hits(enum rpp_hook_site site)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(rpp_hook_hits, cpu)[site]);
+	return sum;
 }

@@ -1,46 +1,105 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where pages come back: what the hook calls.
+//! The `put_page()` hook, and where pages come back: what it calls.
 //!
-//! The hook (`rust/helpers/hook.c`) sits on the kernel functions that every page passes when its
-//! last reference is dropped. It calls [`rpp_page_release`] for pages that carry our prefix, with bottom
-//! halves or interrupts off, which makes it an RCU reader.
+//! The hook sits on the kernel functions that every page passes when its last reference is dropped. What
+//! runs there is C (`rust/helpers/hook.c`, or `hook_patched.c`); how it gets there is here. It calls
+//! [`rpp_page_release`] for pages that carry our prefix, with bottom halves or interrupts off, which makes
+//! it an RCU reader.
+
+// The kernel has a hook of its own, or ftrace makes one, or there is none. The conditions of the latter
+// two are also in `rust/helpers/hook.c`.
+#[cfg(all(
+    not(CONFIG_PAGE_FREE_HOOK),
+    CONFIG_X86_64,
+    CONFIG_DYNAMIC_FTRACE_WITH_JMP,
+    CONFIG_DYNAMIC_FTRACE_WITH_ARGS,
+    CONFIG_HAVE_STATIC_CALL
+))]
+#[path = "hook/ftrace.rs"]
+mod kind;
+#[cfg(CONFIG_PAGE_FREE_HOOK)]
+#[path = "hook/patched.rs"]
+mod kind;
+#[cfg(not(any(
+    CONFIG_PAGE_FREE_HOOK,
+    all(
+        CONFIG_X86_64,
+        CONFIG_DYNAMIC_FTRACE_WITH_JMP,
+        CONFIG_DYNAMIC_FTRACE_WITH_ARGS,
+        CONFIG_HAVE_STATIC_CALL
+    )
+)))]
+#[path = "hook/none.rs"]
+mod kind;
+
+mod last_ref;
+
+pub(crate) use kind::MODE;
+pub(crate) use last_ref::LastRef;
 
 use crate::{
+    platform::{
+        AtomicBool,
+        Ordering, //
+    },
     registry::pool_of,
     slots::Tag, //
 };
 use kernel::prelude::*;
 use pp_bindings as bindings;
 
+/// Whether the hook is on.
+static ACTIVE: AtomicBool = AtomicBool::new(false);
+
 /// The hook, as long as it is on.
-///
-/// # Invariants
-///
-/// The hook was registered, and is unregistered once, by dropping this.
-pub(crate) struct Hook(());
+pub(crate) struct Hook(#[expect(dead_code)] kind::Attached);
 
 impl Hook {
-    /// Turns the hook on. Process context; called once.
+    /// Turns the hook on. Process context. One module in the system can have it.
     pub(crate) fn register() -> Result<Self> {
-        // SAFETY: Process context, and only the module's initialisation calls this, once.
-        kernel::error::to_result(unsafe { bindings::rpp_hook_register() })?;
-        // INVARIANT: It is registered.
-        Ok(Self(()))
+        let attached = kind::Attached::new()?;
+        ACTIVE.store(true, Ordering::Relaxed);
+        Ok(Self(attached))
+    }
+}
+
+impl Drop for Hook {
+    // What it is attached to goes after this.
+    fn drop(&mut self) {
+        ACTIVE.store(false, Ordering::Relaxed);
     }
 }
 
 /// Whether the hook is on, and stays so for as long as there may be a driver.
 pub(crate) fn is_active() -> bool {
-    // SAFETY: No requirements.
-    unsafe { bindings::rpp_hook_active() }
+    ACTIVE.load(Ordering::Relaxed)
 }
 
-impl Drop for Hook {
-    fn drop(&mut self) {
-        // SAFETY: It is registered, by the type invariant. Process context.
-        unsafe { bindings::rpp_hook_unregister() };
+/// A place in the kernel where pages of a pool are caught.
+pub(crate) struct Site {
+    id: bindings::rpp_hook_site,
+    pub(crate) name: &'static CStr,
+    /// Whether the pool is asked there; or else it is where the page goes next.
+    asks: bool,
+}
+
+impl Site {
+    /// How often a tagged page came by.
+    pub(crate) fn hits(&self) -> u64 {
+        // SAFETY: There is such a site. Only reads counters.
+        unsafe { bindings::rpp_hook_site_hits(self.id) }
     }
+}
+
+/// All of them.
+pub(crate) fn sites() -> impl Iterator<Item = &'static Site> {
+    kind::sites()
+}
+
+/// How many pages the pool was asked about.
+pub(crate) fn hits() -> u64 {
+    sites().filter(|site| site.asks).map(Site::hits).sum()
 }
 
 /// Takes back a page that carries the prefix of our tags, or has the kernel free it.
@@ -61,7 +120,7 @@ fn put_unusual(page: *mut bindings::page, cpu: c_int) {
     // SAFETY: By the contract with the hook.
     if !unsafe { take_back_unusual(page, cpu) } {
         // SAFETY: The count is 0, and it is for us to free the page.
-        unsafe { bindings::rpp_page_free(page) };
+        unsafe { kind::free(page) };
     }
 }
 

@@ -4,9 +4,10 @@
 
 use super::{
     report,
-    selftest::{self, Report}, //
+    selftest::Report, //
 };
 use crate::{
+    hook,
     registry,
     shared::{Shared, TOTALS},
     stats, //
@@ -58,9 +59,9 @@ impl Files {
 
 /// How the hook is attached, what came by there, and the result of each route at load.
 fn selftest(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    f.write_fmt(fmt!("mode {}\n", selftest::mode()))?;
-    for (site, hits) in selftest::sites() {
-        f.write_fmt(fmt!("site {site} hits {hits}\n"))?;
+    f.write_fmt(fmt!("mode {}\n", hook::MODE))?;
+    for site in hook::sites() {
+        f.write_fmt(fmt!("site {} hits {}\n", site.name, site.hits()))?;
     }
     for row in &report.rows {
         writeln!(

@@ -4,13 +4,17 @@
 
 mod debugfs;
 mod report;
+mod routes;
 mod selftest;
 
 pub(crate) use debugfs::Files;
 
 use crate::{
     context::BhGuard,
-    hook::Hook,
+    hook::{
+        self,
+        Hook, //
+    },
     Mode,
     PagePool,
     Params, //
@@ -41,7 +45,7 @@ pub(crate) fn load() -> Result<(Option<Hook>, Report)> {
     selftest::run(&mut pool, &mut report).inspect_err(|_| {
         pr_err!("pages would get lost on this kernel, so the module is not loaded\n");
     })?;
-    pr_info!("hook: {}, self-test passed\n", selftest::mode());
+    pr_info!("hook: {}, self-test passed\n", hook::MODE);
     Ok((Some(hook), report))
 }
 

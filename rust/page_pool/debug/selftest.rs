@@ -8,13 +8,20 @@
 //! walked on the very kernel that runs, with a page of a private pool and with an ordinary page.
 //! The first has to come back, with a count of 1 and its tag; the second has to be freed as ever.
 
+use super::routes::{
+    Route,
+    ROUTES, //
+};
+use crate::hook::{
+    self,
+    LastRef, //
+};
 use bindings::page;
 use core::{
-    ffi::{c_int, c_ulong},
     ptr::{null_mut, NonNull},
     sync::atomic::{AtomicU32, Ordering},
 };
-use kernel::{error::code::EPROTO, prelude::*, str::CStr};
+use kernel::prelude::*;
 use pp_bindings as bindings;
 
 /// The private pool that lends its pages.
@@ -39,52 +46,12 @@ pub(crate) const PAGES: usize = 2 * (BATCH + BATCH.div_ceil(2));
 /// FOLIO_BATCH_SIZE, the number of pages that `release_pages()` frees at once.
 const BATCH: usize = 31;
 
-type DropFn = unsafe extern "C" fn(*mut page) -> c_int;
-
-/// The routes of a single page.
-const ROUTES: [(&str, DropFn); 16] = [
-    ("put_page", bindings::rpp_route_put_page),
-    (
-        "put_page, bottom halves off",
-        bindings::rpp_route_put_page_bh_off,
-    ),
-    (
-        "put_page, interrupts off",
-        bindings::rpp_route_put_page_irqs_off,
-    ),
-    (
-        "put_page from irq_work",
-        bindings::rpp_route_put_page_irq_work,
-    ),
-    ("speculative last put", bindings::rpp_route_speculative),
-    ("folio_put_refs(2)", bindings::rpp_route_folio_put_refs),
-    ("unpin_user_page", bindings::rpp_route_unpin_user_page),
-    ("page_frag_free", bindings::rpp_route_page_frag_free),
-    ("__free_pages", bindings::rpp_route___free_pages),
-    (
-        "__free_pages, not last",
-        bindings::rpp_route___free_pages_not_last,
-    ),
-    ("free_pages", bindings::rpp_route_free_pages),
-    ("skb head_frag", bindings::rpp_route_skb_head_frag),
-    ("skb frag", bindings::rpp_route_skb_frag),
-    ("cloned skb", bindings::rpp_route_skb_clone),
-    (
-        "xdp_return_frame, page_order0",
-        bindings::rpp_route_xdp_page_order0,
-    ),
-    (
-        "xdp_return_frame, page_shared",
-        bindings::rpp_route_xdp_page_shared,
-    ),
-];
-
 /// What is wrong with a route.
-type Fault = &'static str;
+pub(super) type Fault = &'static str;
 
+pub(super) const NO_MEMORY: Fault = "no memory to test it";
 const NOT_BACK: Fault = "the pool did not get the page back";
 const NOT_FREED: Fault = "a page that is not the pool's was not freed";
-const NO_MEMORY: Fault = "no memory to test it";
 
 /// The result of one test.
 pub(crate) struct Row {
@@ -148,15 +115,14 @@ pub(crate) fn run_unhooked(pool: &mut impl TestPool, report: &mut Report) -> Res
 }
 
 fn unhooked(pool: &mut impl TestPool) -> Result<(), Fault> {
-    // SAFETY: Only reads whether the hook is registered.
-    if unsafe { bindings::rpp_hook_active() } {
+    if hook::is_active() {
         return Err("the hook is on");
     }
     let page = pool.take().map_err(|_| NO_MEMORY)?;
     // SAFETY: By the safety requirement of `TestPool` the page is ours, and so is the reference.
     unsafe {
         mark_used(page);
-        bindings::rpp_route_put_page(page.as_ptr());
+        LastRef::from_raw(page).put();
     }
     if pool.is_back(page) {
         return Err("the page came back all the same");
@@ -164,19 +130,19 @@ fn unhooked(pool: &mut impl TestPool) -> Result<(), Fault> {
     was_freed(page)
 }
 
-fn route(pool: &mut impl TestPool, drop: DropFn) -> Result<(), Fault> {
+fn route(pool: &mut impl TestPool, drop: Route) -> Result<(), Fault> {
     let page = pool.take().map_err(|_| NO_MEMORY)?;
     let tag = first_word(page);
-    // SAFETY: By the safety requirement of `TestPool`, the reference is ours to give.
-    unsafe { walk(drop, page) }?;
+    // SAFETY: By the safety requirement of `TestPool`, the reference is ours.
+    drop(unsafe { LastRef::from_raw(page) })?;
     came_back(pool, page, tag)?;
 
     let page = ordinary_page().ok_or(NO_MEMORY)?;
-    let hits = hits();
-    // SAFETY: The page is a new one, the reference is ours to give.
-    unsafe { walk(drop, page) }?;
+    let hits = hook::hits();
+    // SAFETY: The page is a new one, and the reference is ours.
+    drop(unsafe { LastRef::from_raw(page) })?;
     was_freed(page)?;
-    if self::hits() != hits {
+    if hook::hits() != hits {
         return Err("the hook took an ordinary page for the pool's");
     }
     Ok(())
@@ -202,11 +168,11 @@ fn release_pages(pool: &mut impl TestPool) -> Result<(), Fault> {
         pages[i] = page.as_ptr();
         tags[i] = first_word(page);
     }
-    let hits = hits();
+    let hits = hook::hits();
     // The entries behind the first null, if there is one, are not set.
     let nr = pages.iter().take_while(|page| !page.is_null()).count();
-    // SAFETY: The first `nr` entries are pages whose references are ours; `nr` is small.
-    unsafe { bindings::rpp_route_release_pages(pages.as_mut_ptr(), nr as c_int) };
+    // SAFETY: The first `nr` entries are pages whose references are ours.
+    unsafe { bindings::rpp_put_pages(pages.as_mut_ptr(), nr) };
     result?;
 
     let mut ours = 0;
@@ -219,29 +185,10 @@ fn release_pages(pool: &mut impl TestPool) -> Result<(), Fault> {
             was_freed(page)?;
         }
     }
-    if self::hits().wrapping_sub(hits) != ours {
+    if hook::hits().wrapping_sub(hits) != ours {
         return Err("the hook took an ordinary page for the pool's");
     }
     Ok(())
-}
-
-/// Drops the reference to `page` on a route.
-///
-/// # Safety
-///
-/// The caller has the only reference to `page`, and gives it up.
-unsafe fn walk(drop: DropFn, page: NonNull<page>) -> Result<(), Fault> {
-    // SAFETY: By the safety requirement.
-    let ret = unsafe { drop(page.as_ptr()) };
-    if ret == 0 {
-        return Ok(());
-    }
-    if ret == EPROTO.to_errno() {
-        return Err("the page was not dropped as the route has it");
-    }
-    // SAFETY: The route could not be set up, so the reference is still ours.
-    unsafe { bindings::rpp_route_put_page(page.as_ptr()) };
-    Err(NO_MEMORY)
 }
 
 fn came_back(pool: &impl TestPool, page: NonNull<page>, tag: u64) -> Result<(), Fault> {
@@ -287,8 +234,7 @@ fn was_freed(page: NonNull<page>) -> Result<(), Fault> {
 
 /// A page that is no pool's.
 fn ordinary_page() -> Option<NonNull<page>> {
-    // SAFETY: Process context, may sleep.
-    let page = NonNull::new(unsafe { bindings::rpp_selftest_alloc_page() })?;
+    let page = NonNull::new(LastRef::alloc()?.into_raw())?;
     // SAFETY: The page is ours, and for a page in use both words are its user's.
     unsafe {
         word(page).write_volatile(NO_TAG);
@@ -317,28 +263,4 @@ fn count(page: NonNull<page>) -> u32 {
     let count = page.as_ptr().wrapping_byte_add(OFFSET).cast::<AtomicU32>();
     // SAFETY: As above; the field is always used as an atomic.
     unsafe { &*count }.load(Ordering::Relaxed)
-}
-
-/// How many pages the hook asked the pool about.
-fn hits() -> u64 {
-    // SAFETY: Only reads counters.
-    unsafe { bindings::rpp_hook_hits() }
-}
-
-/// The way in which the hook is attached, for the user.
-pub(crate) fn mode() -> &'static CStr {
-    // SAFETY: The function returns a string literal.
-    unsafe { CStr::from_char_ptr(bindings::rpp_hook_mode()) }
-}
-
-/// How often a tagged page came by at each hooked function, for the user.
-pub(crate) fn sites() -> impl Iterator<Item = (&'static CStr, u64)> {
-    (0..).map_while(|site| {
-        // SAFETY: Takes any number.
-        let name = NonNull::new(unsafe { bindings::rpp_hook_site_name(site) }.cast_mut())?;
-        // SAFETY: The name is a string literal.
-        let name = unsafe { CStr::from_char_ptr(name.as_ptr()) };
-        // SAFETY: Only reads counters.
-        Some((name, unsafe { bindings::rpp_hook_site_hits(site) }))
-    })
 }
