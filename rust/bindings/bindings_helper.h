@@ -51,3 +51,4 @@ static const unsigned long RPP_HZ = HZ;
 
 static const netdev_features_t RNET_F_HIGHDMA = NETIF_F_HIGHDMA;
 static const netdev_features_t RNET_F_RXCSUM = NETIF_F_RXCSUM;
+static const unsigned int RNET_PP_FLAGS = PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV;

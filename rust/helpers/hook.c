@@ -29,8 +29,6 @@
 #include <linux/ftrace.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
-#include <linux/percpu.h>
-#include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/sched/task_stack.h>
 #include <linux/static_call.h>

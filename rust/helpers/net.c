@@ -5,50 +5,10 @@
 #include <linux/etherdevice.h>
 #include <linux/filter.h>
 #include <linux/jiffies.h>
-#include <linux/moduleparam.h>
 #include <linux/rtnetlink.h>
-#include <linux/string.h>
-#include <linux/sysfs.h>
 #include <linux/timer.h>
 #include <linux/workqueue.h>
 #include <net/page_pool/helpers.h>
-
-/* Bytes in front of a packet; what the page pool says. */
-#define RNET_HEADROOM 256
-
-/* Where buffers come from, for devices that are probed from now on */
-
-/* As in rust/net/buffers. */
-static const char * const rnet_buffers_names[] = { "rust", "kernel", "none" };
-static int rnet_buffers_kind;
-
-static int rnet_buffers_set(const char *val, const struct kernel_param *kp)
-{
-	int kind = sysfs_match_string(rnet_buffers_names, val);
-
-	if (kind >= 0)
-		WRITE_ONCE(rnet_buffers_kind, kind);
-	return min(kind, 0);
-}
-
-static int rnet_buffers_get(char *buffer, const struct kernel_param *kp)
-{
-	return sysfs_emit(buffer, "%s\n", rnet_buffers_names[rnet_buffers_kind]);
-}
-
-static const struct kernel_param_ops rnet_buffers_ops = {
-	.set = rnet_buffers_set,
-	.get = rnet_buffers_get,
-};
-
-module_param_cb(buffers, &rnet_buffers_ops, NULL, 0644);
-MODULE_PARM_DESC(buffers,
-		 "Where drivers' receive buffers come from: rust (default), the recycling page pool; kernel, the kernel's page pool; none, a page for each packet");
-
-u32 rnet_buffers(void)
-{
-	return READ_ONCE(rnet_buffers_kind);
-}
 
 /* The device */
 
@@ -62,6 +22,11 @@ void rnet_unlock(struct net_device *dev)
 	netdev_unlock(dev);
 }
 
+int rnet_dev_to_node(struct device *dev)
+{
+	return dev_to_node(dev);
+}
+
 bool rnet_running(struct net_device *dev)
 {
 	return netif_running(dev) && netif_device_present(dev);
@@ -72,29 +37,13 @@ void rnet_live_addr_change(struct net_device *dev)
 	dev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
 }
 
-/* False: @addr is no valid address, and the device has a random one. */
-bool rnet_set_mac(struct net_device *dev, const u8 *addr)
+void rnet_random_mac(struct net_device *dev)
 {
-	if (is_valid_ether_addr(addr)) {
-		eth_hw_addr_set(dev, addr);
-		return true;
-	}
 	eth_hw_addr_random(dev);
-	return false;
 }
 
-/* A second time it does nothing. */
-void rnet_unregister(struct net_device *dev)
-{
-	if (dev->reg_state == NETREG_REGISTERED)
-		unregister_netdev(dev);
-}
-
-/* After a restart the hardware has lost what the core had told it. */
 void rnet_sync_rx_mode(struct net_device *dev)
 {
-	if (!dev->netdev_ops->ndo_set_rx_mode_async)
-		return;
 	netif_addr_lock_bh(dev);
 	dev->netdev_ops->ndo_set_rx_mode_async(dev, &dev->uc, &dev->mc);
 	netif_addr_unlock_bh(dev);
@@ -124,38 +73,10 @@ void rnet_napi_del(struct napi_struct *napi)
 	netif_napi_del(napi);
 }
 
-/* @napi: NULL for none. */
-void rnet_queue_set_napi(struct net_device *dev, u32 index,
-			 struct napi_struct *napi)
-{
-	netif_queue_set_napi(dev, index, NETDEV_QUEUE_TYPE_RX, napi);
-	netif_queue_set_napi(dev, index, NETDEV_QUEUE_TYPE_TX, napi);
-}
-
-int rnet_rxq_reg(struct xdp_rxq_info *rxq, struct net_device *dev, u32 index,
-		 enum xdp_mem_type type, void *allocator)
-{
-	int err;
-
-	err = xdp_rxq_info_reg(rxq, dev, index, 0);
-	if (err)
-		return err;
-	err = xdp_rxq_info_reg_mem_model(rxq, type, allocator);
-	if (err)
-		xdp_rxq_info_unreg(rxq);
-	return err;
-}
-
-void rnet_timer_setup(struct timer_list *timer,
-		      void (*func)(struct timer_list *))
+void rnet_timer_setup(struct timer_list *timer, void (*func)(struct timer_list *))
 {
 	memset(timer, 0, sizeof(*timer));
 	timer_setup(timer, func, 0);
-}
-
-void rnet_timer_start(struct timer_list *timer, u32 ms)
-{
-	mod_timer(timer, jiffies + msecs_to_jiffies(ms));
 }
 
 /* Transmit queues */
@@ -238,8 +159,7 @@ u16 rnet_skb_queue(const struct sk_buff *skb)
 }
 
 /* An skb over a whole page: its head goes back by put_page(). */
-struct sk_buff *rnet_skb_build(void *start, u32 size, u32 offset, u32 len,
-			       u32 metasize)
+struct sk_buff *rnet_skb_build(void *start, u32 size, u32 offset, u32 len, u32 metasize)
 {
 	struct sk_buff *skb = napi_build_skb(start, size);
 
@@ -280,8 +200,7 @@ struct sk_buff *rnet_skb_copy(const void *data, u32 len, u32 metasize)
  * What is known about a packet is noted here, however its skb was made. (The core
  * adds the NAPI instance.)
  */
-void rnet_skb_receive(struct napi_struct *napi, struct sk_buff *skb, u32 queue,
-		      bool csum_ok)
+void rnet_skb_receive(struct napi_struct *napi, struct sk_buff *skb, u32 queue, bool csum_ok)
 {
 	struct net_device *dev = napi->dev;
 
@@ -308,35 +227,7 @@ void rnet_skb_tx_timestamp(struct sk_buff *skb)
 	skb_tx_timestamp(skb);
 }
 
-void rnet_skb_drop(struct sk_buff *skb, u32 reason)
-{
-	dev_kfree_skb_any_reason(skb, reason);
-}
-
-void rnet_skb_consume(struct sk_buff *skb, int budget)
-{
-	napi_consume_skb(skb, budget);
-}
-
 /* The kernel's page pool */
-
-struct page_pool *rnet_pp_create(struct device *dev, struct net_device *netdev,
-				 u32 queue, u32 size, u32 offset, u32 max_len)
-{
-	struct page_pool_params params = {
-		.pool_size = size,
-		.nid = dev_to_node(dev),
-		.dev = dev,
-		.dma_dir = DMA_BIDIRECTIONAL,
-		.max_len = max_len,
-		.offset = offset,
-		.netdev = netdev,
-		.queue_idx = queue,
-		.flags = PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV,
-	};
-
-	return page_pool_create(&params);
-}
 
 struct page *rnet_pp_alloc(struct page_pool *pool, u64 *dma, void **start)
 {
@@ -354,8 +245,7 @@ void rnet_pp_sync_for_cpu(struct page_pool *pool, struct page *page, u32 len)
 	page_pool_dma_sync_for_cpu(pool, page, 0, len);
 }
 
-void rnet_pp_sync_for_device(struct page_pool *pool, struct page *page,
-			     u32 offset, u32 len)
+void rnet_pp_sync_for_device(struct page_pool *pool, struct page *page, u32 offset, u32 len)
 {
 	dma_sync_single_range_for_device(pool->p.dev,
 					 page_pool_get_dma_addr(page), offset,
@@ -406,25 +296,6 @@ struct page *rnet_page_alloc(struct device *dev, u64 *dma, void **start)
 	return page;
 }
 
-void rnet_page_sync_for_cpu(struct device *dev, u64 dma, u32 len)
-{
-	dma_sync_single_range_for_cpu(dev, dma, RNET_HEADROOM, len,
-				      DMA_BIDIRECTIONAL);
-}
-
-void rnet_page_sync_for_device(struct device *dev, u64 dma, u32 offset, u32 len)
-{
-	dma_sync_single_range_for_device(dev, dma, offset, len,
-					 DMA_BIDIRECTIONAL);
-}
-
-void rnet_page_unmap(struct device *dev, u64 dma)
-{
-	/* The packet was synced, and an XDP program may have changed it since. */
-	dma_unmap_page_attrs(dev, dma, PAGE_SIZE, DMA_BIDIRECTIONAL,
-			     DMA_ATTR_SKIP_CPU_SYNC);
-}
-
 /* XDP */
 
 u32 rnet_xdp_run(struct bpf_prog *prog, struct xdp_buff *xdp)
@@ -434,14 +305,7 @@ u32 rnet_xdp_run(struct bpf_prog *prog, struct xdp_buff *xdp)
 
 void rnet_xdp_exception(struct net_device *dev, struct bpf_prog *prog, u32 act)
 {
-	if (act > XDP_REDIRECT)
-		bpf_warn_invalid_xdp_action(dev, prog, act);
 	trace_xdp_exception(dev, prog, act);
-}
-
-bool rnet_xdp_frame_is_linear(struct xdp_frame *frame)
-{
-	return !xdp_frame_has_frags(frame);
 }
 
 /* Where the room for its data ends. */
@@ -457,9 +321,4 @@ u64 rnet_dma_map_tx(struct device *dev, void *data, u32 len)
 	dma_addr_t addr = dma_map_single(dev, data, len, DMA_TO_DEVICE);
 
 	return dma_mapping_error(dev, addr) ? U64_MAX : addr;
-}
-
-void rnet_dma_unmap_tx(struct device *dev, u64 addr, u32 len)
-{
-	dma_unmap_single(dev, addr, len, DMA_TO_DEVICE);
 }

@@ -3,19 +3,13 @@
  * Macros and static inlines that the page pool needs, by name. None of them is
  * on the path of a packet that NAPI allocates for and recycles.
  */
-#include <linux/bottom_half.h>
 #include <linux/device.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
 #include <linux/iommu-dma.h>
-#include <linux/irqflags.h>
 #include <linux/mm.h>
-#include <linux/netdevice.h>
 #include <linux/page-flags.h>
-#include <linux/preempt.h>
-#include <linux/pagemap.h>
-#include <linux/smp.h>
 #include <linux/swiotlb.h>
 
 #include "hook.h"
@@ -126,8 +120,7 @@ bool rpp_page_clean(struct page *page)
 	return true;
 }
 
-void rpp_page_addresses(struct page *const *pages, unsigned long nr,
-			void **addresses)
+void rpp_page_addresses(struct page *const *pages, unsigned long nr, void **addresses)
 {
 	while (nr--)
 		addresses[nr] = page_address(pages[nr]);

@@ -549,8 +549,11 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         }
         self.up(control, rings, pairs)?;
         drop(guard);
-        // SAFETY: The device is valid, and we are in process context.
-        unsafe { bindings::rnet_sync_rx_mode(self.dev.as_raw()) };
+        if D::HAS_SET_RX_MODE {
+            // The hardware has lost what the core had told it.
+            // SAFETY: The device is valid and has the callback, and we are in process context.
+            unsafe { bindings::rnet_sync_rx_mode(self.dev.as_raw()) };
+        }
         Ok(())
     }
 

@@ -217,8 +217,16 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
 
     #[inline]
     fn unmap(&self) {
-        // SAFETY: Mapped by `new()` with the same values, and this is done once.
-        unsafe { bindings::rnet_dma_unmap_tx(raw(self.dev), self.addr, self.len) };
+        // SAFETY: Mapped by `new()` with the same values, and this is done once. CAST: u32 fits.
+        unsafe {
+            bindings::dma_unmap_page_attrs(
+                raw(self.dev),
+                self.addr,
+                self.len as usize,
+                bindings::dma_data_direction_DMA_TO_DEVICE,
+                0,
+            )
+        };
     }
 
     /// Takes the packet out again. The device is done with it.

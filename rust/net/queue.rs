@@ -21,6 +21,7 @@ use kernel::{
         Relaxed,
         Release, //
     },
+    time::msecs_to_jiffies,
     types::Opaque, //
 };
 use pp_bindings as bindings;
@@ -144,16 +145,27 @@ impl Queue {
     /// context, under the device's lock; NAPI is disabled.
     pub(crate) fn publish(&self, model: (bindings::xdp_mem_type, *mut c_void)) -> Result {
         self.publish_rx(model)?;
-        // SAFETY: The device and the instance are valid, and have that queue; the lock is held.
-        unsafe { bindings::rnet_queue_set_napi(self.device(), self.index, self.napi()) };
+        self.set_napi(self.napi());
         Ok(())
+    }
+
+    /// Tells the core which instance polls the queue; null for none.
+    fn set_napi(&self, napi: *mut bindings::napi_struct) {
+        for kind in [
+            bindings::netdev_queue_type_NETDEV_QUEUE_TYPE_RX,
+            bindings::netdev_queue_type_NETDEV_QUEUE_TYPE_TX,
+        ] {
+            // SAFETY: The device is valid, has that queue, and its lock is held; the instance is its own, if
+            // there is one.
+            unsafe { bindings::netif_queue_set_napi(self.device(), self.index, kind, napi) };
+        }
     }
 
     /// Undoes [`publish`](Self::publish), and forgets what the byte queue limits know. Nobody polls or sends.
     pub(crate) fn withdraw(&self) {
-        // SAFETY: The device is valid and its lock is held, and all packets of its queue are gone.
+        self.set_napi(core::ptr::null_mut());
+        // SAFETY: The device is valid, and all packets of its queue are gone.
         unsafe {
-            bindings::rnet_queue_set_napi(self.device(), self.index, core::ptr::null_mut());
             bindings::rnet_tx_reset(self.txq());
         }
         self.withdraw_rx();
@@ -161,10 +173,13 @@ impl Queue {
 
     /// The part of [`publish`](Self::publish) that is about the receive ring.
     pub(crate) fn publish_rx(&self, model: (bindings::xdp_mem_type, *mut c_void)) -> Result {
+        let rxq = self.rxq();
         // SAFETY: The device is valid. The queue is not registered: `withdraw_rx()` undoes it.
-        to_result(unsafe {
-            bindings::rnet_rxq_reg(self.rxq(), self.device(), self.index, model.0, model.1)
-        })
+        to_result(unsafe { bindings::__xdp_rxq_info_reg(rxq, self.device(), self.index, 0, 0) })?;
+        // SAFETY: Just registered.
+        to_result(unsafe { bindings::xdp_rxq_info_reg_mem_model(rxq, model.0, model.1) })
+            // SAFETY: As above.
+            .inspect_err(|_| unsafe { bindings::xdp_rxq_info_unreg(rxq) })
     }
 
     /// Undoes [`publish_rx`](Self::publish_rx), if that was done. Nobody polls.
@@ -196,8 +211,11 @@ impl Queue {
 
     /// Schedules a poll for later: the device has not a single buffer, so it raises no interrupt. In the poll.
     pub(crate) fn schedule_later(&self) {
+        let wait = msecs_to_jiffies(SHORTAGE_MS);
+        // SAFETY: Always there to be read, by a single access.
+        let expires = unsafe { (&raw const bindings::jiffies).read_volatile() }.wrapping_add(wait);
         // SAFETY: The timer was set up, and nobody shuts it down while a poll runs.
-        unsafe { bindings::rnet_timer_start(self.timer.get(), SHORTAGE_MS) };
+        unsafe { bindings::mod_timer(self.timer.get(), expires) };
     }
 
     /// Returns the XDP program; null if there is none.

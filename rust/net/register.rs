@@ -25,6 +25,11 @@ const OVERHEAD: usize = ETH_HLEN + 4 + 4;
 /// How long a transmit queue may be stopped until the device counts as stuck, in seconds.
 const WATCHDOG_SECONDS: usize = 5;
 
+/// As the kernel's `is_valid_ether_addr()`: no group's, and not all zeroes.
+fn is_valid_mac(mac: &[u8; 6]) -> bool {
+    mac[0] & 1 == 0 && *mac != [0; 6]
+}
+
 /// A network device that the core knows. [`unregister`](Self::unregister) takes it from the core, or else
 /// dropping it does; when that returns, no callback runs any more.
 pub(crate) struct Registration<'bound, D: Operations>(Pin<KBox<Core<'bound, D>>>);
@@ -76,7 +81,10 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
                     | bindings::netdev_xdp_act_NETDEV_XDP_ACT_REDIRECT
                     | bindings::netdev_xdp_act_NETDEV_XDP_ACT_NDO_XMIT,
             );
-            if !bindings::rnet_set_mac(dev, features.mac.as_ptr()) {
+            if is_valid_mac(&features.mac) {
+                bindings::dev_addr_mod(dev, 0, features.mac.as_ptr().cast(), features.mac.len());
+            } else {
+                bindings::rnet_random_mac(dev);
                 kernel::dev_warn!(
                     parent,
                     "no valid MAC address in the device, using a random one\n"
@@ -92,9 +100,16 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
     /// Takes the device from the core, if that has not been done. Process context; called by the bus and
     /// by `drop()`, one after the other.
     pub(crate) fn unregister(&self) {
+        let dev = self.0.dev.as_raw();
+        // CAST: It is stored in a byte.
+        const REGISTERED: u8 = bindings::netdev_reg_state_NETREG_REGISTERED as u8;
         // SAFETY: Registered by `new()`. Stops the interface if it is up, and waits for everybody who
         // uses the device; a second time it does nothing.
-        unsafe { bindings::rnet_unregister(self.0.dev.as_raw()) };
+        unsafe {
+            if (*dev).reg_state == REGISTERED {
+                bindings::unregister_netdev(dev);
+            }
+        }
         self.0.end();
     }
 }

@@ -122,14 +122,14 @@ impl SkBuff {
     /// Frees a packet that was not delivered.
     pub(crate) fn free(self, reason: DropReason) {
         // SAFETY: The reference is given away here. Any context.
-        unsafe { bindings::rnet_skb_drop(self.into_raw(), reason.raw()) };
+        unsafe { bindings::dev_kfree_skb_any_reason(self.into_raw(), reason.raw()) };
     }
 
     /// Frees a packet that was sent. `budget` proves that the per-CPU cache of NAPI may be used.
     #[inline]
     pub(crate) fn consume(self, budget: Budget<'_>) {
         // SAFETY: The reference is given away here, in a poll of that budget.
-        unsafe { bindings::rnet_skb_consume(self.into_raw(), budget.get()) };
+        unsafe { bindings::napi_consume_skb(self.into_raw(), budget.get()) };
     }
 }
 
@@ -209,6 +209,6 @@ impl RxSkBuff {
 impl Drop for SkBuff {
     fn drop(&mut self) {
         // SAFETY: The reference is ours and given away here. Any context.
-        unsafe { bindings::rnet_skb_drop(self.0.as_ptr(), DropReason::DevReady.raw()) };
+        unsafe { bindings::dev_kfree_skb_any_reason(self.0.as_ptr(), DropReason::DevReady.raw()) };
     }
 }

@@ -162,8 +162,14 @@ impl<'a> Program<'a> {
     /// Makes a failure visible in the `xdp_exception` tracepoint.
     #[cold]
     fn exception(&self, act: u32) {
+        let prog = self.prog.as_ptr();
         // SAFETY: By the type invariant.
-        unsafe { bindings::rnet_xdp_exception(self.dev, self.prog.as_ptr(), act) };
+        unsafe {
+            if act > bindings::xdp_action_XDP_REDIRECT {
+                bindings::bpf_warn_invalid_xdp_action(self.dev, prog, act);
+            }
+            bindings::rnet_xdp_exception(self.dev, prog, act);
+        }
     }
 
     /// Reports that a packet could not be sent back although the program wanted it.
@@ -205,7 +211,7 @@ impl Frame {
     #[inline]
     pub(crate) unsafe fn from_raw(frame: NonNull<bindings::xdp_frame>) -> Option<Self> {
         // SAFETY: By the safety requirement.
-        if !unsafe { bindings::rnet_xdp_frame_is_linear(frame.as_ptr()) } {
+        if unsafe { (*frame.as_ptr()).flags } & bindings::xdp_buff_flags_XDP_FLAGS_HAS_FRAGS != 0 {
             return None;
         }
         // INVARIANT: By the safety requirement, and as just checked.

@@ -56,18 +56,28 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
 
     unsafe fn new(dev: &'bound Device<Bound>, params: &Params<'_>) -> Result<Self> {
         let queue = params.queue;
+        let dev_ptr = crate::dma::raw(dev);
+        // SAFETY: All zeroes are valid, and what upstream's drivers have where they set nothing.
+        let mut c_params: bindings::page_pool_params = unsafe { core::mem::zeroed() };
+        // SAFETY: The fields have two names each.
+        let fast = unsafe { &mut c_params.__bindgen_anon_1.fast };
+        fast.pool_size = params.entries;
+        fast.dev = dev_ptr;
+        // SAFETY: The device is valid.
+        fast.nid = unsafe { bindings::rnet_dev_to_node(dev_ptr) };
+        fast.dma_dir = bindings::dma_data_direction_DMA_BIDIRECTIONAL;
+        // CAST: Less than a page.
+        fast.offset = HEADROOM as u32;
+        // CAST: As above.
+        fast.max_len = ROOM as u32;
+        // SAFETY: As above.
+        let slow = unsafe { &mut c_params.__bindgen_anon_2.slow };
+        slow.netdev = queue.device();
+        slow.queue_idx = queue.index;
+        slow.flags = bindings::RNET_PP_FLAGS;
         // SAFETY: Process context; the device is bound as long as the pool exists, by the safety requirement,
-        // and the queue's instance and device are valid. CAST: Less than a page.
-        let pool = from_err_ptr(unsafe {
-            bindings::rnet_pp_create(
-                crate::dma::raw(dev),
-                queue.device(),
-                queue.index,
-                params.entries,
-                HEADROOM as u32,
-                ROOM as u32,
-            )
-        })?;
+        // and the queue's instance and device are valid.
+        let pool = from_err_ptr(unsafe { bindings::page_pool_create(&c_params) })?;
         // INVARIANT: It is new.
         Ok(Self {
             pool: NonNull::new(pool).ok_or(ENOMEM)?,

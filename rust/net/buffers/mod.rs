@@ -8,6 +8,7 @@
 mod kernel;
 mod none;
 mod pages;
+mod param;
 mod rust;
 
 pub(crate) use rust::RustPool;
@@ -38,8 +39,6 @@ use pp_bindings as bindings;
 pub(crate) const HEADROOM: usize = page_pool::HEADROOM;
 /// Bytes of a buffer that a device may write to.
 pub(crate) const ROOM: usize = page_pool::ROOM;
-// What the C helpers believe.
-const _: () = assert!(HEADROOM == bindings::RNET_HEADROOM as usize);
 
 /// The kinds of pools. The module parameter `buffers` chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,15 +54,12 @@ pub(crate) enum Kind {
 impl Kind {
     /// The one that was chosen, or the kernel's where ours cannot be had.
     pub(crate) fn chosen(dev: &Device<Bound>) -> Self {
-        // SAFETY: No requirements.
-        match unsafe { bindings::rnet_buffers() } {
-            1 => Self::Kernel,
-            2 => Self::None,
-            _ if page_pool::PagePool::available() => Self::Rust,
-            _ => {
+        match param::kind() {
+            Self::Rust if !page_pool::PagePool::available() => {
                 ::kernel::dev_warn!(dev, "no put_page() hook: using the kernel's page pool\n");
                 Self::Kernel
             }
+            kind => kind,
         }
     }
 }

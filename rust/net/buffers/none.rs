@@ -12,7 +12,8 @@ use super::{
     },
     Params,
     Sent,
-    Stats, //
+    Stats,
+    HEADROOM, //
 };
 use crate::queue::Queue;
 use ::kernel::{
@@ -20,11 +21,29 @@ use ::kernel::{
         Bound,
         Device, //
     },
+    page::PAGE_SIZE,
     prelude::*, //
 };
 use core::ptr::NonNull;
 use page_pool::AllocError;
 use pp_bindings as bindings;
+
+/// The same mapping serves what is received, and what is sent back.
+const DIRECTION: bindings::dma_data_direction = bindings::dma_data_direction_DMA_BIDIRECTIONAL;
+
+/// Removes the mapping of a page.
+///
+/// # Safety
+///
+/// The page is mapped for the device at `dma`, and this is done once.
+#[inline]
+unsafe fn unmap(dev: *mut bindings::device, dma: u64) {
+    // The packet was synced, and an XDP program may have changed it since: the CPU's caches are not touched.
+    // SAFETY: By the safety requirement; mapped with the same size and direction.
+    unsafe {
+        bindings::dma_unmap_page_attrs(dev, dma, PAGE_SIZE, DIRECTION, bindings::RPP_DMA_ATTRS)
+    };
+}
 
 /// The page allocator, and the device that pages are mapped for.
 pub(crate) struct Source<'bound>(&'bound Device<Bound>);
@@ -52,8 +71,9 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
 
     #[inline]
     fn sync_for_cpu(&mut self, page: &Page, len: usize) {
-        // SAFETY: The device is bound, and the page mapped for it. CAST: Less than a page.
-        unsafe { bindings::rnet_page_sync_for_cpu(self.device(), page.dma, len as u32) };
+        let start = page.dma.wrapping_add(HEADROOM as u64);
+        // SAFETY: The device is bound, and the page mapped for it.
+        unsafe { bindings::rpp_dma_sync_for_cpu(self.device(), start, len, DIRECTION) };
     }
 
     #[inline]
@@ -70,13 +90,14 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
     #[inline]
     fn release(&mut self, page: &Page) {
         // SAFETY: The device is bound, and the page mapped for it.
-        unsafe { bindings::rnet_page_unmap(self.device(), page.dma) };
+        unsafe { unmap(self.device(), page.dma) };
     }
 
     #[inline]
     fn send(&mut self, page: &Page, offset: u32, len: u32) {
-        // SAFETY: The device is bound, and the page mapped for it.
-        unsafe { bindings::rnet_page_sync_for_device(self.device(), page.dma, offset, len) };
+        let start = page.dma.wrapping_add(u64::from(offset));
+        // SAFETY: The device is bound, and the page mapped for it. CAST: u32 fits.
+        unsafe { bindings::rpp_dma_sync_for_device(self.device(), start, len as usize, DIRECTION) };
     }
 
     fn wrap(sent: SentPage<Kind>) -> Sent {
@@ -121,7 +142,7 @@ unsafe impl PageKind for Kind {
     unsafe fn give_back(page: NonNull<bindings::page>, dma: u64, dev: *mut bindings::device) {
         // SAFETY: By the safety requirement.
         unsafe {
-            bindings::rnet_page_unmap(dev, dma);
+            unmap(dev, dma);
             bindings::rpp_put_page(page.as_ptr());
         }
     }
