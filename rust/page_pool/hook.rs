@@ -53,14 +53,18 @@ use pp_bindings as bindings;
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 
 /// The hook, as long as it is on.
-pub(crate) struct Hook(#[expect(dead_code)] kind::Attached);
+pub(crate) struct Hook {
+    _attached: kind::Attached,
+}
 
 impl Hook {
     /// Turns the hook on. Process context. One module in the system can have it.
     pub(crate) fn register() -> Result<Self> {
         let attached = kind::Attached::new()?;
         ACTIVE.store(true, Ordering::Relaxed);
-        Ok(Self(attached))
+        Ok(Self {
+            _attached: attached,
+        })
     }
 }
 

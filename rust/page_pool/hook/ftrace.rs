@@ -51,6 +51,11 @@ enum Argument {
     Folios,
 }
 
+fn release_pages(page: LastRef) {
+    // SAFETY: An array of one page, whose reference is given away here.
+    unsafe { bindings::rpp_put_pages(&mut page.into_raw(), 1) };
+}
+
 static FUNCTIONS: [Function; SITES] = [
     Function {
         site: Site {
@@ -69,7 +74,7 @@ static FUNCTIONS: [Function; SITES] = [
             asks: true,
         },
         replacement: || bindings::rpp_hook_free_unref_folios as c_ulong,
-        free: LastRef::release,
+        free: release_pages,
         argument: Argument::Folios,
     },
     Function {

@@ -63,12 +63,6 @@ impl LastRef {
     /// As `put_page()` does.
     pub(crate) fn put(self) {}
 
-    /// As `release_pages()` does.
-    pub(crate) fn release(self) {
-        // SAFETY: An array of one page, whose reference is given away here.
-        unsafe { bindings::rpp_put_pages(&mut self.into_raw(), 1) };
-    }
-
     /// As `page_frag_free()` does.
     pub(crate) fn frag_free(self) {
         let address = self.address();

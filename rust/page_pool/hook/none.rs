@@ -11,7 +11,9 @@ use pp_bindings as bindings;
 pub(crate) const MODE: &str = "none";
 
 /// It never is.
-pub(super) struct Attached(#[expect(dead_code)] Infallible);
+pub(super) struct Attached {
+    _never: Infallible,
+}
 
 impl Attached {
     pub(super) fn new() -> Result<Self> {
