@@ -148,16 +148,18 @@ static __always_inline void drop(struct page *page, enum rpp_hook_site site)
 		put(page, site);
 }
 
-static noinline notrace void tagged_page_frag_free(void *addr)
+static noinline notrace void tagged_page_frag_free(struct page *page)
 {
-	drop(virt_to_page(addr), RPP_SITE_PAGE_FRAG_FREE);
+	drop(page, RPP_SITE_PAGE_FRAG_FREE);
 }
 
 /* The first word of a tail page has bit 0 set, and is no tag. */
 notrace void rpp_hook_page_frag_free(void *addr)
 {
-	if (tagged(virt_to_page(addr)))
-		tagged_page_frag_free(addr);
+	struct page *page = virt_to_page(addr);
+
+	if (tagged(page))
+		tagged_page_frag_free(page);
 	else
 		static_call(rpp_page_frag_free)(addr);
 }
