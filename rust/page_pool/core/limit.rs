@@ -32,6 +32,12 @@ pub enum Pressure {
 /// be left without. More than a driver lets its ring lack before it refills it.
 const LOW: u32 = crate::cache::REFILL as u32;
 
+/// With fewer pages in use than this, of at most `max`, more than a quarter of them is spare, and at least [`LOW`].
+fn calm(max: u32) -> u32 {
+    let spare = (max / 4).wrapping_add(1).max(LOW);
+    max.saturating_add(1).saturating_sub(spare)
+}
+
 /// Pages taken, against the limit.
 ///
 /// # Invariants
@@ -41,6 +47,8 @@ const LOW: u32 = crate::cache::REFILL as u32;
 #[repr(align(64))]
 pub struct Limit {
     max: AtomicU32,
+    /// As long as fewer pages than this are used there is no pressure. Set with `max`, and follows from it.
+    calm: AtomicU32,
     owned: AtomicU32,
 }
 
@@ -49,6 +57,7 @@ impl Limit {
     pub fn new(max: u32) -> Self {
         Self {
             max: AtomicU32::new(max),
+            calm: AtomicU32::new(calm(max)),
             owned: AtomicU32::new(0),
         }
     }
@@ -76,11 +85,12 @@ impl Limit {
     /// How close the limit is, when `idle` of the pages taken are used by nobody.
     #[inline]
     pub fn pressure(&self, idle: u32) -> Pressure {
+        let used = self.owned().saturating_sub(idle);
+        if used < self.calm.load(Ordering::Relaxed) {
+            return Pressure::None;
+        }
         let max = self.max();
-        let spare = max.saturating_sub(self.owned().saturating_sub(idle));
-        if spare > max / 4 && spare >= LOW {
-            Pressure::None
-        } else if spare > max / 10 {
+        if max.saturating_sub(used) > max / 10 {
             Pressure::Some
         } else {
             Pressure::High
@@ -88,6 +98,7 @@ impl Limit {
     }
 
     /// How many pages the pool has.
+    #[inline]
     pub fn owned(&self) -> u32 {
         self.owned.load(Ordering::Relaxed)
     }
@@ -96,6 +107,7 @@ impl Limit {
     pub fn set(&self, max: u32) {
         // INVARIANT: The next `take()` sees it; what was taken before was within the old one.
         self.max.store(max, Ordering::Relaxed);
+        self.calm.store(calm(max), Ordering::Relaxed);
     }
 
     /// How many pages the pool has above the limit, since that was lowered.
@@ -104,6 +116,7 @@ impl Limit {
     }
 
     /// The limit in force.
+    #[inline]
     pub fn max(&self) -> u32 {
         self.max.load(Ordering::Relaxed)
     }
