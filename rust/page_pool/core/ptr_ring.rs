@@ -218,25 +218,32 @@ impl<T> PtrRing<T> {
     pub unsafe fn consume_batched(&self, array: &mut [MaybeUninit<NonNull<T>>]) -> usize {
         let entries = self.shared.entries.as_slice();
         let mut head = self.consumer.head.load(Ordering::Relaxed);
-        let mut limit = self.consumer.limit.load(Ordering::Relaxed);
-        let mut taken = 0;
+        let mut taken = 0usize;
 
-        for element in array {
-            // SAFETY: By the type invariants the first `head` is in bounds. So are the others: they
-            // are below the limit, or what `null_batch()` returned.
-            let ptr = unsafe { entries.get_unchecked(head) }.load(Ordering::Acquire);
-            let Some(ptr) = NonNull::new(ptr) else {
-                break;
-            };
-            element.write(ptr);
-            taken = usize::wrapping_add(taken, 1);
-
-            head = head.wrapping_add(1);
-            if head >= limit {
-                // SAFETY: As in `consume()`.
-                head = unsafe { self.null_batch() };
-                limit = self.consumer.limit.load(Ordering::Relaxed);
+        // Up to the end of a batch at a time, so that the inner loop has little to do but to copy.
+        loop {
+            let limit = self.consumer.limit.load(Ordering::Relaxed);
+            let room = array.len().wrapping_sub(taken);
+            let want = limit.wrapping_sub(head).min(room);
+            let mut got = 0usize;
+            while got < want {
+                // SAFETY: By the type invariants the first `head` is below the limit, which is at most the length;
+                // the others are what `null_batch()` returned, of which the same is true. This is below the limit.
+                let entry = unsafe { entries.get_unchecked(head.wrapping_add(got)) };
+                let Some(ptr) = NonNull::new(entry.load(Ordering::Acquire)) else {
+                    break;
+                };
+                // SAFETY: `taken` is at most the length, and this is less than `room` behind it.
+                unsafe { array.get_unchecked_mut(taken.wrapping_add(got)) }.write(ptr);
+                got = got.wrapping_add(1);
             }
+            taken = taken.wrapping_add(got);
+            head = head.wrapping_add(got);
+            if head < limit {
+                break;
+            }
+            // SAFETY: As in `consume()`.
+            head = unsafe { self.null_batch() };
         }
 
         // Storing it only now misleads nobody but `is_empty()` on another CPU, for which see there.
@@ -262,8 +269,12 @@ impl<T> PtrRing<T> {
         let limit = self.consumer.limit.load(Ordering::Relaxed);
 
         // SAFETY: By the type invariants `tail` is below `limit` and `limit` at most the length.
-        for entry in unsafe { entries.get_unchecked(tail..limit) }.iter().rev() {
-            entry.store(null_mut(), Ordering::Release);
+        let batch = unsafe { entries.get_unchecked(tail..limit) };
+        let null = |entry: &AtomicPtr<T>| entry.store(null_mut(), Ordering::Release);
+        match <&[_; MAX_BATCH]>::try_from(batch) {
+            // Nearly always, and without a loop.
+            Ok(batch) => batch.iter().rev().for_each(null),
+            Err(_) => batch.iter().rev().for_each(null),
         }
 
         let head = if limit >= entries.len() { 0 } else { limit };
