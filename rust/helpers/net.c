@@ -158,62 +158,92 @@ u16 rnet_skb_queue(const struct sk_buff *skb)
 	return skb_get_queue_mapping(skb);
 }
 
-/* An skb over a whole page: its head goes back by put_page(). */
-struct sk_buff *rnet_skb_build(void *start, u32 size, u32 offset, u32 len, u32 metasize)
-{
-	struct sk_buff *skb = napi_build_skb(start, size);
+/* A packet for the stack, with its metadata in front of @data. In the poll of @napi. */
+struct rnet_packet {
+	struct napi_struct *napi;
+	void *data;
+	u32 len;
+	u32 metasize;
+	u32 queue;
+	u32 flags;
+};
 
-	if (unlikely(!skb))
-		return NULL;
-	skb_reserve(skb, offset);
-	__skb_put(skb, len);
-	if (metasize)
-		skb_metadata_set(skb, metasize);
-	return skb;
-}
-
-/*
- * Not napi_alloc_skb(): it takes what is no small head from fragments of order-3
- * pages, and one packet that is kept keeps the 32 KiB. Slab objects do not: what is
- * free beside them is used again. Called in softirq. The metadata are in front of @data.
- */
-struct sk_buff *rnet_skb_copy(const void *data, u32 len, u32 metasize)
-{
-	unsigned int headroom = NET_SKB_PAD + NET_IP_ALIGN;
-	struct sk_buff *skb = __alloc_skb(headroom + metasize + len,
-					  GFP_ATOMIC | __GFP_NOWARN,
-					  SKB_ALLOC_RX | SKB_ALLOC_NAPI,
-					  NUMA_NO_NODE);
-
-	if (unlikely(!skb))
-		return NULL;
-	skb_reserve(skb, headroom);
-	skb_put_data(skb, data - metasize, metasize + len);
-	if (metasize) {
-		skb_metadata_set(skb, metasize);
-		__skb_pull(skb, metasize);
-	}
-	return skb;
-}
+/* The device has verified its checksum. */
+#define RNET_PACKET_CSUM_OK	0x1
+/* Its page is the kernel's page pool's. */
+#define RNET_PACKET_PP		0x2
 
 /*
  * What is known about a packet is noted here, however its skb was made. (The core
  * adds the NAPI instance.)
  */
-void rnet_skb_receive(struct napi_struct *napi, struct sk_buff *skb, u32 queue, bool csum_ok)
+static __always_inline int receive(const struct rnet_packet *packet,
+				   struct sk_buff *skb)
 {
+	struct napi_struct *napi = packet->napi;
 	struct net_device *dev = napi->dev;
 
 	/* eth_type_trans() takes the header for granted. */
-	if (unlikely(!pskb_may_pull(skb, ETH_HLEN))) {
+	if (unlikely(packet->len < ETH_HLEN)) {
 		dev_kfree_skb_any_reason(skb, SKB_DROP_REASON_HDR_TRUNC);
-		return;
+		return 0;
 	}
-	if (csum_ok && (dev->features & NETIF_F_RXCSUM))
+	if ((packet->flags & RNET_PACKET_CSUM_OK) &&
+	    (dev->features & NETIF_F_RXCSUM))
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
-	skb_record_rx_queue(skb, queue);
+	skb_record_rx_queue(skb, packet->queue);
 	skb->protocol = eth_type_trans(skb, dev);
-	napi_gro_receive(napi, skb);
+	return napi_gro_receive(napi, skb);
+}
+
+/*
+ * The stack gets a packet in its page, which is the skb's head and goes back as that: by
+ * put_page(), or to the kernel's page pool. Negative: no memory, and the page is still
+ * the caller's.
+ */
+int rnet_receive_page(const struct rnet_packet *packet)
+{
+	u32 offset = offset_in_page(packet->data);
+	struct sk_buff *skb = napi_build_skb(packet->data - offset, PAGE_SIZE);
+
+	if (unlikely(!skb))
+		return -ENOMEM;
+	skb_reserve(skb, offset);
+	/* It is empty, and linear: there is nothing for __skb_put() to look at. */
+	skb->len = packet->len;
+	skb_set_tail_pointer(skb, packet->len);
+	if (packet->metasize)
+		skb_metadata_set(skb, packet->metasize);
+	if (packet->flags & RNET_PACKET_PP)
+		skb_mark_for_recycle(skb);
+	return receive(packet, skb);
+}
+
+/*
+ * The stack gets a copy of a packet. Negative: no memory.
+ *
+ * Not napi_alloc_skb(): it takes what is no small head from fragments of order-3
+ * pages, and one packet that is kept keeps the 32 KiB. Slab objects do not: what is
+ * free beside them is used again.
+ */
+int rnet_receive_copy(const struct rnet_packet *packet)
+{
+	unsigned int headroom = NET_SKB_PAD + NET_IP_ALIGN;
+	u32 metasize = packet->metasize, len = metasize + packet->len;
+	struct sk_buff *skb = __alloc_skb(headroom + len,
+					  GFP_ATOMIC | __GFP_NOWARN,
+					  SKB_ALLOC_RX | SKB_ALLOC_NAPI,
+					  NUMA_NO_NODE);
+
+	if (unlikely(!skb))
+		return -ENOMEM;
+	skb_reserve(skb, headroom);
+	skb_put_data(skb, packet->data - metasize, len);
+	if (metasize) {
+		skb_metadata_set(skb, metasize);
+		__skb_pull(skb, metasize);
+	}
+	return receive(packet, skb);
 }
 
 /* On failure the skb is still the caller's. */
@@ -261,11 +291,6 @@ void rnet_pp_recycle(struct page_pool *pool, struct page *page)
 void rnet_pp_put(struct page *page)
 {
 	page_pool_put_full_page(pp_page_to_nmdesc(page)->pp, page, false);
-}
-
-void rnet_pp_mark(struct sk_buff *skb)
-{
-	skb_mark_for_recycle(skb);
 }
 
 /* In the order of page_pool_ethtool_stats_get(). */

@@ -31,7 +31,7 @@ use crate::{
         MIN_RING, //
     },
     queue::Queue,
-    skb::RxSkBuff,
+    skb::ToStack,
     stats::{
         Counts,
         Dropped,
@@ -119,6 +119,8 @@ struct Poll<'a, 'n, 'bound, T: Operations> {
     napi: &'a mut Napi<'n>,
     tx: &'a TxSide<'bound, T::Tx>,
     counts: Counts,
+    /// What is the same for each packet that the stack gets is in there.
+    stack: ToStack<'n>,
 }
 
 impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
@@ -268,10 +270,12 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         let index = queue.index as usize;
         let bh = napi.bh();
         let program = Program::of(napi);
+        let stack = ToStack::new(napi);
         let mut poll = Poll::<T> {
             napi,
             tx,
             counts: Counts::default(),
+            stack,
         };
         let done = pool.enter(&bh, |mut pool| {
             let Some(mut posted) = pool.open(posted) else {
@@ -434,8 +438,9 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         None
     }
 
-    /// Hands a packet to the stack.
-    #[inline]
+    /// Hands a packet to the stack. Compiled into the loop over packets, which the compiler would not do for two
+    /// callers.
+    #[inline(always)]
     fn deliver<'id, O: Open<'id>>(
         &mut self,
         pool: &mut O,
@@ -443,13 +448,28 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         meta: u32,
         checksum: Checksum,
     ) {
-        match RxSkBuff::from_buf(self.napi, pool, buf, meta) {
-            Some(skb) => skb.receive(self.napi, checksum),
-            None => {
-                self.counts.drop(Dropped::NoSkb);
-                self.napi.queue().rx.alloc_fail.inc();
-            }
+        if !self.stack.receive(pool, buf, meta, checksum) {
+            self.no_skb();
         }
+    }
+
+    /// As [`deliver`](Self::deliver), after an XDP program.
+    #[inline(never)]
+    fn pass<'id, O: Open<'id>>(
+        &mut self,
+        pool: &mut O,
+        buf: O::Cpu,
+        meta: u32,
+        checksum: Checksum,
+    ) {
+        self.deliver(pool, buf, meta, checksum);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn no_skb(&mut self) {
+        self.counts.drop(Dropped::NoSkb);
+        self.napi.queue().rx.alloc_fail.inc();
     }
 
     /// Lets an XDP program decide about a packet, and does what it says.
@@ -469,7 +489,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         let verdict = match program.run(self.napi, pool, buf) {
             Action::Drop => Verdict::Drop,
             Action::Pass(buf, meta) => {
-                self.deliver(pool, buf, meta, checksum);
+                self.pass(pool, buf, meta, checksum);
                 Verdict::Pass
             }
             Action::Tx(buf) => {

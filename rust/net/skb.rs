@@ -16,7 +16,10 @@ use crate::{
         Napi, //
     },
 };
-use core::ptr::NonNull;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
 use kernel::prelude::*;
 use page_pool::Pressure;
 use pp_bindings as bindings;
@@ -133,82 +136,84 @@ impl SkBuff {
     }
 }
 
-/// A packet that was received: the only one that goes up the stack. What the stack sends is
+impl Drop for SkBuff {
+    fn drop(&mut self) {
+        // SAFETY: The reference is ours and given away here. Any context.
+        unsafe { bindings::dev_kfree_skb_any_reason(self.0.as_ptr(), DropReason::DevReady.raw()) };
+    }
+}
+
+/// The way of received packets to the stack.
+///
+/// What the stack is given is always new: nobody else has a reference to the skb, or to its data. What it sends is
 /// another thing, for that may be shared (pktgen sends one skb many times) or have clones (of whoever
-/// listens), and GRO assumes neither.
+/// listens), and GRO assumes neither. So there is no way for a [`SkBuff`] to get there.
 ///
 /// # Invariants
 ///
-/// The skb is new: nobody else has a reference to it, or to its data.
-pub(crate) struct RxSkBuff(SkBuff);
+/// The instance in there is that whose poll the current CPU is in for `'a`. It cannot be sent to another thread.
+pub(crate) struct ToStack<'a>(bindings::rnet_packet, PhantomData<&'a ()>);
 
-impl RxSkBuff {
-    /// Makes a packet of a received buffer.
+impl<'a> ToStack<'a> {
+    #[inline]
+    pub(crate) fn new(napi: &Napi<'a>) -> Self {
+        let queue = napi.queue();
+        let packet = bindings::rnet_packet {
+            napi: queue.napi(),
+            data: core::ptr::null_mut(),
+            len: 0,
+            metasize: 0,
+            queue: queue.index,
+            flags: 0,
+        };
+        // INVARIANT: By that of `Napi`; a raw pointer is not sent.
+        Self(packet, PhantomData)
+    }
+
+    /// Hands a received packet to the stack. It starts with the Ethernet header. `false`: there is no memory for
+    /// an skb, and the packet is lost.
     ///
     /// A small packet is copied and `buf` goes back into the pool at once. Of a larger one the page
     /// itself becomes the head of the skb, and comes back to the pool when the last user of it,
     /// whoever that is, drops the page. As the pool nears its limit every packet is copied: who
     /// hoards packets then takes no more pages from the device, and nobody else loses a packet.
-    /// `None`: no memory for an skb; the page is given back.
     ///
     /// `meta` is the number of bytes of XDP metadata in front of the packet, no more than there are in
     /// the buffer. The packet keeps them either way.
-    ///
-    /// `_napi` proves that we are in a poll, as the kernel's caches of skbs want it.
-    #[inline]
-    pub(crate) fn from_buf<'id, O: Open<'id>>(
-        _napi: &Napi<'_>,
+    #[inline(always)]
+    pub(crate) fn receive<'id, O: Open<'id>>(
+        &mut self,
         pool: &mut O,
         buf: O::Cpu,
         meta: u32,
-    ) -> Option<Self> {
+        checksum: Checksum,
+    ) -> bool {
+        let packet = &mut self.0;
+        packet.data = buf.as_ptr().cast_mut().cast();
+        // CAST: Less than a page.
+        packet.len = buf.len() as u32;
         // CAST: An offset in a page.
-        let meta = meta.min(buf.offset() as u32);
+        packet.metasize = meta.min(buf.offset() as u32);
+        packet.flags = match checksum {
+            Checksum::Verified => bindings::RNET_PACKET_CSUM_OK,
+            Checksum::None => 0,
+        };
         if buf.len() <= COPYBREAK || pool.pressure() != Pressure::None {
-            // SAFETY: `Napi` is the proof that we are in softirq. The page is ours: there are `len`
-            // bytes of packet in it, and `meta` bytes in front of them, as `offset` says. CAST: Less
-            // than a page.
-            let skb =
-                unsafe { bindings::rnet_skb_copy(buf.as_ptr().cast(), buf.len() as u32, meta) };
+            // SAFETY: We are in the poll of this instance, by the type invariant. The buffer is ours: there are
+            // `len` bytes of packet in it, and `metasize` bytes in front of them.
+            let error = unsafe { bindings::rnet_receive_copy(packet) };
             pool.recycle(buf);
-            // INVARIANT: It is new, and ours.
-            return NonNull::new(skb).map(|skb| Self(SkBuff(skb)));
+            return error >= 0;
         }
 
         let page = pool.to_stack(buf);
-        // SAFETY: The page is ours, and the pool's buffers leave the end of it to
-        // `struct skb_shared_info`. CAST: 4096.
-        let skb = unsafe {
-            bindings::rnet_skb_build(
-                page.start().cast(),
-                kernel::page::PAGE_SIZE as u32,
-                page.offset(),
-                page.len(),
-                meta,
-            )
-        };
-        let skb = NonNull::new(skb)?;
-        // SAFETY: Just built.
-        unsafe { page.into_skb(skb) };
-        // INVARIANT: It is new, and ours.
-        Some(Self(SkBuff(skb)))
-    }
-
-    /// Hands the packet to the stack. It starts with the Ethernet header.
-    #[inline]
-    pub(crate) fn receive(self, napi: &Napi<'_>, checksum: Checksum) {
-        let ok = checksum == Checksum::Verified;
-        let queue = napi.queue();
-        // SAFETY: We are in the poll of this instance, and give the skb away.
-        unsafe {
-            bindings::rnet_skb_receive(queue.napi(), self.0.into_raw(), queue.index, ok);
+        packet.flags |= O::Stack::FLAGS;
+        // SAFETY: As above; the page is one of the kind that the flags say, and the pool's buffers leave the end of it
+        // to `struct skb_shared_info`.
+        if unsafe { bindings::rnet_receive_page(packet) } < 0 {
+            return false;
         }
-    }
-}
-
-impl Drop for SkBuff {
-    fn drop(&mut self) {
-        // SAFETY: The reference is ours and given away here. Any context.
-        unsafe { bindings::dev_kfree_skb_any_reason(self.0.as_ptr(), DropReason::DevReady.raw()) };
+        page.given();
+        true
     }
 }

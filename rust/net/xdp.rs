@@ -154,7 +154,7 @@ impl<'a> Program<'a> {
             return Action::Aborted;
         }
         // The reference is the frame's from here on.
-        page.into_frame();
+        page.given();
         self.redirected.set(true);
         Action::Redirect
     }

@@ -280,43 +280,14 @@ impl Drop for Detached {
 ///
 /// # Invariants
 ///
-/// This value owns a reference to `page`, which begins at `start`.
-pub struct StackPage {
-    pub(crate) page: NonNull<bindings::page>,
-    pub(crate) start: *mut u8,
-    pub(crate) offset: u32,
-    pub(crate) len: u32,
-}
+/// This value owns a reference to the page.
+pub struct StackPage(pub(crate) NonNull<bindings::page>);
 
 impl StackPage {
-    /// The page's first byte.
-    #[inline]
-    pub fn start(&self) -> *mut u8 {
-        self.start
-    }
-
-    /// Where the packet begins, in bytes from there.
-    #[inline]
-    pub fn offset(&self) -> u32 {
-        self.offset
-    }
-
-    /// The length of the packet, in bytes.
-    #[inline]
-    pub fn len(&self) -> u32 {
-        self.len
-    }
-
-    /// Whether the packet has no byte.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// The page, whose reference is the caller's from here on.
     #[inline]
     pub fn into_page(self) -> NonNull<bindings::page> {
-        let page = self.page;
+        let page = self.0;
         forget(self);
         page
     }
@@ -326,6 +297,6 @@ impl Drop for StackPage {
     #[cold]
     fn drop(&mut self) {
         // SAFETY: By the type invariant the reference is ours.
-        unsafe { crate::pages::put(self.page.as_ptr()) };
+        unsafe { crate::pages::put(self.0.as_ptr()) };
     }
 }

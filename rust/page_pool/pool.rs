@@ -237,7 +237,6 @@ impl<'id> NapiPool<'id, '_> {
     /// Lets a page go to the stack. It comes back when its last reference is dropped.
     #[inline]
     pub fn into_stack(&mut self, buf: CpuBuf<'id>) -> StackPage {
-        let (offset, len, start) = (buf.offset(), buf.len(), buf.page_start());
         let slot = buf.into_slot();
         let page = slot.page();
         if self.side.shared.mode == Mode::Recycle {
@@ -246,15 +245,9 @@ impl<'id> NapiPool<'id, '_> {
         } else {
             self.side.again().release_to_stack(slot);
         }
+        // SAFETY: A slot that is not free has a page.
         // INVARIANT: The page's reference was the buffer's.
-        StackPage {
-            // SAFETY: A slot that is not free has a page.
-            page: unsafe { NonNull::new_unchecked(page) },
-            start,
-            // CAST: Both are less than a page.
-            offset: offset as u32,
-            len: len as u32,
-        }
+        StackPage(unsafe { NonNull::new_unchecked(page) })
     }
 
     /// Lets a page go, mapped, to be sent by this device. Its bytes are the device's from here on.

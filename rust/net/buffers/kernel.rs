@@ -170,15 +170,11 @@ pub(crate) enum Kind {}
 
 // SAFETY: See `include/net/page_pool/helpers.h`.
 unsafe impl PageKind for Kind {
+    const FLAGS: u32 = bindings::RNET_PACKET_PP;
+
     unsafe fn drop_reference(page: NonNull<bindings::page>) {
         // SAFETY: By the safety requirement.
         unsafe { bindings::rnet_pp_put(page.as_ptr()) };
-    }
-
-    #[inline]
-    unsafe fn mark(skb: NonNull<bindings::sk_buff>) {
-        // SAFETY: By the safety requirement.
-        unsafe { bindings::rnet_pp_mark(skb.as_ptr()) };
     }
 
     unsafe fn give_back(page: NonNull<bindings::page>, _dma: u64, _dev: *mut bindings::device) {

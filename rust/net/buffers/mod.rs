@@ -26,7 +26,6 @@ use ::kernel::{
     },
     prelude::*, //
 };
-use core::ptr::NonNull;
 use page_pool::{
     context::BhDisabled,
     stats::Snapshot,
@@ -208,20 +207,10 @@ pub(crate) trait Packet {
 
 /// A page on its way to the stack, with a packet in it. Dropped, it goes back.
 pub(crate) trait Stack {
-    /// The first byte of the page.
-    fn start(&self) -> *mut u8;
-    /// Where the packet begins, in bytes from there.
-    fn offset(&self) -> u32;
-    /// The length of the packet, in bytes.
-    fn len(&self) -> u32;
-    /// The page is an XDP frame's from here on.
-    fn into_frame(self);
-    /// The page is that skb's head from here on.
-    ///
-    /// # Safety
-    ///
-    /// `skb` was built over the page.
-    unsafe fn into_skb(self, skb: NonNull<bindings::sk_buff>);
+    /// What a `struct rnet_packet` has to say about it.
+    const FLAGS: u32;
+    /// The page is an skb's head, or an XDP frame's, from here on.
+    fn given(self);
 }
 
 /// A page that is sent, with its mapping. Dropped, it goes back: ours in any context, others not in a hard

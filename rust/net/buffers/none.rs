@@ -130,13 +130,12 @@ pub(crate) enum Kind {}
 
 // SAFETY: They are freed by `put_page()`; one that is mapped is unmapped before.
 unsafe impl PageKind for Kind {
+    const FLAGS: u32 = 0;
+
     unsafe fn drop_reference(page: NonNull<bindings::page>) {
         // SAFETY: By the safety requirement.
         unsafe { bindings::rpp_put_page(page.as_ptr()) };
     }
-
-    #[inline]
-    unsafe fn mark(_skb: NonNull<bindings::sk_buff>) {}
 
     #[inline]
     unsafe fn give_back(page: NonNull<bindings::page>, dma: u64, dev: *mut bindings::device) {

@@ -40,19 +40,15 @@ use pp_bindings as bindings;
 ///
 /// That is how it is for pages of a [`Source`] of this kind.
 pub(crate) unsafe trait PageKind {
+    /// See [`Stack::FLAGS`].
+    const FLAGS: u32;
+
     /// Drops the stack's reference to a page. Not in a hard interrupt, nor with interrupts off.
     ///
     /// # Safety
     ///
     /// The caller has that reference, and gives it up.
     unsafe fn drop_reference(page: NonNull<bindings::page>);
-
-    /// Notes on an skb that its head is such a page.
-    ///
-    /// # Safety
-    ///
-    /// That is so.
-    unsafe fn mark(skb: NonNull<bindings::sk_buff>);
 
     /// Takes back a page that is mapped at `dma` for `dev`. Not in a hard interrupt, nor with interrupts off.
     ///
@@ -163,14 +159,8 @@ pub(crate) struct CpuPage<'id> {
 ///
 /// # Invariants
 ///
-/// This value owns a reference to `page`, which is of kind `K` and begins at `start`.
-pub(crate) struct StackPage<K: PageKind> {
-    page: NonNull<bindings::page>,
-    start: *mut u8,
-    offset: u32,
-    len: u32,
-    _kind: PhantomData<fn() -> K>,
-}
+/// This value owns a reference to the page, which is of kind `K`.
+pub(crate) struct StackPage<K: PageKind>(NonNull<bindings::page>, PhantomData<fn() -> K>);
 
 /// A page that is sent.
 ///
@@ -313,13 +303,7 @@ impl<'id, S: Source> Open<'id> for OpenPages<'id, '_, S> {
     fn to_stack(&mut self, buf: CpuPage<'id>) -> StackPage<S::Kind> {
         self.source.release(&buf.page);
         // INVARIANT: The reference was the buffer's.
-        StackPage {
-            page: buf.page.page,
-            start: buf.page.start,
-            offset: buf.offset,
-            len: buf.len,
-            _kind: PhantomData,
-        }
+        StackPage(buf.page.page, PhantomData)
     }
 
     #[inline]
@@ -415,30 +399,10 @@ impl Packet for CpuPage<'_> {
 }
 
 impl<K: PageKind> Stack for StackPage<K> {
-    #[inline]
-    fn start(&self) -> *mut u8 {
-        self.start
-    }
+    const FLAGS: u32 = K::FLAGS;
 
-    #[inline]
-    fn offset(&self) -> u32 {
-        self.offset
-    }
-
-    #[inline]
-    fn len(&self) -> u32 {
-        self.len
-    }
-
-    #[inline]
-    fn into_frame(self) {
-        forget(self);
-    }
-
-    #[inline]
-    unsafe fn into_skb(self, skb: NonNull<bindings::sk_buff>) {
-        // SAFETY: By the safety requirement.
-        unsafe { K::mark(skb) };
+    #[inline(always)]
+    fn given(self) {
         forget(self);
     }
 }
@@ -447,6 +411,6 @@ impl<K: PageKind> Drop for StackPage<K> {
     #[cold]
     fn drop(&mut self) {
         // SAFETY: By the type invariant.
-        unsafe { K::drop_reference(self.page) };
+        unsafe { K::drop_reference(self.0) };
     }
 }

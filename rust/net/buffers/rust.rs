@@ -20,7 +20,6 @@ use ::kernel::{
     },
     prelude::*, //
 };
-use core::ptr::NonNull;
 use page_pool::{
     context::BhDisabled,
     AllocError,
@@ -191,28 +190,10 @@ impl Packet for CpuBuf<'_> {
 }
 
 impl Stack for StackPage {
-    #[inline]
-    fn start(&self) -> *mut u8 {
-        StackPage::start(self)
-    }
+    const FLAGS: u32 = 0;
 
-    #[inline]
-    fn offset(&self) -> u32 {
-        StackPage::offset(self)
-    }
-
-    #[inline]
-    fn len(&self) -> u32 {
-        StackPage::len(self)
-    }
-
-    #[inline]
-    fn into_frame(self) {
-        self.into_page();
-    }
-
-    #[inline]
-    unsafe fn into_skb(self, _skb: NonNull<bindings::sk_buff>) {
+    #[inline(always)]
+    fn given(self) {
         self.into_page();
     }
 }
