@@ -290,14 +290,15 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             };
             let mut done = 0usize;
             while done < budget {
-                let Some(written) = D::completed(|word| descs.ring.load(descs.next, word)) else {
+                let next = descs.next;
+                let Some(written) = D::completed(|word| descs.ring.load(next, word)) else {
                     break;
                 };
                 // SAFETY: The device is done with the descriptor, by the contract of its format.
-                let Some(buf) = (unsafe { posted.take(descs.next) }) else {
+                let Some(buf) = (unsafe { posted.take(next) }) else {
                     break;
                 };
-                descs.next = descs.ring.after(descs.next);
+                descs.next = descs.ring.after(next);
                 descs.lack.missing = descs.lack.missing.wrapping_add(1);
                 done = done.wrapping_add(1);
 
@@ -373,7 +374,10 @@ impl<D: RxDescriptor> Descs<D> {
     #[inline(never)]
     fn refill<'id, O: Open<'id>>(&mut self, pool: &mut O, posted: &mut O::Ring<'_>, max: usize) {
         self.lack.failures = 0;
-        for _ in 0..self.lack.missing.min(max) {
+        // Not in memory until the end, where the descriptors that are written could be.
+        let (mut fill, mut done) = (self.fill, 0usize);
+        let want = self.lack.missing.min(max);
+        while done < want {
             let buf = match pool.alloc() {
                 Ok(buf) => buf,
                 Err(AllocError::Limit) => {
@@ -389,17 +393,19 @@ impl<D: RxDescriptor> Descs<D> {
                     continue;
                 }
             };
-            let addr = match posted.post(self.fill, buf) {
+            let addr = match posted.post(fill, buf) {
                 Ok(addr) => addr,
                 Err(buf) => {
                     pool.recycle_unused(buf);
                     break;
                 }
             };
-            self.ring.store(self.fill, D::post(addr));
-            self.fill = self.ring.after(self.fill);
-            self.lack.missing = self.lack.missing.wrapping_sub(1);
+            self.ring.store(fill, D::post(addr));
+            fill = self.ring.after(fill);
+            done = done.wrapping_add(1);
         }
+        self.fill = fill;
+        self.lack.missing = self.lack.missing.wrapping_sub(done);
     }
 
     /// Rings the doorbell, if there are new buffers.
