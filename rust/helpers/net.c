@@ -323,9 +323,22 @@ struct page *rnet_page_alloc(struct device *dev, u64 *dma, void **start)
 
 /* XDP */
 
-u32 rnet_xdp_run(struct bpf_prog *prog, struct xdp_buff *xdp)
+static noinline u32 xdp_run_observed(struct bpf_prog *prog,
+				     struct xdp_buff *xdp)
 {
 	return bpf_prog_run_xdp(prog, xdp);
+}
+
+/*
+ * Without statistics and bonds that is a call and nothing else; with them, compiled
+ * into one function, each packet would save and restore four registers.
+ */
+u32 rnet_xdp_run(struct bpf_prog *prog, struct xdp_buff *xdp)
+{
+	if (static_branch_unlikely(&bpf_stats_enabled_key) ||
+	    static_branch_unlikely(&bpf_master_redirect_enabled_key))
+		return xdp_run_observed(prog, xdp);
+	return BPF_DISPATCHER_FUNC(xdp)(xdp, prog->insnsi, prog->bpf_func);
 }
 
 void rnet_xdp_exception(struct net_device *dev, struct bpf_prog *prog, u32 act)
