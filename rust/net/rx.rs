@@ -493,7 +493,8 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         lack: &Lack,
     ) {
         let verdict = match program.run(self.napi, pool, buf) {
-            Action::Drop => Verdict::Drop,
+            // Counted here: where all verdicts meet, the counter would have to be looked up.
+            Action::Drop => return self.counts.verdict(Verdict::Drop),
             Action::Pass(buf, meta) => {
                 self.pass(pool, buf, meta, checksum);
                 Verdict::Pass

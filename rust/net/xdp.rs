@@ -87,12 +87,12 @@ impl<'a> Program<'a> {
             return Action::Aborted;
         }
         let start = buf.page_start();
-        let data = buf.as_ptr();
+        let data = start.wrapping_add(buf.offset());
         let mut xdp = bindings::xdp_buff {
-            data: data.cast_mut().cast(),
+            data: data.cast(),
             // SAFETY: The packet ends in the same page.
-            data_end: unsafe { data.add(buf.len()) }.cast_mut().cast(),
-            data_meta: data.cast_mut().cast(),
+            data_end: unsafe { data.add(buf.len()) }.cast(),
+            data_meta: data.cast(),
             data_hard_start: start.cast(),
             rxq: self.rxq,
             txq: core::ptr::null_mut(),
