@@ -136,6 +136,28 @@ fn pressure_begins_at_three_quarters_and_nine_tenths() {
     assert_eq!(used(37, 0), Pressure::Some);
 }
 
+/// From the number of pages below which there is none, which is stored, follows what the documentation says.
+#[test]
+fn pressure_is_what_it_says() {
+    const MOST: u32 = 700;
+    for max in (0..=600).chain([u32::MAX]) {
+        let limit = Limit::new(MOST);
+        assert_eq!(limit.take(MOST), MOST);
+        limit.set(max);
+        for used in 0..=MOST {
+            let spare = max.saturating_sub(used);
+            let expected = if spare > max / 4 && spare >= 64 {
+                Pressure::None
+            } else if spare > max / 10 {
+                Pressure::Some
+            } else {
+                Pressure::High
+            };
+            assert_eq!(limit.pressure(MOST - used), expected, "{used} of {max}");
+        }
+    }
+}
+
 #[test]
 fn limit_holds_while_others_give_back() {
     const MAX: u32 = 50;
