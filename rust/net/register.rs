@@ -100,9 +100,9 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
     /// Takes the device from the core, if that has not been done. Process context; called by the bus and
     /// by `drop()`, one after the other.
     pub(crate) fn unregister(&self) {
-        let dev = self.0.dev.as_raw();
         // CAST: It is stored in a byte.
         const REGISTERED: u8 = bindings::netdev_reg_state_NETREG_REGISTERED as u8;
+        let dev = self.0.dev.as_raw();
         // SAFETY: Registered by `new()`. Stops the interface if it is up, and waits for everybody who
         // uses the device; a second time it does nothing.
         unsafe {

@@ -71,6 +71,7 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
 
     #[inline]
     fn sync_for_cpu(&mut self, page: &Page, len: usize) {
+        // CAST: Less than a page.
         let start = page.dma.wrapping_add(HEADROOM as u64);
         // SAFETY: The device is bound, and the page mapped for it.
         unsafe { bindings::rpp_dma_sync_for_cpu(self.device(), start, len, DIRECTION) };
