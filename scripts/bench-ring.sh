@@ -55,8 +55,8 @@ compile() {
 	local host=$RPP_TOP/tests/host rustc=(rustc --edition 2021 -Copt-level=2 -Cpanic=abort --cap-lints allow
 		--out-dir "$build" -L "$build")
 	in_root "${rustc[@]}" --crate-type rlib --crate-name kernel "$host/kernel/lib.rs"
-	in_root "${rustc[@]}" --crate-type rlib --crate-name host_tests --extern kernel "$host/src/lib.rs"
-	in_root "${rustc[@]}" --crate-name pressure --extern host_tests "$bench/pressure.rs"
+	in_root "${rustc[@]}" --crate-type rlib --crate-name page_pool --extern kernel "$host/src/lib.rs"
+	in_root "${rustc[@]}" --crate-name pressure --extern page_pool "$bench/pressure.rs"
 }
 
 # table FILE: the spread is that of the middle half of the rounds.

@@ -27,6 +27,23 @@ pub const SIZE: usize = 2 * REFILL;
 ///
 /// - `entries[..count + hidden]` are initialised, and `count + hidden <= SIZE`.
 /// - `capacity` is `SIZE` and `hidden` is 0, or the cache is closed and `capacity` and `count` are 0.
+///
+/// # Examples
+///
+/// ```
+/// use page_pool::cache::{Cache, SIZE};
+///
+/// let mut cache = Cache::new();
+/// assert!((0..SIZE).all(|page| cache.push(page).is_ok()));
+/// // It is full, and the page goes elsewhere.
+/// assert_eq!(cache.push(SIZE), Err(SIZE));
+/// // The last one in is the first one out.
+/// assert_eq!(cache.pop(), Some(SIZE - 1));
+///
+/// cache.close();
+/// assert_eq!(cache.pop(), None);
+/// assert_eq!(cache.take(), Some(SIZE - 2));
+/// ```
 pub struct Cache<T> {
     /// What the fast path sees.
     count: usize,
@@ -114,6 +131,18 @@ impl<T> Cache<T> {
     /// # Safety
     ///
     /// They are initialised.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use page_pool::cache::Cache;
+    ///
+    /// let mut cache = Cache::new();
+    /// cache.spare()[0].write(7);
+    /// // SAFETY: It was just written.
+    /// unsafe { cache.added(1) };
+    /// assert_eq!(cache.entries(), [7]);
+    /// ```
     pub unsafe fn added(&mut self, n: usize) {
         // INVARIANT: By the safety requirement.
         if self.capacity == 0 {

@@ -43,6 +43,25 @@ fn calm(max: u32) -> u32 {
 /// # Invariants
 ///
 /// `owned` never exceeds the largest limit that was in force when pages were taken.
+///
+/// # Examples
+///
+/// ```
+/// use page_pool::limit::{Limit, Pressure};
+///
+/// let limit = Limit::new(1000);
+/// assert_eq!(limit.take(800), 800);
+/// // All of them are with the stack.
+/// assert_eq!(limit.pressure(0), Pressure::Some);
+/// // A hundred are home.
+/// assert_eq!(limit.pressure(100), Pressure::None);
+/// assert_eq!(limit.take(800), 200);
+///
+/// limit.set(900);
+/// assert_eq!(limit.excess(), 100);
+/// limit.give_back(101);
+/// assert_eq!(limit.take(800), 1);
+/// ```
 // A cache line of its own: others write here when pages leave the pool.
 #[repr(align(64))]
 pub struct Limit {

@@ -15,6 +15,26 @@ use crate::platform::{AtomicU32, Ordering};
 pub const END: u32 = u32::MAX;
 
 /// A list of slots, by index.
+///
+/// # Examples
+///
+/// ```
+/// use page_pool::{
+///     list::{List, END},
+///     platform::{AtomicU32, Ordering},
+/// };
+///
+/// // Where each of three slots keeps its link.
+/// let next = [0; 3].map(AtomicU32::new);
+/// let list = List::new();
+/// list.push(2, &next[2]);
+/// list.push(0, &next[0]);
+///
+/// assert_eq!(list.take_all(), 0);
+/// assert_eq!(next[0].load(Ordering::Relaxed), 2);
+/// assert_eq!(next[2].load(Ordering::Relaxed), END);
+/// assert_eq!(list.take_all(), END);
+/// ```
 pub struct List {
     head: AtomicU32,
 }

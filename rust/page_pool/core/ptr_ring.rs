@@ -89,6 +89,25 @@ struct Shared<T> {
 /// `shared.entries` is not empty and keeps its length. `producer.index` and `consumer.head` are always
 /// smaller than that length. Unless a consumer is at work,
 /// `consumer.tail <= consumer.head < consumer.limit <= shared.entries.len()`.
+///
+/// # Examples
+///
+/// ```
+/// use core::ptr::NonNull;
+/// use page_pool::{platform::AllocError, ptr_ring::PtrRing};
+///
+/// let (first, second) = (1, 2);
+/// let ring = PtrRing::new(2)?;
+/// // SAFETY: Nobody else has the ring.
+/// unsafe {
+///     assert!(ring.produce(NonNull::from(&first)).is_ok());
+///     // Whoever makes sure of room first need not take the pointer back.
+///     ring.reserve().ok_or(AllocError)?.fill(NonNull::from(&second));
+///     assert!(ring.reserve().is_none());
+///     assert_eq!(ring.consume(), Some(NonNull::from(&first)));
+/// }
+/// # Ok::<(), AllocError>(())
+/// ```
 #[repr(C)]
 pub struct PtrRing<T> {
     producer: Producer,

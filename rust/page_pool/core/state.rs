@@ -28,6 +28,26 @@ const OUT: u32 = 2;
 const UNMAPPING: u32 = 3;
 
 /// The state of one slot.
+///
+/// # Examples
+///
+/// ```
+/// use page_pool::state::SlotState;
+///
+/// let state = SlotState::new();
+/// state.fill();
+/// state.hand_out();
+/// // The last reference is dropped, and then one that nobody had.
+/// assert!(state.take_back());
+/// assert!(!state.take_back());
+///
+/// // The pool ends while the page is out: one of two sides removes the mapping.
+/// state.hand_out();
+/// assert!(state.claim());
+/// assert!(!state.claim());
+/// state.unmapped();
+/// assert!(state.is_free());
+/// ```
 pub struct SlotState(AtomicU32);
 
 impl SlotState {

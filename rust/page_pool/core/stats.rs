@@ -11,6 +11,17 @@
 use crate::platform::{AtomicU64, AtomicUsize, Ordering};
 
 /// A counter with one writer at a time.
+///
+/// # Examples
+///
+/// ```
+/// use page_pool::stats::Counter;
+///
+/// let counter = Counter::new();
+/// counter.inc();
+/// counter.add(41);
+/// assert_eq!(counter.get(), 42);
+/// ```
 pub struct Counter(AtomicU64);
 
 impl Counter {
@@ -188,6 +199,24 @@ pub const NAMES: [&str; 22] = [
 ];
 
 /// Adds it all up.
+///
+/// # Examples
+///
+/// ```
+/// use page_pool::stats::{snapshot, CpuStats, NapiStats, SharedStats, NAMES};
+///
+/// let (napi, shared) = (NapiStats::default(), SharedStats::default());
+/// let cpus = [CpuStats::default(), CpuStats::default()];
+/// napi.alloc_fast.add(3);
+/// cpus[0].recycle_ring.inc();
+/// cpus[1].recycle_ring.inc();
+///
+/// let values = snapshot(&napi, &shared, cpus.iter(), 0, 64);
+/// let value = |name| NAMES.iter().position(|n| *n == name).map(|i| values[i]);
+/// assert_eq!(value("rx_pp_alloc_fast"), Some(3));
+/// assert_eq!(value("rx_pp_recycle_ring"), Some(2));
+/// assert_eq!(value("rx_pp_owned"), Some(64));
+/// ```
 pub fn snapshot<'a>(
     napi: &NapiStats,
     shared: &SharedStats,

@@ -10,7 +10,7 @@
 //!
 //! usage: `pressure ROUNDS`
 
-use host_tests::pool::Pool;
+use page_pool::pool::Pool;
 use std::{process, time::Instant};
 
 const PAGES: usize = 2560;

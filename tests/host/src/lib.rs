@@ -51,6 +51,9 @@ mod slots;
 #[doc(hidden)]
 pub use bindings::*;
 
+pub use limit::Pressure;
+pub use params::{Mode, Params};
+
 use kernel::prelude::Error;
 
 const HEADROOM: usize = 256;

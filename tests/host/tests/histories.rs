@@ -7,7 +7,7 @@
 
 mod random;
 
-use host_tests::{
+use page_pool::{
     limit::Pressure,
     pool::{Mistake, Pool, INTERRUPT},
 };
@@ -192,7 +192,7 @@ impl History<'_> {
             }
             Event::Recycle { cpu, .. } => {
                 if let Some(page) = self.any(0, |owner| *owner == Driver) {
-                    let full = pool.cached() == host_tests::cache::SIZE;
+                    let full = pool.cached() == page_pool::cache::SIZE;
                     pool.recycle(page, cpu);
                     self.owners[page] = Owner::Pool;
                     let released = self.released();

@@ -4,7 +4,7 @@
 
 #![cfg(not(loom))]
 
-use host_tests::{page, pool::Pool};
+use page_pool::{page, pool::Pool};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     sync::atomic::{AtomicUsize, Ordering::Relaxed},

@@ -4,7 +4,7 @@
 
 #![cfg(not(loom))]
 
-use host_tests::{
+use page_pool::{
     limit::Pressure,
     pool::{Pool, INTERRUPT},
 };

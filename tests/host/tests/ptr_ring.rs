@@ -4,7 +4,7 @@
 
 #![cfg(not(loom))]
 
-use host_tests::{platform::AllocError, ptr_ring::PtrRing};
+use page_pool::{platform::AllocError, ptr_ring::PtrRing};
 use std::{
     cell::UnsafeCell,
     collections::VecDeque,

@@ -5,7 +5,7 @@
 
 #![cfg(not(loom))]
 
-use host_tests::{
+use page_pool::{
     exclusive::dawdle,
     pool::{Mistake, Pool, INTERRUPT},
 };

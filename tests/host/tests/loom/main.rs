@@ -11,12 +11,12 @@
 
 #![cfg(loom)]
 
-mod page_pool;
+mod pool;
 mod weak_nulls;
 mod weak_pointers;
 
-use host_tests::ptr_ring::PtrRing;
 use loom::{cell::UnsafeCell, sync::Arc, thread};
+use page_pool::ptr_ring::PtrRing;
 use std::{
     collections::BTreeSet,
     mem::MaybeUninit,

@@ -5,13 +5,13 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod platform {
-    pub use host_tests::platform::{block_from_fn, AllocError, AtomicUsize, Block, Ordering};
+    pub use page_pool::platform::{block_from_fn, AllocError, AtomicUsize, Block, Ordering};
 
-    pub struct AtomicPtr<T>(host_tests::platform::AtomicPtr<T>);
+    pub struct AtomicPtr<T>(page_pool::platform::AtomicPtr<T>);
 
     impl<T> AtomicPtr<T> {
         pub fn new(ptr: *mut T) -> Self {
-            Self(host_tests::platform::AtomicPtr::new(ptr))
+            Self(page_pool::platform::AtomicPtr::new(ptr))
         }
 
         pub fn load(&self, ordering: Ordering) -> *mut T {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages between NAPI, the stack and the end of their pool: `host_tests::pool`, which has the shipping
+//! Pages between NAPI, the stack and the end of their pool: `page_pool::pool`, which has the shipping
 //! ring, cache, list, limit and slot state in it.
 //!
 //! Each model runs once as it is, and has to hold; and again with each mistake, and without each kind
 //! of ordering, that it depends on, and then has to fail.
 
 use super::check_bounded;
-use host_tests::{
+use loom::{sync::atomic::Ordering, thread};
+use page_pool::{
     exclusive::Exclusive,
     list::{List, END},
     platform::{without, AtomicU32, Kind},
@@ -15,7 +16,6 @@ use host_tests::{
     ptr_ring::PtrRing,
     state::SlotState,
 };
-use loom::{sync::atomic::Ordering, thread};
 // Not loom's `Arc`: when a model fails before its threads have begun, loom cannot drop that one.
 use std::{
     collections::BTreeSet,
