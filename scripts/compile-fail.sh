@@ -8,7 +8,8 @@
 #   // error: text          an error that has no code
 #   // compiles             no error: the control
 #
-# One KTAP line a file.
+# The examples in the documentation of rust/net and rust/page_pool have to compile as well. (Those of
+# rust/page_pool/core run on the host.) One KTAP line a file, or an example.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -50,12 +51,45 @@ judge() {
 	fi
 }
 
-files=("$RPP_TOP"/tests/compile_fail/*.rs)
-echo "KTAP version 1"
-echo "1..${#files[@]}"
+# What module! makes, for an example that is none.
+MODULE='const __LOG_PREFIX: &[u8] = b"example\\0";
+struct LocalModule;
+impl kernel::ModuleMetadata for LocalModule {
+	const NAME: &kernel::prelude::CStr = c"example";
+	// SAFETY: Only compiled.
+	const THIS_MODULE: kernel::ThisModule = unsafe { kernel::ThisModule::from_ptr(core::ptr::null_mut()) };
+}
+'
+
+# examples: makes a file of each in $tmp/examples, named after where it begins. As rustdoc does, it hides "# ",
+# and puts what has no main() into a function. Blocks of another language ("text") are not for it.
+examples() {
+	mkdir "$tmp/examples"
+	# shellcheck disable=SC2016 # awk's variables, and three backticks
+	find rust/net rust/page_pool -name '*.rs' -not -path '*/core/*' -print0 |
+		xargs -0 awk -v dir="$tmp/examples" -v module="$MODULE" '
+		!sub(/^ *\/\/[\/!] ?/, "") { next }
+		/^```/ && !block { block = $0; where = FILENAME ":" FNR; text = ""; next }
+		/^```/ {
+			if (block == "```") {
+				file = where
+				gsub("/", ".", file)
+				if (text !~ /fn main\(/) text = module "fn example() {\n" text "}\n"
+				print "// " where "\n// compiles\n//! Example.\n#![allow(unused)]\n" text >(dir "/" file ".rs")
+			}
+			block = ""
+		}
+		block { sub(/^#( |$)/, ""); text = text $0 "\n" }'
+}
+
 # In the cache, because the build root sees nothing else of the host.
 tmp=$(mktemp -d "$RPP_CACHE/compile-fail.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
+cd "$RPP_TOP"
+examples
+files=("$RPP_TOP"/tests/compile_fail/*.rs "$tmp"/examples/*.rs)
+echo "KTAP version 1"
+echo "1..${#files[@]}"
 n=0 failed=0
 for f in "${files[@]}"; do
 	n=$((n + 1))

@@ -27,6 +27,34 @@ pub type Words = [u64; 2];
 /// - has stopped all of its DMA when [`stop`](crate::netdev::Operations::stop) returns, and that for a receive
 ///   ring when [`stop_rx`](crate::netdev::Operations::stop_rx) does;
 /// - passes the tail of [`doorbell`](crate::netdev::Operations::doorbell) on as it is.
+///
+/// # Examples
+///
+/// ```
+/// use net::desc::{Checksum, Completed, RxDescriptor, Words};
+///
+/// struct Rx;
+///
+/// // SAFETY: By the manual: the card writes to the 2,048 bytes at word 0, and to no other memory. Then it sets
+/// // bit 63 of word 1, which `post()` clears, with the bytes that it has written in the lowest 16.
+/// unsafe impl RxDescriptor for Rx {
+///     const BUFFER: usize = 2048;
+///
+///     fn post(addr: u64) -> Words {
+///         [addr, 0]
+///     }
+///
+///     fn completed(word: impl Fn(usize) -> u64) -> Option<Completed> {
+///         let word = word(1);
+///         (word >> 63 != 0).then_some(Completed {
+///             len: (word & 0xffff) as usize,
+///             last: word & 1 << 62 != 0,
+///             error: word & 1 << 61 != 0,
+///             checksum: Checksum::None,
+///         })
+///     }
+/// }
+/// ```
 pub unsafe trait RxDescriptor {
     /// Bytes of a frame that the card writes into one buffer at most.
     const BUFFER: usize;
@@ -52,6 +80,27 @@ pub unsafe trait RxDescriptor {
 ///   not read the segment again; and not of one that was just filled.
 ///
 /// And they say it of the card as its driver sets it up: see [`RxDescriptor`].
+///
+/// # Examples
+///
+/// ```
+/// use net::desc::{Segment, TxDescriptor, Words};
+///
+/// struct Tx;
+///
+/// // SAFETY: By the manual: the card reads as many bytes at word 0 as the lowest 16 bits of word 1 say, and sets
+/// // bit 63 of that, which `fill()` clears, when it does not read them again.
+/// unsafe impl TxDescriptor for Tx {
+///     fn fill(segment: &Segment) -> Words {
+///         let last = u64::from(segment.last) << 62;
+///         [segment.addr, last | (u64::from(segment.len) & 0xffff)]
+///     }
+///
+///     fn sent(word: impl Fn(usize) -> u64) -> bool {
+///         word(1) >> 63 != 0
+///     }
+/// }
+/// ```
 pub unsafe trait TxDescriptor {
     /// Returns the descriptor that has the card send a segment, and report when it is done.
     fn fill(segment: &Segment) -> Words;

@@ -50,6 +50,18 @@ enum What<'a> {
 
 /// Goes over a driver's counters: to count them, for their names, or for their values. A driver
 /// states each once, with [`Visitor::counter`], and cannot mix them up.
+///
+/// # Examples
+///
+/// ```
+/// use net::ethtool::Visitor;
+///
+/// /// For [`counters`](net::netdev::Operations::counters).
+/// fn counters(pause: [u64; 2], visitor: &mut Visitor<'_>) {
+///     visitor.counter("rx_pause", pause[0]);
+///     visitor.counter("tx_pause", pause[1]);
+/// }
+/// ```
 pub struct Visitor<'a> {
     what: What<'a>,
     at: usize,

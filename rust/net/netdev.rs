@@ -37,6 +37,26 @@ pub struct Rings {
 }
 
 /// What a card can do.
+///
+/// # Examples
+///
+/// ```
+/// use net::{
+///     ethtool::LinkMode,
+///     netdev::{Features, Rings},
+/// };
+///
+/// const FEATURES: Features = Features {
+///     mac: [0x52, 0x54, 0, 0, 0, 1],
+///     queues: 2,
+///     rings: Rings { rx: 512, tx: 256 },
+///     ring_sizes: 80..=1024,
+///     ring_multiple: 8,
+///     tx_frame: 9216,
+///     rx_checksum: false,
+///     link_modes: &[LinkMode::TP, LinkMode::BASE_T_1000_FULL],
+/// };
+/// ```
 #[derive(Clone, Debug)]
 pub struct Features {
     /// The permanent MAC address. If it is not valid, the device gets a random one.
@@ -90,6 +110,22 @@ pub enum Side {
 }
 
 /// A descriptor ring, as its registers want it: see [`Operations::start_ring`].
+///
+/// # Examples
+///
+/// ```
+/// use net::netdev::{Ring, Side};
+///
+/// /// What a card wants to know, each with its register: those of ring 0 of queue 0 begin at 0x40.
+/// fn registers(ring: &Ring) -> [(usize, u32); 3] {
+///     let at = 0x40 + 32 * ring.queue + if ring.side == Side::Tx { 16 } else { 0 };
+///     [
+///         (at, ring.addr_low()),
+///         (at + 4, ring.addr_high()),
+///         (at + 8, ring.size()),
+///     ]
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Ring {
     /// Which of the queue's rings it is.
@@ -171,6 +207,78 @@ pub struct CardStats {
 /// context, so never two of them at a time. Between `start` and `stop` anything else may be called on any CPU at any time;
 /// [`doorbell`](Self::doorbell) of one ring on one CPU at a time. While the interface is down `link`, `set_mac`,
 /// `set_mtu`, `statistics` and `counters` may be called as well.
+///
+/// # Examples
+///
+/// A card with one queue, which has these six; the others can be left out.
+///
+/// ```
+/// use kernel::{io::Io, pci, prelude::*};
+/// use net::netdev::{Config, Events, Operations, Ring, Side};
+/// # use net::desc::{Completed, RxDescriptor, Segment, TxDescriptor, Words};
+/// # struct Rx;
+/// # // SAFETY: Only compiled.
+/// # unsafe impl RxDescriptor for Rx {
+/// #     const BUFFER: usize = 2048;
+/// #     fn post(addr: u64) -> Words { [addr, 0] }
+/// #     fn completed(_: impl Fn(usize) -> u64) -> Option<Completed> { None }
+/// # }
+/// # struct Tx;
+/// # // SAFETY: Only compiled.
+/// # unsafe impl TxDescriptor for Tx {
+/// #     fn fill(segment: &Segment) -> Words { [segment.addr, 0] }
+/// #     fn sent(_: impl Fn(usize) -> u64) -> bool { false }
+/// # }
+///
+/// struct Card<'bound> {
+///     bar: pci::Bar<'bound, 0x80>,
+/// }
+///
+/// #[vtable]
+/// impl Operations for Card<'_> {
+///     type Rx = Rx;
+///     type Tx = Tx;
+///
+///     fn start(&self, config: &Config) -> Result {
+///         let [a, b, c, d, e, f] = config.mac;
+///         self.bar.write32(u32::from_le_bytes([a, b, c, d]), 0x08);
+///         self.bar.write32(u32::from_le_bytes([e, f, 0, 0]), 0x0c);
+///         self.bar.write32(1, 0x00);
+///         Ok(())
+///     }
+///
+///     fn start_ring(&self, ring: &Ring) -> Result {
+///         let at = if ring.side == Side::Tx { 0x50 } else { 0x40 };
+///         self.bar.try_write32(ring.addr_low(), at)?;
+///         self.bar.try_write32(ring.addr_high(), at + 4)?;
+///         self.bar.try_write32(ring.size(), at + 8)
+///     }
+///
+///     fn stop(&self) {
+///         self.bar.write32(0, 0x00);
+///     }
+///
+///     fn doorbell(&self, side: Side, _queue: usize, tail: u32) {
+///         match side {
+///             Side::Rx => self.bar.write32(tail, 0x4c),
+///             Side::Tx => self.bar.write32(tail, 0x5c),
+///         }
+///     }
+///
+///     fn interrupt(&self, _vector: usize) -> Events {
+///         let cause = self.bar.read32(0x20);
+///         Events {
+///             ours: cause != 0,
+///             packets: cause & 1 != 0,
+///             link: cause & 2 != 0,
+///         }
+///     }
+///
+///     fn unmask(&self, _vector: usize) {
+///         self.bar.write32(1, 0x28);
+///     }
+/// }
+/// ```
 #[vtable]
 pub trait Operations: Send + Sync + Sized {
     /// The format of receive descriptors.
@@ -238,6 +346,20 @@ pub trait Operations: Send + Sync + Sized {
 }
 
 /// Which packets the core wants to receive.
+///
+/// # Examples
+///
+/// ```
+/// use net::netdev::RxMode;
+///
+/// /// The bits of a card that has a filter of 64 bits for multicast addresses.
+/// fn filter(mode: &RxMode<'_>) -> u64 {
+///     if mode.promiscuous() || mode.all_multicast() {
+///         return u64::MAX;
+///     }
+///     mode.multicast().fold(0, |bits, mac| bits | 1 << (mac[5] & 63))
+/// }
+/// ```
 pub struct RxMode<'a> {
     flags: u32,
     multicast: *mut bindings::netdev_hw_addr_list,

@@ -83,6 +83,22 @@ impl Drop for DeviceBuf<'_> {
 
 /// A buffer that the CPU owns: a range of bytes in a page.
 ///
+/// # Examples
+///
+/// ```
+/// use page_pool::CpuBuf;
+///
+/// /// Swaps the addresses of an Ethernet frame, and fills it up to the smallest size.
+/// fn turn(buf: &mut CpuBuf<'_>) {
+///     if let Some((to, from)) = buf.data_mut().split_at_mut_checked(6) {
+///         if let Some(from) = from.get_mut(..6) {
+///             to.swap_with_slice(from);
+///         }
+///     }
+///     buf.pad(60);
+/// }
+/// ```
+///
 /// # Invariants
 ///
 /// - The slot is in state `Pool`, and this value is its only owner.
@@ -232,6 +248,34 @@ unsafe fn long_way(slot: NonNull<Slot>) {
 
 /// A page that left NAPI's hands with its mapping, to be sent (`XDP_TX`). Dropped, it finds its way
 /// back by `put_page()`, even when the pool is gone by then.
+///
+/// # Examples
+///
+/// ```
+/// use page_pool::{CpuBuf, Detached, NapiPool};
+///
+/// /// Sends a packet back: its page is in `sent` as long as the device reads.
+/// fn send<'id>(
+///     pool: &mut NapiPool<'id, '_>,
+///     buf: CpuBuf<'id>,
+///     sent: &mut Option<Detached>,
+/// ) -> (u64, usize) {
+///     let page = sent.insert(pool.detach(buf));
+///     (page.dma_addr(), page.len())
+/// }
+///
+/// /// # Safety
+/// ///
+/// /// The device has sent it.
+/// unsafe fn sent(pool: &mut NapiPool<'_, '_>, page: Detached) {
+///     // SAFETY: By this function's requirement.
+///     match unsafe { pool.attach(page) } {
+///         Ok(buf) => pool.recycle(buf),
+///         // Of another pool: by `put_page()`.
+///         Err(page) => drop(page),
+///     }
+/// }
+/// ```
 ///
 /// # Invariants
 ///

@@ -52,6 +52,23 @@ impl BhDisabled<'_> {
 /// As with a spinlock, the caller does not sleep while it has one; and one that is forgotten
 /// (`mem::forget()`) leaves them off: softirqs stall on that CPU until the task sleeps, and the
 /// scheduler complains about it.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::prelude::*;
+/// use page_pool::{context::BhGuard, PagePool};
+///
+/// /// Takes a page, and gives it back.
+/// fn try_pool(pool: &mut PagePool<'_>) -> Result {
+///     let bh = BhGuard::new()?;
+///     pool.enter(&bh.token(), |mut pool| {
+///         let buf = pool.alloc()?;
+///         pool.recycle_unused(buf);
+///         Ok(())
+///     })
+/// }
+/// ```
 #[must_use = "bottom halves are on again when this is dropped"]
 pub struct BhGuard(PhantomData<*mut ()>);
 

@@ -13,6 +13,21 @@ pub enum Mode {
 }
 
 /// How to make a pool.
+///
+/// # Examples
+///
+/// A ring of 256, and as many pages again for packets on their way.
+///
+/// ```
+/// use page_pool::{Mode, Params};
+///
+/// let params = Params {
+///     pages: 512,
+///     ring: 256,
+///     mode: Mode::Recycle,
+/// };
+/// assert!(params.ring < params.pages);
+/// ```
 #[derive(Clone, Copy)]
 pub struct Params {
     /// The most pages that the pool may have at any time, wherever they are: in the cache, in the

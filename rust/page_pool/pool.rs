@@ -43,6 +43,39 @@ use kernel::{
 ///
 /// Follows `struct page_pool` in `include/net/page_pool/types.h`, and the talk that asked for more
 /// (J. Brouer, "XDP and page_pool", NetDevConf 2.1, 2017).
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{
+///     device::{Bound, Device},
+///     prelude::*,
+/// };
+/// use page_pool::{Mode, PagePool, Params, Posted};
+///
+/// struct Queue<'bound> {
+///     pool: PagePool<'bound>,
+///     ring: Posted,
+/// }
+///
+/// impl<'bound> Queue<'bound> {
+///     /// # Safety
+///     ///
+///     /// The result is dropped in process context, before the device is unbound and after it was stopped.
+///     unsafe fn new(dev: &'bound Device<Bound>) -> Result<Self> {
+///         let params = Params {
+///             pages: 2048,
+///             ring: 256,
+///             mode: Mode::Recycle,
+///         };
+///         // SAFETY: By this function's requirement.
+///         let mut pool = unsafe { PagePool::new(dev, c"queue 0", params) }?;
+///         pool.prepare()?;
+///         let ring = pool.posted(256)?;
+///         Ok(Self { pool, ring })
+///     }
+/// }
+/// ```
 pub struct PagePool<'dev> {
     pool: Registered,
     _dev: PhantomData<&'dev Device<Bound>>,
@@ -153,6 +186,19 @@ impl<'dev> PagePool<'dev> {
 }
 
 /// Statistics of a pool, for `ethtool -S` and the like. Any context.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::prelude::*;
+/// use page_pool::Stats;
+///
+/// fn print(stats: &Stats) {
+///     for (name, value) in Stats::NAMES.iter().zip(stats.snapshot()) {
+///         pr_info!("{name}: {value}\n");
+///     }
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Stats(Arc<Shared>);
 
@@ -168,6 +214,32 @@ impl Stats {
 
 /// The NAPI side of a pool, open. While this exists it is the only one for its pool, and bottom halves are
 /// off.
+///
+/// # Examples
+///
+/// A packet of the device's, up to where the stack gets it.
+///
+/// ```
+/// use page_pool::{DeviceBuf, NapiPool, Pressure, StackPage};
+///
+/// /// # Safety
+/// ///
+/// /// The device has written `len` bytes to the buffer, and does not write any more.
+/// unsafe fn receive<'id>(
+///     pool: &mut NapiPool<'id, '_>,
+///     buf: DeviceBuf<'id>,
+///     len: usize,
+/// ) -> Option<StackPage> {
+///     // SAFETY: By this function's requirement.
+///     let buf = unsafe { pool.sync_for_cpu(buf, len) };
+///     // Broken, or few pages are left: this one is not given away.
+///     if buf.len() < 14 || pool.pressure() != Pressure::None {
+///         pool.recycle(buf);
+///         return None;
+///     }
+///     Some(pool.into_stack(buf))
+/// }
+/// ```
 pub struct NapiPool<'id, 'a> {
     side: Side<'a>,
     bh: BhDisabled<'a>,
@@ -311,6 +383,36 @@ impl<'id> NapiPool<'id, '_> {
 }
 
 /// The buffers that are with the device, while their pool is open.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::prelude::*;
+/// use page_pool::{NapiPool, Posted};
+///
+/// /// Another buffer for each that the device has finished. Returns the addresses for `descriptors`.
+/// ///
+/// /// # Safety
+/// ///
+/// /// The device is done with the first `done` descriptors.
+/// unsafe fn refill(
+///     pool: &mut NapiPool<'_, '_>,
+///     ring: &mut Posted,
+///     done: usize,
+///     mut descriptor: impl FnMut(usize, u64),
+/// ) -> Result {
+///     let mut ring = pool.open(ring).ok_or(EINVAL)?;
+///     for index in 0..done {
+///         // SAFETY: By this function's requirement.
+///         if let Some(buf) = unsafe { ring.take(index) } {
+///             pool.recycle_unused(buf);
+///         }
+///         let addr = ring.post(index, pool.alloc()?).map_err(|_| EINVAL)?;
+///         descriptor(index, addr);
+///     }
+///     Ok(())
+/// }
+/// ```
 ///
 /// # Invariants
 ///

@@ -31,6 +31,92 @@ use pp_bindings as bindings;
 /// The framework enables the device, sets the DMA mask, gets interrupts and registers the network
 /// device; the driver only makes its [`Operations`]. When the driver is unbound all of that is undone in
 /// reverse order. Nothing of it is in the driver's hands, so nothing of it can be leaked there.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{device::Core, dma::DmaMask, io::Io, pci, prelude::*};
+/// use net::{
+///     bus,
+///     netdev::{Features, Rings},
+/// };
+/// # use net::netdev::{Config, Events, Operations, Ring, Side};
+/// # use net::desc::{Completed, RxDescriptor, Segment, TxDescriptor, Words};
+/// # struct Rx;
+/// # // SAFETY: Only compiled.
+/// # unsafe impl RxDescriptor for Rx {
+/// #     const BUFFER: usize = 2048;
+/// #     fn post(addr: u64) -> Words { [addr, 0] }
+/// #     fn completed(_: impl Fn(usize) -> u64) -> Option<Completed> { None }
+/// # }
+/// # struct Tx;
+/// # // SAFETY: Only compiled.
+/// # unsafe impl TxDescriptor for Tx {
+/// #     fn fill(segment: &Segment) -> Words { [segment.addr, 0] }
+/// #     fn sent(_: impl Fn(usize) -> u64) -> bool { false }
+/// # }
+/// # #[vtable]
+/// # impl Operations for Card<'_> {
+/// #     type Rx = Rx;
+/// #     type Tx = Tx;
+/// #     fn start(&self, _: &Config) -> Result { Ok(()) }
+/// #     fn start_ring(&self, _: &Ring) -> Result { Ok(()) }
+/// #     fn stop(&self) {}
+/// #     fn doorbell(&self, _: Side, _: usize, _: u32) {}
+/// #     fn interrupt(&self, _: usize) -> Events { Events::default() }
+/// #     fn unmask(&self, _: usize) {}
+/// # }
+///
+/// /// It implements [`Operations`](net::netdev::Operations).
+/// struct Card<'bound> {
+///     bar: pci::Bar<'bound, 0x80>,
+/// }
+///
+/// struct Driver;
+///
+/// kernel::pci_device_table!(
+///     TABLE,
+///     <Driver as bus::pci::Driver>::IdInfo,
+///     [(pci::DeviceId::from_id(pci::Vendor::REDHAT, 0x7fff), ())]
+/// );
+///
+/// impl bus::pci::Driver for Driver {
+///     type IdInfo = ();
+///     type Ops<'bound> = Card<'bound>;
+///
+///     const ID_TABLE: pci::IdTable<Self::IdInfo> = &TABLE;
+///     const DMA_MASK: DmaMask = DmaMask::new::<64>();
+///
+///     fn probe<'bound>(
+///         pdev: &'bound pci::Device<Core<'_>>,
+///         _info: Option<&'bound ()>,
+///     ) -> Result<(Card<'bound>, Features)> {
+///         let bar: pci::Bar<'_, 0x80> = pdev.iomap_region_sized(0, c"card")?;
+///         let [a, b, c, d] = bar.read32(0x08).to_le_bytes();
+///         let [e, f, ..] = bar.read32(0x0c).to_le_bytes();
+///         let features = Features {
+///             mac: [a, b, c, d, e, f],
+///             queues: 1,
+///             rings: Rings { rx: 256, tx: 256 },
+///             ring_sizes: 80..=1024,
+///             ring_multiple: 1,
+///             tx_frame: 9216,
+///             rx_checksum: false,
+///             link_modes: &[],
+///         };
+///         Ok((Card { bar }, features))
+///     }
+/// }
+///
+/// net::module_pci_net_driver! {
+///     type: Driver,
+///     name: "card",
+///     authors: ["Somebody"],
+///     description: "Driver of a card",
+///     license: "GPL",
+/// }
+/// # fn main() {}
+/// ```
 pub trait Driver {
     /// What is known about a device by its id.
     type IdInfo: 'static;
@@ -135,7 +221,7 @@ impl<T: Driver + 'static> pci::Driver for Adapter<T> {
     }
 }
 
-/// Declares a kernel module that is a [`Driver`].
+/// Declares a kernel module that is a [`Driver`], which see for an example.
 #[macro_export]
 macro_rules! module_pci_net_driver {
     ($($f:tt)*) => {
