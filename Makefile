@@ -56,7 +56,7 @@ test: modules
 # "make kernel KERNEL=debug" comes before it. Two parts run at a time: the longest go first.
 test-debug: KERNEL = debug
 test-debug: modules
-	@scripts/test.sh refuse shortage faults lifetime xdp e1000 load liar hook checkers control
+	@scripts/test.sh refuse shortage faults lifetime xdp e1000 load liar hook checkers kunit control
 
 # "make kernel KERNEL=kcsan" comes before it.
 test-kcsan: KERNEL = kcsan

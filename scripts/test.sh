@@ -15,8 +15,8 @@ set -euo pipefail
 
 # Parts that boot the VM, longest first. Two run at a time.
 BOOTS="bounce refuse pools lifetime e1000 xdp queues hook liar load reach slots control"
-# Those for the debug kernel only, and one that is asked for by name.
-OTHER_BOOTS="shortage faults checkers soak"
+# Those for kernels of our own only, and one that is asked for by name.
+OTHER_BOOTS="kunit shortage faults checkers soak"
 
 # settings: what depends on the kernel.
 settings() {
@@ -32,6 +32,7 @@ boot() {
 	local nics=(--nic e1000 --nic e1000e)
 	case $1 in
 	load) vm load --device pci-testdev ;;
+	kunit) vm kunit ;;
 	# Alone, and without an IOMMU: the device is the test's.
 	liar) vm liar --nic e1000 ;;
 	queues) vm queues --nic e1000e --nic e1000 --iommu ;;

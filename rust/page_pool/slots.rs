@@ -21,6 +21,7 @@ use core::{
 };
 use kernel::{
     ffi::c_ulong,
+    prelude::*,
     sync::barrier::{smp_mb, Read},
     transmute::FromBytes, //
 };
@@ -291,4 +292,52 @@ pub(crate) unsafe fn unrevive(page: *mut bindings::page) -> bool {
 fn refcount(page: *mut bindings::page) -> *const AtomicU32 {
     page.wrapping_byte_add(offset_of!(bindings::page, _refcount))
         .cast()
+}
+
+// The host has another tag, and no pages.
+#[kunit_tests(rust_page_pool_tag)]
+mod tests {
+    use super::*;
+    use kernel::page::Page;
+
+    #[test]
+    fn tag_names_pool_and_slot() {
+        for pool in [0, 1, 0x8000, u16::MAX] {
+            // CAST: 30 bits.
+            for slot in [0, 1, 0x1234, MAX_SLOTS as u32 - 1] {
+                let tag = Tag::new(pool, slot);
+                assert_eq!(tag.pool(), usize::from(pool));
+                assert_eq!(tag.slot(), slot as usize);
+                assert!(tag == Tag::new(pool, 0).of_slot(slot));
+                // No tail page, none of the reserves', and nobody's pointer.
+                assert_eq!(tag.0 & 3, 0);
+                assert!((1..0x1_ffff).contains(&(tag.0 >> 47)));
+            }
+        }
+    }
+
+    #[test]
+    fn tag_is_on_the_page_until_it_is_cleared() -> Result {
+        // With the hook in place: a tag of no pool does no harm either.
+        let tag = Tag::new(u16::MAX, 7);
+        let owner = Page::alloc_page(GFP_KERNEL)?;
+        let page = owner.as_ptr().cast();
+        assert!(Tag::of(page).is_none());
+        // SAFETY: The page is ours.
+        unsafe { tag.write(page) };
+        assert!(Tag::of(page) == Some(tag));
+        // SAFETY: As above.
+        assert!(unsafe { Tag::seen(page) } == tag);
+        // SAFETY: As above.
+        assert!(!unsafe { is_pfmemalloc(page) });
+        // SAFETY: As above.
+        unsafe { Tag::clear(page) };
+        assert!(Tag::of(page).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn tag_of_memory_that_is_not_there() {
+        assert!(Tag::of(null_mut()).is_none());
+    }
 }

@@ -174,3 +174,74 @@ impl<T> Default for Cache<T> {
         Self::new()
     }
 }
+
+#[cfg(any(test, CONFIG_KUNIT))]
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(rust_page_pool_cache))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cache_is_a_bounded_stack() {
+        let mut cache = Cache::new();
+        let (mut model, mut len) = ([0; SIZE], 0);
+        // Longer and longer runs of pushes and pops, far past both ends.
+        for run in 0..2 * SIZE {
+            for i in 0..run {
+                if len < SIZE {
+                    assert_eq!(cache.push(i), Ok(()));
+                    model[len] = i;
+                    len += 1;
+                } else {
+                    assert_eq!(cache.push(i), Err(i));
+                }
+                assert_eq!(cache.count(), len);
+            }
+            for _ in 0..run / 2 + 1 {
+                assert_eq!(cache.pop(), model[..len].last().copied());
+                len = len.saturating_sub(1);
+            }
+        }
+    }
+
+    #[test]
+    fn cache_closed_is_empty_and_full_for_the_fast_path_only() {
+        let mut cache = Cache::new();
+        for i in 0..5 {
+            assert_eq!(cache.push(i), Ok(()));
+        }
+        cache.close();
+        assert_eq!(cache.push(5), Err(5));
+        assert_eq!(cache.pop(), None);
+        assert_eq!(cache.count(), 5);
+
+        for i in 5..SIZE {
+            assert_eq!(cache.put(i), Ok(()));
+        }
+        assert_eq!(cache.put(SIZE), Err(SIZE));
+        for i in (0..SIZE).rev() {
+            assert_eq!(cache.take(), Some(i));
+        }
+        assert_eq!(cache.take(), None);
+        assert_eq!(cache.count(), 0);
+    }
+
+    #[test]
+    fn cache_is_filled_from_outside() {
+        for closed in [false, true] {
+            let mut cache = Cache::new();
+            if closed {
+                cache.close();
+            }
+            assert_eq!(cache.put(0), Ok(()));
+            for (i, entry) in cache.spare().iter_mut().take(3).enumerate() {
+                entry.write(i + 1);
+            }
+            // SAFETY: Three entries were written.
+            unsafe { cache.added(3) };
+            assert_eq!(cache.spare().len(), SIZE - 4);
+            assert_eq!(cache.entries(), [0, 1, 2, 3]);
+            assert_eq!(cache.pop(), (!closed).then_some(3));
+            assert!(core::iter::from_fn(|| cache.take()).eq((0..4 - usize::from(!closed)).rev()));
+        }
+    }
+}

@@ -140,3 +140,89 @@ impl Limit {
         self.max.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(any(test, CONFIG_KUNIT))]
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(rust_page_pool_limit))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_grants_what_is_left() {
+        let limit = Limit::new(100);
+        assert_eq!(limit.take(64), 64);
+        assert_eq!(limit.take(64), 36);
+        assert_eq!(limit.take(64), 0);
+        assert_eq!(limit.owned(), 100);
+        limit.give_back(1);
+        assert_eq!(limit.take(64), 1);
+        assert_eq!(limit.max(), 100);
+    }
+
+    #[test]
+    fn limit_may_change() {
+        let limit = Limit::new(10);
+        assert_eq!(limit.take(8), 8);
+        limit.set(5);
+        assert_eq!(limit.excess(), 3);
+        assert_eq!(limit.take(1), 0);
+        limit.give_back(4);
+        assert_eq!(limit.excess(), 0);
+        assert_eq!(limit.take(8), 1);
+        limit.set(7);
+        assert_eq!(limit.take(8), 2);
+        assert_eq!(limit.owned(), 7);
+    }
+
+    #[test]
+    fn pressure_begins_at_three_quarters_and_nine_tenths() {
+        let limit = Limit::new(1000);
+        let used = |n, idle| {
+            limit.give_back(limit.owned());
+            assert_eq!(limit.take(n), n);
+            limit.pressure(idle)
+        };
+        assert_eq!(used(0, 0), Pressure::None);
+        assert_eq!(used(749, 0), Pressure::None);
+        assert_eq!(used(750, 0), Pressure::Some);
+        assert_eq!(used(899, 0), Pressure::Some);
+        assert_eq!(used(900, 0), Pressure::High);
+        assert_eq!(used(1000, 0), Pressure::High);
+        // What nobody uses does not count.
+        assert_eq!(used(1000, 251), Pressure::None);
+        assert_eq!(used(1000, 250), Pressure::Some);
+        assert_eq!(used(1000, 101), Pressure::Some);
+        assert_eq!(used(1000, 100), Pressure::High);
+        // Another limit, at once; below what there is as well.
+        assert_eq!(used(600, 0), Pressure::None);
+        limit.set(700);
+        assert_eq!(limit.pressure(0), Pressure::Some);
+        limit.set(500);
+        assert_eq!(limit.pressure(0), Pressure::High);
+        // Of a small pool three quarters are soon used: fewer than a batch left is pressure, too.
+        limit.set(100);
+        assert_eq!(used(36, 0), Pressure::None);
+        assert_eq!(used(37, 0), Pressure::Some);
+    }
+
+    /// From the number of pages below which there is none, which is stored, follows what the documentation says.
+    #[test]
+    fn pressure_is_what_it_says() {
+        const MOST: u32 = 700;
+        for max in (0..=600).step_by(7).chain([u32::MAX]) {
+            let limit = Limit::new(MOST);
+            assert_eq!(limit.take(MOST), MOST);
+            limit.set(max);
+            for used in 0..=MOST {
+                let spare = max.saturating_sub(used);
+                let expected = if spare > max / 4 && spare >= 64 {
+                    Pressure::None
+                } else if spare > max / 10 {
+                    Pressure::Some
+                } else {
+                    Pressure::High
+                };
+                assert_eq!(limit.pressure(MOST - used), expected);
+            }
+        }
+    }
+}

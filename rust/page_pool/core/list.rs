@@ -77,3 +77,26 @@ impl Default for List {
         Self::new()
     }
 }
+
+#[cfg(any(test, CONFIG_KUNIT))]
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(rust_page_pool_list))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn list_gives_back_all_once() {
+        let next = [0; 10].map(AtomicU32::new);
+        let list = List::new();
+        assert_eq!(list.take_all(), END);
+        for i in [3, 1, 7] {
+            list.push(i, &next[i as usize]);
+        }
+        let mut at = list.take_all();
+        for i in [7, 1, 3] {
+            assert_eq!(at, i);
+            at = next[i as usize].load(Ordering::Relaxed);
+        }
+        assert_eq!(at, END);
+        assert_eq!(list.take_all(), END);
+    }
+}

@@ -136,3 +136,42 @@ impl Default for SlotState {
         Self::new()
     }
 }
+
+#[cfg(any(test, CONFIG_KUNIT))]
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(rust_page_pool_state))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_goes_round() {
+        let state = SlotState::new();
+        assert!(state.is_free());
+        // Nothing is there to come back.
+        assert!(!state.take_back());
+        assert!(!state.claim());
+        for _ in 0..3 {
+            state.fill();
+            assert!(state.is_pool());
+            // The page is in the pool.
+            assert!(!state.take_back());
+            assert!(!state.claim());
+            state.hand_out();
+            assert!(state.is_out());
+            // It comes back, once.
+            assert!(state.take_back());
+            assert!(!state.take_back());
+            state.retire();
+            assert!(state.is_unmapping());
+            state.unmapped();
+            assert!(state.is_free());
+        }
+        state.fill();
+        state.hand_out();
+        // One side wins, and the page does not come back.
+        assert!(state.claim());
+        assert!(!state.claim());
+        assert!(!state.take_back());
+        state.unmapped();
+        assert!(state.is_free());
+    }
+}

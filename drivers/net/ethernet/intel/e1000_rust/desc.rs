@@ -108,3 +108,68 @@ unsafe impl TxDescriptor for Tx {
         word(1) & Self::DD != 0
     }
 }
+
+#[cfg(any(test, CONFIG_KUNIT))]
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(e1000_rust_desc))]
+mod tests {
+    use super::*;
+
+    // The data sheet's names and places.
+    const DD: u64 = 1 << 32;
+    const EOP: u64 = 1 << 33;
+    const IXSM: u64 = 1 << 34;
+    const TCPCS: u64 = 1 << 37;
+    const TCPE: u64 = 1 << 45;
+    const IPE: u64 = 1 << 46;
+
+    /// What the device says with the second word of a descriptor, done or not.
+    fn completed(word: u64) -> Option<Completed> {
+        Rx::completed(|n| [0, word][n])
+    }
+
+    #[test]
+    fn checksum_is_right_only_if_the_device_says_so_throughout() {
+        for bits in 0..=0xffff {
+            let word = bits << 32 | DD;
+            let right = word & TCPCS != 0 && word & (IXSM | TCPE | IPE) == 0;
+            let verified = completed(word).map(|done| done.checksum == Checksum::Verified);
+            assert_eq!(verified, Some(right));
+        }
+    }
+
+    #[test]
+    fn length_and_end_are_taken_as_they_are() {
+        for len in [0, 1, 60, 1514, 2048, 0xffff] {
+            for last in [0, EOP] {
+                let said = completed(len | DD | last).map(|done| (done.len as u64, done.last));
+                assert_eq!(said, Some((len, last != 0)));
+                assert!(completed(len | last).is_none());
+            }
+        }
+    }
+
+    /// What is given to the device is not done, and holds the address and the length as they are.
+    #[test]
+    fn what_is_posted_is_what_the_specification_says() {
+        const RS: u64 = 1 << 27;
+        for addr in [0, 0x1000, 0xffff_f100, u64::MAX] {
+            let words = Rx::post(addr);
+            assert_eq!(words[0], addr);
+            assert!(Rx::completed(|n| words[n]).is_none());
+            for (len, first, last) in [(14, true, true), (0x3f00, true, false), (1, false, true)] {
+                let words = Tx::fill(&Segment {
+                    addr,
+                    len,
+                    first,
+                    last,
+                    frame_len: len,
+                });
+                assert_eq!((words[0], words[1] & 0xffff), (addr, u64::from(len)));
+                assert!(last == (words[1] & 1 << 24 != 0));
+                assert!(words[1] & RS != 0);
+                assert!(!Tx::sent(|n| words[n]));
+                assert!(Tx::sent(|n| words[n] | [0, DD][n]));
+            }
+        }
+    }
+}
