@@ -20,8 +20,6 @@
 #include <net/page_pool/helpers.h>
 #include <net/xdp.h>
 
-#include "../../samples/bench/bench.h"
-
 /* The helpers have no prototypes but these: their definitions. */
 #ifdef CONFIG_PAGE_FREE_HOOK
 #include "../helpers/hook_patched.c"

@@ -28,10 +28,26 @@ use kernel::{
 use page_pool::{context::BhGuard, Mode, NapiPool, PagePool, Params};
 use pp_bindings as bindings;
 
+/// The C side: bench.h.
+#[allow(
+    clippy::all,
+    dead_code,
+    improper_ctypes,
+    missing_docs,
+    non_camel_case_types,
+    unreachable_pub
+)]
+mod c {
+    use kernel::ffi;
+    use pp_bindings::{device, page_pool};
+
+    include!(env!("BENCH_BINDINGS"));
+}
+
 /// As many as the C pool's ring holds.
 const PAGES: u32 = 1024;
 
-type Sample = bindings::bench_sample;
+type Sample = c::bench_sample;
 
 const EMPTY: Sample = Sample {
     ops: 0,
@@ -48,12 +64,12 @@ fn barrier() {
 
 fn start(sample: &mut Sample) {
     // SAFETY: The sample is valid.
-    unsafe { bindings::bench_start(sample) };
+    unsafe { c::bench_start(sample) };
 }
 
 fn stop(sample: &mut Sample, ops: u64) {
     // SAFETY: The sample is valid.
-    unsafe { bindings::bench_stop(sample, ops) };
+    unsafe { c::bench_stop(sample, ops) };
 }
 
 /// Runs `f` in softirq context.
@@ -70,7 +86,7 @@ fn in_softirq<F: FnOnce() + Send>(f: F) {
 
     let mut f = Some(f);
     // SAFETY: `f` lives until the call, which waits for the function to return, does so.
-    unsafe { bindings::bench_in_softirq(Some(call::<F>), (&raw mut f).cast()) };
+    unsafe { c::bench_in_softirq(Some(call::<F>), (&raw mut f).cast()) };
 }
 
 /// A loop over the NAPI side of a pool. `body` handles `step` pages, or gives up.
@@ -260,7 +276,7 @@ impl Drop for Given {
 }
 
 type Ours = fn(&mut PagePool<'_>, u64, &mut Sample);
-type Peer = unsafe extern "C" fn(*const bindings::bench_peer, u64, *mut Sample);
+type Peer = unsafe extern "C" fn(*const c::bench_peer, u64, *mut Sample);
 
 /// Who runs a case.
 #[derive(Clone, Copy)]
@@ -285,52 +301,52 @@ type Case = (&'static CStr, &'static CStr, Side);
 
 /// What both have to do with. The sides of a case follow each other.
 const CASES: &[Case] = &[
-    (c"loop", c"c", C(bindings::bench_loop, 0)),
+    (c"loop", c"c", C(c::bench_loop, 0)),
     (c"direct", c"ours", Pool(direct)),
-    (c"direct", c"page_pool", C(bindings::bench_pool_direct, 0)),
+    (c"direct", c"page_pool", C(c::bench_pool_direct, 0)),
     (c"ring", c"ours", Pool(ring)),
-    (c"ring", c"page_pool", C(bindings::bench_pool_ring, 0)),
+    (c"ring", c"page_pool", C(c::bench_pool_ring, 0)),
     (c"miss", c"ours", Miss(direct)),
-    (c"miss", c"page_pool", C(bindings::bench_pool_release, 0)),
+    (c"miss", c"page_pool", C(c::bench_pool_release, 0)),
     (c"grow", c"ours", New(grow)),
-    (c"grow", c"page_pool", NewPeer(bindings::bench_pool_grow)),
+    (c"grow", c"page_pool", NewPeer(c::bench_pool_grow)),
     (c"bulk_8", c"ours", Pool(bulk::<8>)),
-    (c"bulk_8", c"page_pool", C(bindings::bench_pool_bulk, 8)),
-    (c"bulk_8", c"page_alloc", C(bindings::bench_alloc_bulk, 8)),
+    (c"bulk_8", c"page_pool", C(c::bench_pool_bulk, 8)),
+    (c"bulk_8", c"page_alloc", C(c::bench_alloc_bulk, 8)),
     (c"bulk_16", c"ours", Pool(bulk::<16>)),
-    (c"bulk_16", c"page_pool", C(bindings::bench_pool_bulk, 16)),
-    (c"bulk_16", c"page_alloc", C(bindings::bench_alloc_bulk, 16)),
+    (c"bulk_16", c"page_pool", C(c::bench_pool_bulk, 16)),
+    (c"bulk_16", c"page_alloc", C(c::bench_alloc_bulk, 16)),
     (c"bulk_32", c"ours", Pool(bulk::<32>)),
-    (c"bulk_32", c"page_pool", C(bindings::bench_pool_bulk, 32)),
-    (c"bulk_32", c"page_alloc", C(bindings::bench_alloc_bulk, 32)),
+    (c"bulk_32", c"page_pool", C(c::bench_pool_bulk, 32)),
+    (c"bulk_32", c"page_alloc", C(c::bench_alloc_bulk, 32)),
     (c"bulk_64", c"ours", Pool(bulk::<64>)),
-    (c"bulk_64", c"page_pool", C(bindings::bench_pool_bulk, 64)),
-    (c"bulk_64", c"page_alloc", C(bindings::bench_alloc_bulk, 64)),
+    (c"bulk_64", c"page_pool", C(c::bench_pool_bulk, 64)),
+    (c"bulk_64", c"page_alloc", C(c::bench_alloc_bulk, 64)),
 ];
 
 /// What has nothing to do with a device.
 const UNMAPPED: &[Case] = &[
-    (c"miss", c"page_alloc", C(bindings::bench_alloc, 0)),
+    (c"miss", c"page_alloc", C(c::bench_alloc, 0)),
     (c"refill_worst", c"ours", Worst(100_000)),
     (c"refill_worst", c"ours_2560", Worst(2560)),
-    (c"order_0", c"page_alloc", C(bindings::bench_alloc, 0)),
-    (c"order_1", c"page_alloc", C(bindings::bench_alloc, 1)),
-    (c"order_2", c"page_alloc", C(bindings::bench_alloc, 2)),
-    (c"order_3", c"page_alloc", C(bindings::bench_alloc, 3)),
-    (c"order_4", c"page_alloc", C(bindings::bench_alloc, 4)),
-    (c"order_5", c"page_alloc", C(bindings::bench_alloc, 5)),
+    (c"order_0", c"page_alloc", C(c::bench_alloc, 0)),
+    (c"order_1", c"page_alloc", C(c::bench_alloc, 1)),
+    (c"order_2", c"page_alloc", C(c::bench_alloc, 2)),
+    (c"order_3", c"page_alloc", C(c::bench_alloc, 3)),
+    (c"order_4", c"page_alloc", C(c::bench_alloc, 4)),
+    (c"order_5", c"page_alloc", C(c::bench_alloc, 5)),
 ];
 
 /// What has to do with the mapping.
 const MAPPED: &[Case] = &[
-    (c"miss", c"page_alloc", C(bindings::bench_alloc_map, 0)),
+    (c"miss", c"page_alloc", C(c::bench_alloc_map, 0)),
     (c"direct_sync", c"ours", Pool(direct_sync)),
     (
         c"direct_sync",
         c"page_pool",
-        C(bindings::bench_pool_direct_sync, 0),
+        C(c::bench_pool_direct_sync, 0),
     ),
-    (c"map", c"dma_map_page", C(bindings::bench_map, 0)),
+    (c"map", c"dma_map_page", C(c::bench_map, 0)),
 ];
 
 /// What the loops work on: pools for one device, or for none.
@@ -370,13 +386,13 @@ impl<'dev> Bench<'dev> {
         let map = if self.dev.is_some() { "dma" } else { "none" };
         // Each pool gets 64 pages. On a kernel without SMP, such as User-Mode Linux, the page allocator
         // gives one at a time, and with a single page the rings would be asked for each.
-        for fill in [Pool(bulk::<64>), C(bindings::bench_pool_bulk, 64)] {
+        for fill in [Pool(bulk::<64>), C(c::bench_pool_bulk, 64)] {
             self.sample(fill)?;
         }
         for round in 0..=*module_parameters::rounds.value_ref() {
             for &(case, side, what) in cases.into_iter().flatten() {
                 // SAFETY: The name is a string.
-                if !unsafe { bindings::bench_wanted(case.as_char_ptr()) } {
+                if !unsafe { c::bench_wanted(case.as_char_ptr()) } {
                     continue;
                 }
                 let sample = self.sample(what)?;
@@ -426,7 +442,7 @@ impl<'dev> Bench<'dev> {
 /// # Invariants
 ///
 /// The pool is one of `bench_peer_init()`, and its device is bound.
-struct CPool<'dev>(bindings::bench_peer, PhantomData<&'dev Device<Bound>>);
+struct CPool<'dev>(c::bench_peer, PhantomData<&'dev Device<Bound>>);
 
 // SAFETY: The twins may run on any thread, one at a time: that they do takes a mutable reference.
 unsafe impl Sync for CPool<'_> {}
@@ -437,13 +453,13 @@ impl<'dev> CPool<'dev> {
             // CAST: `Device` is a transparent wrapper of `struct device`.
             core::ptr::from_ref(dev).cast_mut().cast()
         });
-        let mut peer = bindings::bench_peer {
+        let mut peer = c::bench_peer {
             pool: null_mut(),
             dev,
             n: 0,
         };
         // SAFETY: The device is valid, or null.
-        to_result(unsafe { bindings::bench_peer_init(&mut peer, dev) })?;
+        to_result(unsafe { c::bench_peer_init(&mut peer, dev) })?;
         // INVARIANT: As just made.
         Ok(Self(peer, PhantomData))
     }
@@ -459,7 +475,7 @@ impl<'dev> CPool<'dev> {
 impl Drop for CPool<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant. The loops have given all pages back.
-        unsafe { bindings::bench_peer_exit(&mut self.0) };
+        unsafe { c::bench_peer_exit(&mut self.0) };
     }
 }
 
