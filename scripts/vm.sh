@@ -41,10 +41,10 @@ usage() {
 
 # Modules of the kernel itself that the guest can modprobe, with what they need.
 MODULES="e1000 e1000e virtio_net pktgen veth tun dummy cls_bpf cls_matchall
-	act_mirred sch_ingress sch_netem tcp_diag udp_diag"
+	act_mirred sch_ingress sch_netem tcp_diag udp_diag netconsole 8021q"
 
 # What the guest's commands are copied from; the libraries follow by ldd.
-PROGRAMS="bash dash mount umount dmesg taskset setsid grep sed mawk find xargs tar gzip
+PROGRAMS="bash dash mount umount dmesg taskset chrt setsid grep sed mawk find xargs tar gzip
 	cmp diff hexdump ip tc bridge ss ethtool bpftool kmod free pgrep pkill ps sysctl
 	uptime vmstat watch ping socat tcpdump busybox"
 

@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.." || exit
 . tests/hold.sh
 MB=${MB:-256}
 
-plan 22 4
+plan 24 4
 
 probe() {
 	load_driver
@@ -225,6 +225,56 @@ restart_queue() {
 	rmmod restart
 }
 
+# Full packets with VLAN tags in front, at the usual MTU. The card takes frames of 1,522 bytes with their CRC where
+# it is not told otherwise, QEMU's without; so with three tags there is one more than there are in QinQ.
+vlan_tags() {
+	local tag dev proto=802.1ad below
+	is_rust || skip "another driver"
+	modprobe 8021q || skip "no VLANs"
+	dev=$(iface)
+	ip -n peer link set "$PEER" mtu 1600
+	below=$PEER
+	for tag in 1 2 3; do
+		ip link add link "$dev" name "tag$tag" mtu 1500 up type vlan protocol "$proto" id "$tag"
+		ip -n peer link add link "$below" name "tag$tag" mtu 1500 up type vlan protocol "$proto" id "$tag"
+		ip addr add "10.9.$tag.1/24" dev "tag$tag"
+		ip -n peer addr add "10.9.$tag.2/24" dev "tag$tag"
+		dev=tag$tag below=tag$tag proto=802.1Q
+	done
+	settle
+	for tag in 1 2 3; do
+		ping -q -c 3 -i 0.2 -W 5 -M "do" -s 1472 "10.9.$tag.2"
+	done
+	ip link del tag1
+	ip -n peer link del tag1
+	ip -n peer link set "$PEER" mtu 1500
+	settle
+}
+
+# More lines for netconsole than the ring holds, while its NAPI thread gets no time: netpoll itself has to ask the
+# driver for descriptors that are done.
+netpoll() {
+	local dev i
+	is_rust || skip "another driver"
+	dev=$(iface)
+	modprobe netconsole "netconsole=6665@$ADDR/$dev,6666@$PEER_ADDR/$PEER_MAC" || skip "no netconsole"
+	ethtool -G "$dev" tx 80
+	settle
+	ip netns exec peer socat -u UDP4-RECV:6666 OPEN:/tmp/lines,creat,trunc &
+	eventually 10 in_peer grep -q ":1A0A 00000000:0000 " /proc/net/udp
+	sysctl -qw kernel.printk_devkmsg=on
+	starve
+	for ((i = 0; i < 300; i++)); do echo "<6>netconsole $i." >/dev/kmsg; done
+	eventually 15 lines_came 300 || { lines; return 1; }
+	feed
+	rmmod netconsole
+	sysctl -qw kernel.printk_devkmsg=ratelimit
+	ethtool -G "$dev" tx 256
+	ping_peer
+}
+lines() { grep -o "netconsole [0-9]*\." /tmp/lines | sort -u | wc -l; }
+lines_came() { (($(lines) == $1)); }
+
 ethtool_rings() {
 	local dev size
 	dev=$(iface)
@@ -429,6 +479,8 @@ try "queue, NAPI instance, interrupt" queues
 try "counters stay over rings, down and up" counters_stay
 try "software time stamp of a packet sent" timestamp
 try "frames that are too long to be sent" too_long
+try "full packets with one, two and three VLAN tags" vlan_tags
+try "netconsole while NAPI gets no time" netpoll
 try "ethtool: ring sizes, under traffic" ethtool_rings
 try "one receive queue restarted, under traffic" restart_queue
 try "MTU, under traffic" mtu

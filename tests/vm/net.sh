@@ -75,10 +75,14 @@ up() {
 
 recover() {
 	pkill -KILL 'hold|socat|ping|tcpdump'
+	rmmod netconsole
 	has_iface || { rmmod "$DRIVER"; load_driver; }
+	echo 0 >"/sys/class/net/$(iface)/threaded"
 	ip link set "$(iface)" xdp off
 	tc qdisc del dev "$(iface)" clsact
 	ip netns del far && eventually 5 test ! -e /sys/class/net/near
+	ip link del tag1
+	ip -n peer link del tag1
 	up
 }
 
@@ -280,6 +284,32 @@ all_unmapped() {
 	check "references dropped that were a pool's" "$unbalanced" -eq 0 || return
 	check "mappings made and removed" "$mapped" -eq "$unmapped" || return
 	check "mappings made" "$mapped" -gt 0
+}
+
+# starve: from here on NAPI gets no time. It has a thread, which waits for a CPU that a real-time task has for
+# itself. feed: now it gets some; it had none since.
+starve() {
+	local cpu=$(($(nproc) - 1)) dev
+	dev=$(iface)
+	# What real-time tasks may have of a second, and what others have of it nevertheless.
+	RT=/proc/sys/kernel/sched_rt_runtime_us FAIR=/sys/kernel/debug/sched/fair_server/cpu$cpu/runtime
+	SHARES="$(<$RT) $(<"$FAIR")"
+	echo 1 >"/sys/class/net/$dev/threaded"
+	taskset -p -c "$cpu" "$(pgrep "napi/$dev")"
+	echo -1 >$RT
+	echo 0 >"$FAIR"
+	taskset -c "$cpu" chrt -f 50 bash -c "while :; do :; done" &
+	HOG=$!
+	sleep 1
+	POLLS=$(count polls)
+}
+feed() {
+	check "polls by NAPI" "$(count polls)" -eq "$POLLS" || return
+	kill "$HOG"
+	wait "$HOG" || true
+	echo "${SHARES#* }" >"$FAIR"
+	echo "${SHARES% *}" >$RT
+	echo 0 >"/sys/class/net/$(iface)/threaded"
 }
 
 # traffic_start: packets in both directions, as fast as they are answered, for as

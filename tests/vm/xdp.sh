@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit
 # Less than the RX ring holds: what QEMU has queued for a device comes all at once.
 N=200
 
-plan 17 2
+plan 18 2
 
 # runs: how often the attached program ran; there is no other.
 runs() {
@@ -256,6 +256,43 @@ redirect_hoarder() {
 }
 refuses() { (($(count rx_drop_limit) > 1000)); }
 
+# More frames from a veth than the ring holds, which nobody cleans meanwhile: they fill it. The stack waits for
+# room, and is not refused with NETDEV_TX_BUSY. (XDP_TX takes the same way into the ring, but comes from the poll,
+# which has just cleaned it.)
+redirect_full() {
+	local events=/sys/kernel/tracing/events dev sent full
+	is_rust || skip "no native XDP"
+	dev=$(iface)
+	ethtool -G "$dev" tx 80
+	far_up
+	ip -n far addr add 10.9.0.3/24 dev far
+	ip -n far neigh replace "$PEER_ADDR" lladdr "$PEER_MAC" dev far
+	ip -force link set dev near xdpdrv obj samples/xdp/xdp_redirect.o sec xdp
+	to_port "$dev"
+	settle
+	sent="hist:keys=rc if name == \"$dev\"" full="hist:keys=act if drops > 0"
+	echo "$sent" >$events/net/net_dev_xmit/trigger
+	echo "$full" >$events/xdp/xdp_devmap_xmit/trigger
+	starve
+	ip netns exec far bash -c "for ((i = 0; i < 100; i++)); do printf . >/dev/udp/$PEER_ADDR/7; done"
+	# Not for long: the core complains of a queue that stands still for five seconds.
+	fails pings
+	feed
+	ping_peer
+	grep -h "^{" $events/{net/net_dev_xmit,xdp/xdp_devmap_xmit}/hist
+	check "times that XDP found the ring full" "$(hits xdp/xdp_devmap_xmit)" -gt 0
+	check "packets that the stack sent" "$(hits net/net_dev_xmit "rc: *0 ")" -ge 4
+	check "packets that the stack was refused" "$(hits net/net_dev_xmit "rc: *16 ")" -eq 0
+	echo "!$sent" >$events/net/net_dev_xmit/trigger
+	echo "!$full" >$events/xdp/xdp_devmap_xmit/trigger
+	ip netns del far
+	ethtool -G "$dev" tx 256
+	settle
+	pool_clean
+}
+# hits EVENT [KEY]: how often it was, by its histogram.
+hits() { awk -v key="^{ .*$2" '$0 ~ key { n += $NF } END { print n + 0 }' "/sys/kernel/tracing/events/$1/hist"; }
+
 adjust() {
 	attach adjust
 	capture "$(iface)" "ether proto 0x88b5"
@@ -387,6 +424,7 @@ try "ABORTED: none arrives, each is reported" aborted
 try "REDIRECT to the device itself: all are sent" redirect_same
 try "REDIRECT to a veth: all arrive there" redirect_veth
 try "REDIRECT from a veth, short frames: filled up with zeroes" redirect_short
+try "REDIRECT from a veth fills the ring: the stack waits for room" redirect_full
 try "REDIRECT to a tap that keeps them: refused at nine tenths" redirect_hoarder
 try "PASS with a header put in front" adjust
 try "PASS with metadata: the stack has them, copied or not" metadata
