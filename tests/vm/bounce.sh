@@ -3,7 +3,7 @@
 #
 # For a boot with swiotlb=force, where each mapping is a bounce buffer: pages need a
 # sync for each use, and NAPI's own way through the cache, which has none, is closed.
-# The tests are those of other boots. MB as in e1000.sh.
+# The tests are those of other boots.
 
 cd "$(dirname "$0")/.." || exit
 # shellcheck source=lib.sh
@@ -24,7 +24,7 @@ bounced() {
 START=$(slots)
 try "each page is bounced" bounced
 for script in e1000 xdp hook; do
-	MB=${MB:-32} bash "tests/$script.sh"
-	nothing_loaded
+	again "$script"
 done
+nothing_loaded
 try "no bounce buffer is left" no_more_slots

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The driver as a network card: traffic and its settings. MB is how much TCP carries
-# in each direction.
+# in each direction, UPDOWNS how often the interface goes down and up, LOADS how often
+# the modules come and go.
 
 cd "$(dirname "$0")/.." || exit
 # shellcheck source=lib.sh
@@ -11,7 +12,7 @@ cd "$(dirname "$0")/.." || exit
 . tests/net.sh
 # shellcheck source=hold.sh
 . tests/hold.sh
-MB=${MB:-256}
+MB=${MB:-256} UPDOWNS=${UPDOWNS:-100} LOADS=${LOADS:-14}
 
 plan 24 4
 
@@ -108,7 +109,7 @@ updown() {
 	local dev i
 	dev=$(iface)
 	traffic_start
-	for ((i = 0; i < 100; i++)); do
+	for ((i = 0; i < UPDOWNS; i++)); do
 		ip link set "$dev" down
 		ip link set "$dev" up
 	done
@@ -444,17 +445,17 @@ reload_tcp() {
 	ping_peer
 }
 
-# Memory stays the same over loads with traffic, once the caches are filled. What
+# Memory stays the same over eight loads with traffic, once those before have filled the caches. What
 # one load takes is more than a megabyte.
 leak() {
 	local i before
 	remove_modules
-	for ((i = 0; i < 14; i++)); do
+	for ((i = 0; i < LOADS; i++)); do
 		load_driver
 		up
 		ping -q -f -c 200 "$PEER_ADDR"
 		remove_modules
-		((i == 5)) && before=$(free_kb)
+		((i == LOADS - 9)) && before=$(free_kb)
 	done
 	lost "$before" 4000
 	load_driver
@@ -485,7 +486,7 @@ try "ethtool: ring sizes, under traffic" ethtool_rings
 try "one receive queue restarted, under traffic" restart_queue
 try "MTU, under traffic" mtu
 try "link down and up" link
-try "ip link set up and down, 100 times under traffic" updown
+try "ip link set up and down, $UPDOWNS times under traffic" updown
 try "a socket hoards all pages it can get, and the NIC goes on" limit
 try "who has the pages that are outstanding" holders
 try "limit lowered while a socket has more pages" lower_limit

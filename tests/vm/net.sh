@@ -63,6 +63,12 @@ nothing_loaded() {
 	ip netns del peer
 } 2>/dev/null
 
+# again SCRIPT: one that has a boot of its own, where it does everything often. Here it is about something else.
+again() {
+	nothing_loaded
+	MB=${MB:-16} UPDOWNS=${UPDOWNS:-20} LOADS=${LOADS:-11} ATTACHES=${ATTACHES:-5} bash "tests/$1.sh"
+}
+
 # up: the interface under test with its address, and the link there.
 up() {
 	local dev

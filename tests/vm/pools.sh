@@ -74,7 +74,6 @@ try "hook before a BPF program" hook_first
 try "no pool of ours, and the kernel's counters" kernel_pool
 for buffers in kernel none; do
 	for script in e1000 xdp; do
-		nothing_loaded
-		MB=${MB:-32} BUFFERS=$buffers bash "tests/$script.sh"
+		BUFFERS=$buffers again "$script"
 	done
 done

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # XDP programs on the driver: what each verdict does to numbered packets. On the
-# C driver, which has no native XDP, the generic one stands in.
+# C driver, which has no native XDP, the generic one stands in. ATTACHES is how often
+# programs come and go under traffic.
 
 cd "$(dirname "$0")/.." || exit
 # shellcheck source=lib.sh
@@ -11,6 +12,7 @@ cd "$(dirname "$0")/.." || exit
 . tests/net.sh
 # Less than the RX ring holds: what QEMU has queued for a device comes all at once.
 N=200
+ATTACHES=${ATTACHES:-15}
 
 plan 18 2
 
@@ -353,7 +355,7 @@ more_kinds() { (($(kinds 0) >= $1)); }
 under_traffic() {
 	local i
 	traffic_start
-	for ((i = 0; i < 15; i++)); do
+	for ((i = 0; i < ATTACHES; i++)); do
 		attach drop
 		attach pass
 		attach tx
