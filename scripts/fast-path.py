@@ -19,9 +19,17 @@ import sys
 # What is looked at: a name, the function, what is on the way round, the one call that may be, and
 # whether there is such a way.
 XDP, ALLOC, RECYCLE = "the XDP program's call", "alloc_fast", "recycle_cached"
+# The engines are compiled into each driver, with its formats.
+DRIVERS = ["e1000", "toy", "two_queues"]
 LOOPS = [
-    ("the driver's poll: XDP program, recycle", r"<net::rx::RxRing<.*RustPool>>::poll::<.*>", (XDP, RECYCLE), True),
-    ("the driver's refill of its ring: alloc", r"<net::rx::Descs<.*>>::refill::<page_pool::pool::NapiPool>", (ALLOC,), True),
+    *(
+        loop
+        for driver in DRIVERS
+        for loop in (
+            (f"{driver}, poll: XDP program, recycle", rf"<net::rx::RxRing<{driver}_main::.*RustPool>>::poll::<.*>", (XDP, RECYCLE), True),
+            (f"{driver}, refill: alloc", rf"<net::rx::Descs<{driver}_main::.*>>::refill::<page_pool::pool::NapiPool>", (ALLOC,), True),
+        )
+    ),
     ("the bench: alloc and recycle", r"bench_main::direct", (ALLOC, RECYCLE), True),
     ("the bench: alloc, sync and recycle", r"bench_main::direct_sync", (ALLOC, RECYCLE), True),
     # The same loop, but the page goes by put_page().

@@ -139,10 +139,10 @@ print("ok" if ok else "not ok", "1 - desc.rs is covered:", counts)'
 
 part_fast_path() {
 	local module
-	for module in e1000_rust page_pool_bench; do
+	for module in e1000_rust toy_net two_queues page_pool_bench; do
 		in_root objdump -drC --no-show-raw-insn "$K_OUT/$module.ko" >"$LOGS/$module.s"
 	done
-	in_root python3 scripts/fast-path.py "$LOGS"/{e1000_rust,page_pool_bench}.s
+	in_root python3 scripts/fast-path.py "$LOGS"/{e1000_rust,toy_net,two_queues,page_pool_bench}.s
 }
 
 part_compile_fail() { "$RPP_TOP/scripts/compile-fail.sh"; }
