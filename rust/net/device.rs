@@ -77,9 +77,11 @@ use pp_bindings as bindings;
 /// The device is valid, and nobody else frees it.
 pub(crate) struct NetDev(NonNull<bindings::net_device>);
 
-// SAFETY: The core's functions on a device may be called on any CPU.
+// SAFETY: A `struct net_device` belongs to no CPU and to no task: it may be freed in another one than that which
+// has allocated it.
 unsafe impl Send for NetDev {}
-// SAFETY: As above.
+// SAFETY: What a shared reference allows may be done on any CPU: `mac()` and `mtu()` read what the device's lock
+// protects, and who has the pointer calls the core's functions under the locks that they want.
 unsafe impl Sync for NetDev {}
 
 impl NetDev {
@@ -87,11 +89,13 @@ impl NetDev {
     fn new(queues: u32) -> Result<Self> {
         // CAST: 8.
         let room = core::mem::size_of::<*const ()>() as c_int;
-        // SAFETY: No requirements. Process context.
+        // SAFETY: It may sleep, and we are in process context; it asks for nothing else. Whether it is null is
+        // looked at below.
         let dev = unsafe { bindings::alloc_etherdev_mqs(room, queues, queues) };
         let dev = NonNull::new(dev).ok_or(ENOMEM)?;
         // All that changes the configuration comes under the device's lock.
-        // SAFETY: It is new: valid, and nobody else knows it.
+        // SAFETY: `dev` is not null and was just allocated, so it is valid; and nobody else knows it yet, so
+        // nobody else accesses the field.
         unsafe { (*dev.as_ptr()).request_ops_lock = true };
         // INVARIANT: It is new.
         Ok(Self(dev))
@@ -103,20 +107,24 @@ impl NetDev {
     }
 
     fn mac(&self) -> [u8; 6] {
-        // SAFETY: The device is valid, and its address has six bytes. It is written under its lock.
+        // SAFETY: By the type invariant the device is valid, and `dev_addr` points to its address, of which an
+        // Ethernet device has six bytes. It is written under the device's lock, which `start()`, the only caller,
+        // is called with.
         unsafe { (*self.as_raw()).dev_addr.cast::<[u8; 6]>().read() }
     }
 
     fn mtu(&self) -> u32 {
-        // SAFETY: The device is valid. It is written under its lock.
+        // SAFETY: By the type invariant the device is valid. The field is written under the device's lock, which
+        // `start()`, the only caller, is called with.
         unsafe { (*self.as_raw()).mtu }
     }
 }
 
 impl Drop for NetDev {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant; it is not registered (see `Registration`), and its NAPI instances are
-        // deleted, since the queues go first.
+        // SAFETY: By the type invariant the device is valid and ours to free, which is done once. It is not
+        // registered, see `Registration`. Its NAPI instances are deleted, since the channels are dropped before:
+        // they are the first field of `Core`.
         unsafe { bindings::free_netdev(self.as_raw()) };
     }
 }
@@ -125,7 +133,10 @@ impl Drop for NetDev {
 ///
 /// # Invariants
 ///
-/// `core` is valid as long as this exists, and this is one of its channels. `tx` is the ring of `queue`.
+/// - `core` is valid as long as this exists, and this is one of its channels.
+/// - `tx` is the ring of `queue`.
+/// - `rx` is accessed by the poll while NAPI is enabled, or else by who has disabled it and holds the device's
+///   lock.
 #[pin_data]
 pub(crate) struct Channel<'bound, D: Operations> {
     #[pin]
@@ -137,16 +148,19 @@ pub(crate) struct Channel<'bound, D: Operations> {
     pub(crate) pool: Mutex<PoolStats>,
 }
 
-// SAFETY: `rx` is accessed by one CPU at a time, by the rules at the top of this file, and is `Send`: it owns
-// memory and mappings, none of which belongs to a CPU. The rest is `Sync` by itself; so is the core.
+// SAFETY: By the type invariant one CPU at a time accesses `rx`: NAPI is polled on one, and else there is the
+// device's lock. What is in it is `Send`: memory and mappings, none of which belongs to a CPU. `queue`, `tx` and
+// `pool` are `Sync` by themselves, and `core` is a shared reference to what is.
 unsafe impl<'bound, D: Operations + 'bound> Sync for Channel<'bound, D> {}
-// SAFETY: As above.
+// SAFETY: Another thread than the one that has made it may drop it: `queue`, `tx` and `pool` are `Send`, the
+// memory and the mappings in `rx` belong to no CPU, and `core` is a shared reference to what is `Sync`.
 unsafe impl<'bound, D: Operations + 'bound> Send for Channel<'bound, D> {}
 
 impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
     /// # Safety
     ///
-    /// As for [`Queue::new`]; `core` is valid until the result is dropped, which is pinned there.
+    /// - As for [`Queue::new`], where `poll` expects a queue that is a part of a `Channel<D>`.
+    /// - `core` is valid until the result is dropped, which is one of its channels and pinned.
     unsafe fn new(
         dev: NonNull<bindings::net_device>,
         index: u32,
@@ -155,7 +169,9 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
     ) -> impl PinInit<Self, Error> {
         // INVARIANT: By the safety requirement.
         try_pin_init!(Self {
-            // SAFETY: By the safety requirement.
+            // SAFETY: By the safety requirements `dev` is valid until the result is dropped, is not registered,
+            // and has a queue of that number. The queue becomes a part of a `Channel<D>`, which is what `poll`
+            // expects.
             queue <- unsafe { Queue::new(dev, index, poll) },
             core,
             rx: UnsafeCell::new(None),
@@ -166,7 +182,8 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
 
     #[inline]
     pub(crate) fn core(&self) -> &Core<'bound, D> {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant `core` is valid as long as `self`; nobody uses a channel before its core
+        // is initialised. A core is pinned and only shared, so nobody has a mutable reference to it.
         unsafe { self.core.as_ref() }
     }
 
@@ -174,12 +191,13 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
     ///
     /// # Safety
     ///
-    /// The caller is the poll, or has disabled NAPI; and does not call this again before it is done with the
-    /// result.
+    /// - The caller is the poll, or has disabled NAPI and holds the device's lock.
+    /// - It does not call this again before it is done with the result.
     #[inline]
     #[expect(clippy::mut_from_ref)]
     pub(crate) unsafe fn rx(&self) -> &mut Option<RxSide<'bound, D>> {
-        // SAFETY: By the safety requirement nobody else has a reference.
+        // SAFETY: The pointer is that of our own cell. By the type invariant and the safety requirement nobody
+        // else accesses it, and the caller has no other reference from here.
         unsafe { &mut *self.rx.get() }
     }
 
@@ -212,7 +230,8 @@ pub(crate) struct Control<'bound, D: Operations> {
     program: *mut bindings::bpf_prog,
 }
 
-// SAFETY: The reference to a program may be dropped on any CPU; the rest is `Send` by itself.
+// SAFETY: The program is a pointer to what belongs to no CPU: the reference may be dropped on any, in any context.
+// The interrupts may be released by any task, and the rest is numbers.
 unsafe impl<'bound, D: Operations + 'bound> Send for Control<'bound, D> {}
 
 /// Everything that belongs to a device.
@@ -235,9 +254,11 @@ pub(crate) struct Core<'bound, D: Operations + 'bound> {
     pub(crate) dev: NetDev,
 }
 
-// SAFETY: All parts are `Sync`, but for the work, which only the core's functions touch.
+// SAFETY: All fields are `Sync` but the work, which is only passed to the functions of the workqueue; those may be
+// called on any CPU, at the same time as well.
 unsafe impl<'bound, D: Operations + 'bound> Sync for Core<'bound, D> {}
-// SAFETY: All parts are `Send`.
+// SAFETY: All fields may be dropped by another task than the one that has made them: memory, a device, interrupts,
+// and a work, none of which belongs to a CPU or a task.
 unsafe impl<'bound, D: Operations + 'bound> Send for Core<'bound, D> {}
 
 /// What a [`Core`] is made of.
@@ -267,8 +288,10 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                 channels: {
                     let mut channels = KVec::with_capacity(queues as usize, GFP_KERNEL)?;
                     for index in 0..queues {
-                        // SAFETY: The device is valid and has that queue; it goes after the channels, and
-                        // so does the core, which is pinned. No callback comes before it is registered.
+                        // SAFETY: The device is valid, not registered, and has that queue. It goes after the
+                        // channels, also when this fails, and so does the core, which is pinned at `this` and
+                        // initialised before any callback comes. `poll` is that of `Table<D>`, which expects a
+                        // channel of this core.
                         let channel = unsafe { Channel::new(dev.0, index, poll, this) };
                         channels.push(KBox::pin_init(channel, GFP_KERNEL)?, GFP_KERNEL)?;
                     }
@@ -288,7 +311,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                 }),
                 listening: AtomicFlag::new(false),
                 reset <- Opaque::ffi_init(|work| {
-                    // SAFETY: The place is valid and pinned; the work is cancelled before it goes.
+                    // SAFETY: `work` is valid to be written and pinned with the core. `reset_work()` gets it as a
+                    // part of a `Core<D>`, which waits for it in `end()` before it goes.
                     unsafe { bindings::rnet_work_setup(work, Some(reset_work::<D>)) }
                 }),
             }? Error),
@@ -311,7 +335,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         let mut up = link();
         // Whoever tells it last has looked after that. (A link that flutters has one interrupt for each time.)
         for _ in 0..8 {
-            // SAFETY: The device is valid.
+            // SAFETY: The device is valid as long as the core. Both functions may be called in any context, and by
+            // several CPUs at once: they change a bit atomically and leave the rest to a work.
             unsafe {
                 if up {
                     bindings::netif_carrier_on(dev);
@@ -347,9 +372,14 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             name: &name,
             entries,
         };
-        // SAFETY: It is dropped by who asked for it, before anybody knows of it, or by `quiesce()` or `queue_mgmt`:
-        // in process context, with NAPI disabled or the ring detached, after the device or the ring was stopped,
-        // and before the device is unbound, since the core does not live longer than `'bound`.
+        // SAFETY: The result is dropped by who asked for it, before the device is told of it; or by `quiesce()`,
+        // after the device was stopped; or by `queue_mgmt`, after `stop_rx()`: in process context, with NAPI
+        // disabled or the ring detached, and before the device is unbound, since the core does not live longer
+        // than `'bound`.
+        // FIXME: After `stop_rx()` the device does not write to the buffers any more, but may still read some:
+        // those that XDP_TX has put into the transmit ring, which goes on.
+        // FIXME: A used ring that does not start again is left to the core by `queue_start()`, which says that it
+        // has started: so the core does not give it back to be dropped, and it is forgotten.
         unsafe { RxSide::new(self.parent, self.buffers, &params) }
     }
 
@@ -366,7 +396,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
 
     /// The interface's name, as it is now. Under the device's lock.
     pub(crate) fn name(&self) -> &CStr {
-        // SAFETY: The device is valid, and its name ends with a zero. Under its lock nobody changes it.
+        // SAFETY: The device is valid, and its name ends with a zero. It is changed under the device's lock, which
+        // the caller holds as long as it uses the result.
         unsafe { CStr::from_char_ptr((&raw const (*self.dev.as_raw()).name).cast()) }
     }
 
@@ -415,10 +446,12 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         for (channel, (rx, tx)) in self.channels.iter().zip(pairs) {
             channel.pool.lock().begin(rx.pool_stats());
             rx.attach(&channel.queue);
-            // SAFETY: NAPI is disabled.
+            // SAFETY: NAPI is disabled, since `quiesce()` or as the device is being opened, and the device's lock
+            // is held. The reference is gone at the end of the statement.
             unsafe { *channel.rx() = Some(rx) };
             channel.queue.enable();
-            // SAFETY: By the type invariant it is that queue's, and `quiesce()` has taken the last one.
+            // SAFETY: By the type invariant of `Channel` it is the ring of `channel.queue`. There is none yet, or
+            // `quiesce()` has taken it. Process context, without the queue's lock.
             unsafe { channel.tx.open(&channel.queue, tx) };
         }
         control.up = true;
@@ -436,13 +469,15 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         let dev = self.dev.as_raw();
         self.channels.iter().for_each(|c| c.queue.disable());
         // A poll has ended for NAPI a moment before it unmasks interrupts. It is an RCU reader.
-        // SAFETY: Process context.
+        // SAFETY: It sleeps, and we are in process context, with no spinlock held and in no RCU read-side section.
         unsafe { bindings::synchronize_net() };
-        // SAFETY: The device is valid.
+        // SAFETY: The device is valid as long as the core. The callee takes the lock of each transmit queue, none
+        // of which we hold, in process context.
         unsafe { bindings::rnet_tx_disable(dev) };
         // Other devices' redirects find the rings closed from here on. What is in flight is until the device stops.
         for channel in &self.channels {
-            // SAFETY: By the type invariant it is that queue's.
+            // SAFETY: By the type invariant of `Channel` it is the ring of `channel.queue`. Process context,
+            // without the queue's lock.
             unsafe { channel.tx.close(&channel.queue) };
         }
         self.ops.stop();
@@ -451,15 +486,17 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         // Returns when no handler runs that has seen the flag.
         control.irqs.iter().for_each(Irq::synchronize);
         // Not before: the handler may see the link once more.
-        // SAFETY: The device is valid.
+        // SAFETY: The device is valid as long as the core, and the function may be called in any context.
         unsafe { bindings::netif_carrier_off(dev) };
         for channel in &self.channels {
-            // SAFETY: By the type invariant it is that queue's.
+            // SAFETY: By the type invariant of `Channel` it is the ring of `channel.queue`. Process context,
+            // without the queue's lock.
             if let Some(tx) = unsafe { channel.tx.take(&channel.queue) } {
                 // CAST: usize is u64 here.
                 channel.queue.tx.dropped.add(tx.pending() as u64);
             }
-            // SAFETY: NAPI is disabled.
+            // SAFETY: NAPI was disabled above, and the device's lock is held. The reference is gone at the end of
+            // the statement.
             let rx = unsafe { channel.rx() }.take();
             channel.pool.lock().end(|| drop(rx));
             channel.queue.withdraw();
@@ -472,7 +509,10 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         for (vector, request) in self.vectors.iter().enumerate() {
             let name = if self.vectors.len() == 1 {
                 // As C drivers have it, which follows when the interface is renamed.
-                // SAFETY: The device, and with it the name, outlives its interrupts.
+                // SAFETY: The name ends with a zero and is there as long as the device, which outlives its
+                // interrupts: `stop()` releases them.
+                // FIXME: It changes when the interface is renamed, which it may be while it is up; and what a
+                // `CStr` borrows must not change. (The C function only keeps the address.)
                 Name::Lent(unsafe { CStr::from_char_ptr(self.name().as_char_ptr()) })
             } else {
                 Name::Own(CString::try_from_fmt(fmt!(
@@ -486,10 +526,13 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                 core: self.into(),
                 vector,
             };
-            // SAFETY: A request is a number and the lifetime of the device. That it cannot be copied protects
-            // nobody: one more can be had from the vectors.
+            // SAFETY: `request` is a valid reference. What is copied is the number of an interrupt and the
+            // lifetime of the device, so nothing is dropped twice, and one more could be had from the vectors.
+            // FIXME: The invariant of `IrqRequest` is that its interrupt is not registered, which is not so of the
+            // original now.
             let request = unsafe { core::ptr::from_ref(request).read() };
-            // SAFETY: It is kept in `control`, and dropped.
+            // SAFETY: The result is not forgotten: it goes into `control`, from where `free_irqs()` drops it, or
+            // is dropped when one of the next steps fails.
             irqs.push(unsafe { Irq::new(request, name, handler) }?, GFP_KERNEL)?;
         }
         for channel in &self.channels {
@@ -551,7 +594,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         drop(guard);
         if D::HAS_SET_RX_MODE {
             // The hardware has lost what the core had told it.
-            // SAFETY: The device is valid and has the callback, and we are in process context.
+            // SAFETY: The device is valid, and `D` has set the callback. It takes the lock of the address lists
+            // with bottom halves off, which we do not hold; we are in process context, with the device's lock
+            // held.
             unsafe { bindings::rnet_sync_rx_mode(self.dev.as_raw()) };
         }
         Ok(())
@@ -559,7 +604,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
 
     /// Schedules a restart in so many milliseconds. Any context.
     pub(crate) fn restart_later(&self, ms: u32) {
-        // SAFETY: The work was set up.
+        // SAFETY: The work was set up by `new()` and is there as long as the core. It may be scheduled in any
+        // context, also when it is already; what is scheduled `end()` cancels before the core goes.
         unsafe { bindings::rnet_work_schedule(self.reset.get(), ms) };
     }
 
@@ -573,7 +619,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         let old = core::mem::replace(&mut control.program, program);
         if !old.is_null() {
             // A poll that has read it may still run it: the program is freed after an RCU grace period.
-            // SAFETY: The reference was ours.
+            // SAFETY: `old` is a program, as it is not null, and the reference to it was ours since it was
+            // attached. No queue leads to it any more, and who still runs it is an RCU reader.
             unsafe { bindings::bpf_prog_put(old) };
         }
     }
@@ -615,7 +662,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     /// Ends what may still come. The device is not registered any more.
     pub(crate) fn end(&self) {
         // A reset that was still to come finds the device not running.
-        // SAFETY: The work was set up. Process context.
+        // SAFETY: The work was set up by `new()`. It may sleep, as we are in process context, and we do not hold
+        // the device's lock, which the work takes.
         unsafe { bindings::cancel_delayed_work_sync(self.reset.get()) };
     }
 }
@@ -630,14 +678,15 @@ pub(crate) struct Vector<'bound, D: Operations> {
     vector: usize,
 }
 
-// SAFETY: It is a shared reference to the core, which is `Sync`.
+// SAFETY: What is shared is a reference to the core, which is `Sync`, and a number.
 unsafe impl<'bound, D: Operations + 'bound> Sync for Vector<'bound, D> {}
-// SAFETY: As above.
+// SAFETY: What is sent is a shared reference to the core, which is `Sync`, and a number.
 unsafe impl<'bound, D: Operations + 'bound> Send for Vector<'bound, D> {}
 
 impl<'bound, D: Operations + 'bound> Handler for Vector<'bound, D> {
     fn handle(&self) -> IrqReturn {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant the core is valid as long as `self`. It is pinned and only shared, so
+        // nobody has a mutable reference to it.
         let core = unsafe { self.core.as_ref() };
         if !core.listening.load(Relaxed) {
             return IrqReturn::None;
@@ -663,18 +712,21 @@ const RETRY_MS: u32 = 1000;
 
 /// # Safety
 ///
-/// `work` is that of a core.
+/// `work` is a part of the `reset` of a `Core<D>`.
 unsafe extern "C" fn reset_work<D: Operations>(work: *mut bindings::work_struct) {
-    // SAFETY: By the safety requirement it is a part of a delayed work.
+    // SAFETY: By the safety requirement it is the field of a `struct delayed_work`.
     let work = unsafe { kernel::container_of!(work, bindings::delayed_work, work) };
     // CAST: `Opaque` is a transparent wrapper.
     let work = work.cast::<Opaque<bindings::delayed_work>>();
-    // SAFETY: By the safety requirement. The core waits for its work before it goes.
+    // SAFETY: By the safety requirement the delayed work is the field of a `Core<D>`, which is pinned and only
+    // shared. It waits for its work, in `end()`, before it goes.
     let core = unsafe { &*kernel::container_of!(work, Core<'_, D>, reset) };
     let dev = core.dev.as_raw();
-    // SAFETY: The device is valid: the core waits for its work. Process context, and neither lock is held.
+    // SAFETY: The device is valid as long as the core, which waits for this work. It may sleep: this is process
+    // context, and the lock is not held yet.
     unsafe { bindings::rnet_lock(dev) };
-    // SAFETY: The device is valid.
+    // SAFETY: The device is valid as long as the core, and its lock is held, under which the interface goes up and
+    // down.
     if unsafe { bindings::rnet_running(dev) } && core.restart(None).is_err() {
         pr_err!(
             "{}: a reset failed, the next one is in a second\n",
@@ -682,6 +734,6 @@ unsafe extern "C" fn reset_work<D: Operations>(work: *mut bindings::work_struct)
         );
         core.restart_later(RETRY_MS);
     }
-    // SAFETY: Taken above.
+    // SAFETY: The device is valid, and this task has taken its lock above and not released it since.
     unsafe { bindings::rnet_unlock(dev) };
 }

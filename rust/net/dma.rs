@@ -107,7 +107,8 @@ impl DescRing {
     /// buffer that it stands for, is as new as the word.
     #[inline]
     pub(crate) fn load(&self, index: usize, word: usize) -> u64 {
-        // SAFETY: Valid for reads by `word()`. The device writes a word of 8 bytes at once.
+        // SAFETY: The pointer is valid and aligned, by `word()`. The device may write at any time, a word of 8
+        // bytes at once: the single access reads the old one or the new one, and any number is a word.
         let value = u64::from_le(unsafe { self.word(index, word).read_volatile() });
         read_barrier();
         value
@@ -124,7 +125,8 @@ impl DescRing {
     #[inline]
     pub(crate) fn store(&mut self, index: usize, words: Words) {
         for (word, value) in words.into_iter().enumerate() {
-            // SAFETY: Valid for writes by `word()`; `&mut self` excludes other CPUs.
+            // SAFETY: The pointer is valid and aligned, by `word()`. `&mut self` excludes other CPUs, and what the
+            // device reads meanwhile it was not told of yet.
             unsafe { self.word(index, word).write_volatile(value.to_le()) }
         }
     }
@@ -136,7 +138,8 @@ fn read_barrier() {
     if cfg!(target_arch = "x86_64") {
         // The CPU keeps the order of reads, only the compiler has to be told: as the kernel's macro
         // does, but without the call that the helper of the kernel crate is, once for each packet.
-        // SAFETY: No instruction; the compiler assumes that it accesses any memory.
+        // SAFETY: There is no instruction, so registers, flags and stack stay as the options say. The compiler
+        // assumes that it accesses any memory, which is the purpose.
         unsafe { core::arch::asm!("", options(nostack, preserves_flags)) };
     } else {
         dma_mb(Read);
@@ -147,14 +150,17 @@ fn read_barrier() {
 ///
 /// # Safety
 ///
-/// The memory that [`Transmit::memory`] returns is readable, stays where it is, and belongs to the
-/// value until that is dropped.
+/// Of the memory that [`memory`](Self::memory) returns:
+///
+/// - It is readable, as many bytes as it says, and stays where it is.
+/// - It belongs to the value until that is dropped.
 pub(crate) unsafe trait Transmit {
     /// Address and length of the data.
     fn memory(&self) -> (*mut u8, usize);
 }
 
-// SAFETY: The linear part of an skb that we own.
+// SAFETY: The memory is the linear part of an skb, and there is no other, or the length is 0. By the type
+// invariant a reference to the skb is the value's: as long as it is, the data can be read and stay where they are.
 unsafe impl Transmit for SkBuff {
     #[inline]
     fn memory(&self) -> (*mut u8, usize) {
@@ -163,7 +169,8 @@ unsafe impl Transmit for SkBuff {
     }
 }
 
-// SAFETY: The data of a frame that we own.
+// SAFETY: The memory is the data of a frame, which by the type invariant is the value's and in one piece: as long
+// as it is, the data can be read and stay where they are.
 unsafe impl Transmit for Frame {
     #[inline]
     fn memory(&self) -> (*mut u8, usize) {
@@ -172,6 +179,10 @@ unsafe impl Transmit for Frame {
 }
 
 /// A packet that is mapped for the device to read, until it is dropped or taken out again.
+///
+/// # Invariants
+///
+/// The memory of `inner`, `len` bytes, is mapped for `dev` at `addr`, and the mapping is the value's.
 pub(crate) struct Mapped<'bound, T: Transmit> {
     dev: &'bound Device<Bound>,
     addr: u64,
@@ -190,7 +201,8 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
         if len == 0 {
             return Err(inner);
         }
-        // SAFETY: The device is bound, and `inner` keeps the memory for as long as it is mapped.
+        // SAFETY: The device is bound for `'bound`. By the contract of `Transmit` the memory can be read and stays
+        // where it is as long as `inner` exists, which goes after it is unmapped.
         let addr = unsafe { bindings::rnet_dma_map_tx(raw(dev), data.cast(), len) };
         if addr == u64::MAX {
             return Err(inner);
@@ -217,7 +229,9 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
 
     #[inline]
     fn unmap(&self) {
-        // SAFETY: Mapped by `new()` with the same values, and this is done once. CAST: u32 fits.
+        // SAFETY: By the type invariant this is a mapping of ours: the same device, which is bound, address,
+        // length and direction. It is done once, by `into_inner()` or `drop()`, after which there is no `self`.
+        // CAST: u32 fits.
         unsafe {
             bindings::dma_unmap_page_attrs(
                 raw(self.dev),
@@ -234,7 +248,8 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
     pub(crate) fn into_inner(self) -> T {
         self.unmap();
         let mut this = ManuallyDrop::new(self);
-        // SAFETY: `this` is not used again, and its destructor does not run.
+        // SAFETY: `this` is not used again, and nor is `inner` in it: a `ManuallyDrop` does not run the
+        // destructor, which would drop it once more.
         unsafe { ManuallyDrop::take(&mut this.inner) }
     }
 }
@@ -243,7 +258,8 @@ impl Mapped<'_, SkBuff> {
     /// Tells who asked for it when the packet was sent, which is now: before the device is told.
     #[inline]
     pub(crate) fn tx_timestamp(&self) {
-        // SAFETY: The pointer is valid.
+        // SAFETY: By the type invariant of `SkBuff` the skb is valid, and `inner` is in place as long as `self`
+        // exists.
         unsafe { bindings::rnet_skb_tx_timestamp(self.inner.as_raw()) };
     }
 }
@@ -251,7 +267,8 @@ impl Mapped<'_, SkBuff> {
 impl<T: Transmit> Drop for Mapped<'_, T> {
     fn drop(&mut self) {
         self.unmap();
-        // SAFETY: `self` is going away, so `inner` is not used again.
+        // SAFETY: `self` is going away, so `inner` is not used again. `into_inner()`, which takes it, does not get
+        // here.
         unsafe { ManuallyDrop::drop(&mut self.inner) }
     }
 }

@@ -36,18 +36,22 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         get_strings: Some(Self::get_strings),
         get_ethtool_stats: Some(Self::get_ethtool_stats),
         get_ts_info: Some(bindings::ethtool_op_get_ts_info),
-        // SAFETY: All callbacks may be left out, and all flags may be 0.
+        // SAFETY: All fields but flags and numbers, which may be 0, are optional callbacks, for which zeroes are
+        // `None`.
         ..unsafe { MaybeUninit::zeroed().assume_init() }
     };
 
     /// # Safety
     ///
-    /// See the invariants of [`Table`].
+    /// - See the invariants of [`Table`].
+    /// - `settings` is valid and initialised, and nobody else's.
     unsafe extern "C" fn get_link_ksettings(
         dev: *mut bindings::net_device,
         settings: *mut bindings::ethtool_link_ksettings,
     ) -> c_int {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `settings` is valid, initialised, and nobody else's.
         let (core, settings) = unsafe { (core_of::<D>(dev), &mut *settings) };
         let modes = core.features.link_modes;
         let supported = &mut settings.link_modes.supported;
@@ -82,14 +86,17 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
 
     /// # Safety
     ///
-    /// See the invariants of [`Table`].
+    /// - See the invariants of [`Table`].
+    /// - `ring` is valid and initialised, and nobody else's.
     unsafe extern "C" fn get_ringparam(
         dev: *mut bindings::net_device,
         ring: *mut bindings::ethtool_ringparam,
         _kernel: *mut bindings::kernel_ethtool_ringparam,
         _extack: *mut bindings::netlink_ext_ack,
     ) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `ring` is valid, initialised, and nobody else's.
         let (core, ring) = unsafe { (core_of::<D>(dev), &mut *ring) };
         let rings = core.control.lock().rings;
         let max = *core.features.ring_sizes.end();
@@ -99,14 +106,18 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
 
     /// # Safety
     ///
-    /// See the invariants of [`Table`].
+    /// - See the invariants of [`Table`].
+    /// - The device's lock is held.
+    /// - `ring` is valid and initialised, and does not change meanwhile.
     unsafe extern "C" fn set_ringparam(
         dev: *mut bindings::net_device,
         ring: *mut bindings::ethtool_ringparam,
         _kernel: *mut bindings::kernel_ethtool_ringparam,
         _extack: *mut bindings::netlink_ext_ack,
     ) -> c_int {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `ring` is valid and initialised, and does not change meanwhile.
         let (core, ring) = unsafe { (core_of::<D>(dev), &*ring) };
         let fit = |n| core.features.fit(n).ok_or(EINVAL);
         from_result(|| {
@@ -126,37 +137,45 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         if set as u32 != bindings::ethtool_stringset_ETH_SS_STATS {
             return EOPNOTSUPP.to_errno();
         }
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call.
         unsafe { core_of::<D>(dev) }.control.lock().counters as c_int
     }
 
     /// # Safety
     ///
-    /// See the invariants of [`Table`]. There is room for as many names as `get_sset_count()` said.
+    /// - See the invariants of [`Table`].
+    /// - There is room for as many names as `get_sset_count()` said, initialised and nobody else's.
     unsafe extern "C" fn get_strings(dev: *mut bindings::net_device, set: u32, names: *mut u8) {
         if set != bindings::ethtool_stringset_ETH_SS_STATS {
             return;
         }
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call.
         let core = unsafe { core_of::<D>(dev) };
         let n = core.control.lock().counters;
-        // SAFETY: By the safety requirement, and the number never changes.
+        // SAFETY: By the safety requirement there is initialised room, which is nobody else's, for as many names
+        // as `get_sset_count()` said. That is `n`: the number is set once, in `Core::new()`. Bytes need no
+        // alignment.
         let names = unsafe { core::slice::from_raw_parts_mut(names.cast(), n) };
         core.counters(&mut Visitor::names(names));
     }
 
     /// # Safety
     ///
-    /// See the invariants of [`Table`]. There is room for as many values as `get_sset_count()` said.
+    /// - See the invariants of [`Table`].
+    /// - There is room for as many values as `get_sset_count()` said, initialised and nobody else's.
     unsafe extern "C" fn get_ethtool_stats(
         dev: *mut bindings::net_device,
         _stats: *mut bindings::ethtool_stats,
         values: *mut u64,
     ) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call.
         let core = unsafe { core_of::<D>(dev) };
         let n = core.control.lock().counters;
-        // SAFETY: By the safety requirement, and the number never changes.
+        // SAFETY: By the safety requirement there is initialised room, which is nobody else's, for as many values
+        // as `get_sset_count()` said, and C has it aligned. That is `n`: the number is set once, in `Core::new()`.
         let values = unsafe { core::slice::from_raw_parts_mut(values, n) };
         core.counters(&mut Visitor::values(values));
     }

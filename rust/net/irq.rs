@@ -22,6 +22,10 @@ pub(crate) enum Name {
 }
 
 /// An interrupt that is requested; dropping it releases it.
+///
+/// # Invariants
+///
+/// `_name` owns what `registration` is named by, or that lives longer than both.
 pub(crate) struct Irq<'bound, H: Handler> {
     // Goes before its name.
     registration: Pin<KBox<Registration<'bound, H>>>,
@@ -37,10 +41,12 @@ impl<'bound, H: Handler + 'bound> Irq<'bound, H> {
     pub(crate) unsafe fn new(request: IrqRequest<'bound>, name: Name, handler: H) -> Result<Self> {
         let text = match &name {
             Name::Lent(name) => name,
-            // SAFETY: The string stays where it is, and is dropped after the registration.
+            // SAFETY: The string ends with a zero and does not change. It is on the heap, stays there when `name`
+            // is moved, and is dropped after the registration, which is the first field of `Self`.
             Name::Own(name) => unsafe { CStr::from_char_ptr(name.as_char_ptr()) },
         };
-        // SAFETY: By the safety requirement it is not forgotten.
+        // SAFETY: By the safety requirement the result is not forgotten, and the registration, which becomes a
+        // part of it, is dropped with it.
         let registration =
             unsafe { Registration::new(request, Flags::SHARED, text, Ok::<_, Error>(handler)) };
         Ok(Self {

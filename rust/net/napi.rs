@@ -11,11 +11,12 @@ use core::{
 };
 use page_pool::context::BhDisabled;
 
-/// How many packets the core asked a poll for, which the freeing of skbs wants to know: what is left of [`Napi`] while the transmit queue is locked.
+/// How many packets the core asked a poll for, which the freeing of skbs wants to know. It is what is left of
+/// [`Napi`] while the transmit queue is locked.
 ///
 /// # Invariants
 ///
-/// The current CPU is in a poll of that budget for `'a`. It cannot be sent to another thread.
+/// The number is 0, or the current CPU is in a poll of that budget for `'a`. It cannot be sent to another thread.
 #[derive(Clone, Copy)]
 pub(crate) struct Budget<'a>(i32, PhantomData<(&'a (), *mut ())>);
 
@@ -48,14 +49,17 @@ pub(crate) struct Napi<'a> {
 impl<'a> Napi<'a> {
     /// # Safety
     ///
-    /// The caller is the poll of `queue`, with that budget, which is not 0, and that stays so for `'a`.
+    /// - The caller is the poll of `queue`, with that budget, for `'a`.
+    /// - The budget is not 0.
     #[inline]
     pub(crate) unsafe fn new(queue: &'a Queue, budget: i32, redirected: &'a Cell<bool>) -> Self {
         // INVARIANT: By the safety requirement.
         Self {
             queue,
             budget: Budget(budget, PhantomData),
-            // SAFETY: Polls run with bottom halves off.
+            // SAFETY: By the safety requirement we are in a poll whose budget is not 0, for `'a`: in softirq, or
+            // in a thread of NAPI or a task that polls busily, which has bottom halves off for as long as the poll
+            // runs.
             bh: unsafe { BhDisabled::assert() },
             redirected,
         }

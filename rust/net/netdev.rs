@@ -217,14 +217,14 @@ pub struct CardStats {
 /// use net::netdev::{Config, Events, Operations, Ring, Side};
 /// # use net::desc::{Completed, RxDescriptor, Segment, TxDescriptor, Words};
 /// # struct Rx;
-/// # // SAFETY: Only compiled.
+/// # // SAFETY: Only compiled: no card has this format, and no code runs that believes it.
 /// # unsafe impl RxDescriptor for Rx {
 /// #     const BUFFER: usize = 2048;
 /// #     fn post(addr: u64) -> Words { [addr, 0] }
 /// #     fn completed(_: impl Fn(usize) -> u64) -> Option<Completed> { None }
 /// # }
 /// # struct Tx;
-/// # // SAFETY: Only compiled.
+/// # // SAFETY: Only compiled: no card has this format, and no code runs that believes it.
 /// # unsafe impl TxDescriptor for Tx {
 /// #     fn fill(segment: &Segment) -> Words { [segment.addr, 0] }
 /// #     fn sent(_: impl Fn(usize) -> u64) -> bool { false }
@@ -390,20 +390,25 @@ impl<'a> RxMode<'a> {
 
     /// The multicast addresses to listen to.
     pub fn multicast(&self) -> impl Iterator<Item = [u8; 6]> + 'a {
-        // SAFETY: The list is valid and constant for `'a`; a place, not a read.
+        // SAFETY: By the contract of `new()` the list is valid for `'a`. This is the address of its head, and no
+        // read.
         let head = unsafe { &raw mut (*self.multicast).list };
-        // SAFETY: As above.
+        // SAFETY: By the contract of `new()` the list is valid and does not change for `'a`, so its head can be
+        // read.
         let mut at = unsafe { (*head).next };
         core::iter::from_fn(move || {
             if at == head {
                 return None;
             }
-            // SAFETY: Each entry but the head is embedded in a `struct netdev_hw_addr`.
+            // SAFETY: The list is a ring of its head and of entries. This is not the head, as was just checked,
+            // and each entry is the field of a `struct netdev_hw_addr`.
             let entry = unsafe { kernel::container_of!(at, bindings::netdev_hw_addr, list) };
             let mut mac = [0; 6];
-            // SAFETY: The entry is valid, and its address has at least six bytes.
+            // SAFETY: By the contract of `new()` the entry is valid and does not change for `'a`. Its address has
+            // MAX_ADDR_LEN bytes, which are more than six; the reference is gone when they are copied.
             mac.copy_from_slice(unsafe { &(&(*entry).addr)[..6] });
-            // SAFETY: The entry is valid.
+            // SAFETY: By the contract of `new()` the entry is valid and does not change for `'a`, so what it leads
+            // to can be read.
             at = unsafe { (*at).next };
             Some(mac)
         })

@@ -5,8 +5,12 @@
 use crate::buffers::Stats;
 use page_pool::stats::Snapshot;
 
-/// What the pools of a queue have counted: the ones that are gone, the one that the ring has, and one that
-/// was replaced and is still there.
+/// What the pools of a queue have counted: the ones that are gone, the one that the ring has, and one that was
+/// replaced and is still there.
+///
+/// # Invariants
+///
+/// As long as a handle is in here its pool exists.
 #[derive(Default)]
 pub(crate) struct PoolStats {
     gone: Snapshot,
@@ -26,7 +30,8 @@ impl PoolStats {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let mut sum = self.gone;
         for stats in [&self.now, &self.replaced].into_iter().flatten() {
-            // SAFETY: As long as a handle is in here its pool exists.
+            // SAFETY: By the type invariant the pool exists as long as its handle is in here, and `self` is
+            // borrowed meanwhile.
             add(&mut sum, unsafe { stats.snapshot() });
         }
         sum
@@ -65,11 +70,13 @@ impl PoolStats {
             Some(stats @ Stats::Rust(_)) => {
                 // It counts while it ends, and its counters outlive it.
                 end();
-                // SAFETY: It is ours, whose counters need no pool.
+                // SAFETY: It is a handle to a pool of ours, which owns the counters with the pool: they are there
+                // whether the pool is or not.
                 add(&mut self.gone, unsafe { stats.snapshot() });
             }
             Some(stats) => {
-                // SAFETY: The pool exists until `end()`.
+                // SAFETY: By the type invariant the pool existed as long as its handle was in here, until just
+                // now, and it ends in `end()`, which comes after this.
                 add(&mut self.gone, unsafe { stats.snapshot() });
                 end();
             }

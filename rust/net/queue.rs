@@ -36,8 +36,8 @@ pub(crate) type PollFn = unsafe extern "C" fn(*mut bindings::napi_struct, c_int)
 ///
 /// # Invariants
 ///
-/// `dev` is valid as long as this exists, and has a transmit queue of number `index`, which is `txq`. `napi` is
-/// an instance of `dev`, and `timer` is set up.
+/// - `dev` is valid as long as this exists, and has queues of number `index`; the transmit queue is `txq`.
+/// - `napi` is an instance of `dev`, and `timer` is set up, from [`new`](Self::new) to `drop()`.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Queue {
     pub(crate) index: u32,
@@ -56,9 +56,12 @@ pub(crate) struct Queue {
     pub(crate) tx: TxStats,
 }
 
-// SAFETY: The core's functions on a device and its queues may be called on any CPU.
+// SAFETY: The device, its queue, the instance and the timer belong to no CPU and to no task: the core's functions
+// on them, those that take them down included, may be called in another one than the first.
 unsafe impl Send for Queue {}
-// SAFETY: As above; the program is atomic, and the counters are.
+// SAFETY: What a shared reference allows may be done on any CPU: the core's functions on these structures lock
+// what they have to, or say what has to be locked, which our functions do as well. The program and the counters
+// are atomics, and the rest does not change.
 unsafe impl Sync for Queue {}
 
 impl Queue {
@@ -66,26 +69,31 @@ impl Queue {
     ///
     /// # Safety
     ///
-    /// - `dev` is valid, and so it stays until the result is dropped. It has that many queues.
+    /// - `dev` is valid and not registered, and valid it stays until the result is dropped. It has more than
+    ///   `index` queues.
     /// - The result is a part of whatever `poll` expects.
     pub(crate) unsafe fn new(
         dev: NonNull<bindings::net_device>,
         index: u32,
         poll: PollFn,
     ) -> impl PinInit<Self> {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement the device is valid, and has that queue: the result is an address in
+        // the array of its queues, so it is not null.
         let txq = unsafe { NonNull::new_unchecked(bindings::rnet_tx_queue(dev.as_ptr(), index)) };
         pin_init!(Self {
             index,
             dev,
             txq,
             napi <- Opaque::ffi_init(move |napi| {
-                // SAFETY: The device is valid, and `napi` stays where it is until it is deleted, by `drop()`.
+                // SAFETY: By the safety requirement the device is valid, has that queue, and goes after the
+                // instance. `napi` is valid to be written, and stays where it is until it is deleted, by `drop()`.
+                // It is a part of what `poll` expects.
                 unsafe { bindings::rnet_napi_add(dev.as_ptr(), napi, Some(poll), *index) }
             }),
             rxq <- Opaque::zeroed(),
             timer <- Opaque::ffi_init(|timer| {
-                // SAFETY: The place is valid, and stays where it is until the timer is shut down, by `drop()`.
+                // SAFETY: `timer` is valid to be written, and stays where it is until the timer is shut down, by
+                // `drop()`. It is a part of a `Queue`, as `poll_again()` expects.
                 unsafe { bindings::rnet_timer_setup(timer, Some(poll_again)) }
             }),
             program: Atomic::new(core::ptr::null_mut()),
@@ -102,7 +110,7 @@ impl Queue {
     pub(crate) unsafe fn of_napi(napi: *mut bindings::napi_struct) -> *const Self {
         // CAST: `Opaque` is a transparent wrapper.
         let napi = napi.cast::<Opaque<bindings::napi_struct>>();
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement `napi` is the field of a `Queue`, so what is around it is one.
         unsafe { kernel::container_of!(napi, Self, napi) }
     }
 
@@ -128,16 +136,19 @@ impl Queue {
 
     /// Lets the queue be polled. NAPI is disabled before. Process context, under the device's lock.
     pub(crate) fn enable(&self) {
-        // SAFETY: The instance is valid, and disabled; the lock is held.
+        // SAFETY: By the type invariant the instance is valid. It is disabled, and the device's lock is held, by
+        // the contract of this function.
         unsafe { bindings::napi_enable_locked(self.napi()) };
     }
 
     /// Returns when nobody polls the queue any more, nor will. NAPI is enabled before. Process context, under
     /// the device's lock.
     pub(crate) fn disable(&self) {
-        // SAFETY: The instance is valid, and enabled; the lock is held.
+        // SAFETY: By the type invariant the instance is valid. It is enabled, the device's lock is held, and it
+        // may sleep, by the contract of this function.
         unsafe { bindings::napi_disable_locked(self.napi()) };
-        // SAFETY: The timer was set up. It schedules an instance that is disabled, which does nothing.
+        // SAFETY: By the type invariant the timer was set up. We are not in it, and hold no lock that it takes. It
+        // schedules an instance that is disabled, if it still runs, which does nothing.
         unsafe { bindings::timer_delete_sync(self.timer.get()) };
     }
 
@@ -155,8 +166,9 @@ impl Queue {
             bindings::netdev_queue_type_NETDEV_QUEUE_TYPE_RX,
             bindings::netdev_queue_type_NETDEV_QUEUE_TYPE_TX,
         ] {
-            // SAFETY: The device is valid, has that queue, and its lock is held; the instance is its own, if
-            // there is one.
+            // SAFETY: By the type invariant the device is valid, and has queues of that number. By the contract of
+            // our callers its lock is held. The instance is null or the queue's own, which the core forgets before
+            // it is deleted: see `withdraw()`.
             unsafe { bindings::netif_queue_set_napi(self.device(), self.index, kind, napi) };
         }
     }
@@ -164,7 +176,8 @@ impl Queue {
     /// Undoes [`publish`](Self::publish), and forgets what the byte queue limits know. Nobody polls or sends.
     pub(crate) fn withdraw(&self) {
         self.set_napi(core::ptr::null_mut());
-        // SAFETY: The device is valid, and all packets of its queue are gone.
+        // SAFETY: By the type invariant the queue is valid. By the contract of this function nobody sends, and all
+        // packets of it are gone, so nobody else uses its byte queue limits.
         unsafe {
             bindings::rnet_tx_reset(self.txq());
         }
@@ -174,17 +187,20 @@ impl Queue {
     /// The part of [`publish`](Self::publish) that is about the receive ring.
     pub(crate) fn publish_rx(&self, model: (bindings::xdp_mem_type, *mut c_void)) -> Result {
         let rxq = self.rxq();
-        // SAFETY: The device is valid. The queue is not registered: `withdraw_rx()` undoes it.
+        // SAFETY: The place is valid and pinned. It is not registered: it is zeroed at first, and what this does
+        // `withdraw_rx()` undoes. By the type invariant the device is valid, and has that queue. Process context.
         to_result(unsafe { bindings::__xdp_rxq_info_reg(rxq, self.device(), self.index, 0, 0) })?;
-        // SAFETY: Just registered.
+        // SAFETY: The queue was just registered, without a model. Model and pool go together: both are from
+        // `mem_model()` of one ring, whose pool exists; where there is one, the callee takes a reference to it.
         to_result(unsafe { bindings::xdp_rxq_info_reg_mem_model(rxq, model.0, model.1) })
-            // SAFETY: As above.
+            // SAFETY: The queue was registered above, and has no model. Nobody polls it yet. Process context.
             .inspect_err(|_| unsafe { bindings::xdp_rxq_info_unreg(rxq) })
     }
 
     /// Undoes [`publish_rx`](Self::publish_rx), if that was done. Nobody polls.
     pub(crate) fn withdraw_rx(&self) {
-        // SAFETY: The place is zeroed, or was registered before.
+        // SAFETY: The place is valid: zeroed, or what `publish_rx()` has made of it. Nobody polls, by the contract
+        // of this function, so nobody uses it; and it is unregistered only if it is registered. Process context.
         unsafe {
             if bindings::xdp_rxq_info_is_reg(self.rxq()) {
                 bindings::xdp_rxq_info_unreg(self.rxq());
@@ -195,16 +211,19 @@ impl Queue {
     /// Tells the core which interrupt the queue is polled for; -1 for none. Process context, under the device's
     /// lock.
     pub(crate) fn set_irq(&self, irq: i32) {
-        // SAFETY: The instance is valid, and the lock is held.
+        // SAFETY: By the type invariant the instance is valid, and by the contract of this function the device's
+        // lock is held.
         unsafe { bindings::netif_napi_set_irq_locked(self.napi(), irq) };
     }
 
     /// Schedules a poll, if none is. Any context but NMI.
     #[inline]
     pub(crate) fn schedule(&self) {
-        // SAFETY: The instance is valid.
+        // SAFETY: By the type invariant the instance is valid, whatever state it is in. May be called in any
+        // context but NMI.
         if unsafe { bindings::napi_schedule_prep(self.napi()) } {
-            // SAFETY: Prepared just above.
+            // SAFETY: By the type invariant the instance is valid. It was prepared just above, so it is for us to
+            // schedule it.
             unsafe { bindings::__napi_schedule(self.napi()) };
         }
     }
@@ -212,9 +231,10 @@ impl Queue {
     /// Schedules a poll for later: the device has not a single buffer, so it raises no interrupt. In the poll.
     pub(crate) fn schedule_later(&self) {
         let wait = msecs_to_jiffies(SHORTAGE_MS);
-        // SAFETY: Always there to be read, by a single access.
+        // SAFETY: `jiffies` is there at any time. It changes at any time as well, hence the single access.
         let expires = unsafe { (&raw const bindings::jiffies).read_volatile() }.wrapping_add(wait);
-        // SAFETY: The timer was set up, and nobody shuts it down while a poll runs.
+        // SAFETY: By the type invariant the timer was set up. It is shut down when the queue is dropped, and no
+        // poll runs then. May be called in any context.
         unsafe { bindings::mod_timer(self.timer.get(), expires) };
     }
 
@@ -231,8 +251,8 @@ impl Queue {
 
     /// # Safety
     ///
-    /// This CPU holds the transmit queue's lock for as long as the result exists, and it is released as `unlock`
-    /// says.
+    /// - This CPU holds the transmit queue's lock for as long as the result exists.
+    /// - When the result is dropped, the lock may be released as `unlock` says.
     #[inline]
     unsafe fn locked(&self, unlock: Unlock) -> TxLocked<'_> {
         // INVARIANT: By the safety requirement.
@@ -250,9 +270,11 @@ impl Queue {
     /// Bottom halves are off, and this CPU does not hold the lock.
     #[inline]
     pub(crate) unsafe fn lock(&self) -> TxLocked<'_> {
-        // SAFETY: The queue is valid; the rest by the safety requirement.
+        // SAFETY: By the type invariant the queue is valid. By the safety requirement bottom halves are off, so
+        // this CPU stays the same, and it does not hold the lock.
         unsafe { bindings::rnet_tx_lock(self.txq()) };
-        // SAFETY: Just locked.
+        // SAFETY: This CPU has just taken the lock, and bottom halves are off. Nobody releases it but the result,
+        // by the counterpart of the above, as `Plain` says.
         unsafe { self.locked(Unlock::Plain) }
     }
 
@@ -260,21 +282,26 @@ impl Queue {
     ///
     /// # Safety
     ///
-    /// Process context, and this CPU does not hold the lock.
+    /// - Process context.
+    /// - This CPU does not hold the lock.
     pub(crate) unsafe fn lock_bh(&self) -> TxLocked<'_> {
-        // SAFETY: The queue is valid; the rest by the safety requirement.
+        // SAFETY: By the type invariant the queue is valid. By the safety requirement this is process context, and
+        // this CPU does not hold the lock.
         unsafe { bindings::rnet_tx_lock_bh(self.txq()) };
-        // SAFETY: Just locked.
+        // SAFETY: This CPU has just taken the lock, with bottom halves off. Nobody releases it but the result, by
+        // the counterpart of the above, as `Bh` says.
         unsafe { self.locked(Unlock::Bh) }
     }
 
     /// As [`lock`](Self::lock), if nobody has it. Any context.
     pub(crate) fn try_lock(&self) -> Option<TxLocked<'_>> {
-        // SAFETY: The queue is valid.
+        // SAFETY: By the type invariant the queue is valid. It does not wait for the lock, so it does not matter
+        // who has it.
         if !unsafe { bindings::rnet_tx_trylock(self.txq()) } {
             return None;
         }
-        // SAFETY: Just locked.
+        // SAFETY: This CPU has just taken the lock. Nobody releases it but the result, by the counterpart of the
+        // above, as `Plain` says.
         Some(unsafe { self.locked(Unlock::Plain) })
     }
 
@@ -285,7 +312,8 @@ impl Queue {
     /// This CPU holds the transmit queue's lock for as long as the result exists.
     #[inline]
     pub(crate) unsafe fn assume_locked(&self) -> TxLocked<'_> {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement this CPU holds the lock for as long as the result exists, which does
+        // not release it, as `Not` says.
         unsafe { self.locked(Unlock::Not) }
     }
 }
@@ -293,7 +321,9 @@ impl Queue {
 #[pinned_drop]
 impl PinnedDrop for Queue {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: The device is not registered any more: nobody polls, nor starts the timer.
+        // SAFETY: By the type invariant both were set up, and this is done once. The device is not registered any
+        // more: nobody polls, nor starts the timer, and the instance is disabled. Process context, without the
+        // device's lock.
         unsafe {
             bindings::timer_shutdown_sync(self.timer.get());
             bindings::rnet_napi_del(self.napi());
@@ -307,7 +337,8 @@ impl PinnedDrop for Queue {
 unsafe extern "C" fn poll_again(timer: *mut bindings::timer_list) {
     // CAST: `Opaque` is a transparent wrapper.
     let timer = timer.cast::<Opaque<bindings::timer_list>>();
-    // SAFETY: By the safety requirement. The queue waits for its timer before it goes.
+    // SAFETY: By the safety requirement it is the field of a `Queue`, which is pinned and only shared. It waits
+    // for its timer, in `drop()`, before it goes.
     let queue = unsafe { &*kernel::container_of!(timer, Queue, timer) };
     queue.schedule();
 }
@@ -345,14 +376,16 @@ impl TxLocked<'_> {
     #[inline]
     pub(crate) fn stop(&self) {
         self.stats().stop.inc();
-        // SAFETY: The queue is valid, and we hold the lock.
+        // SAFETY: By the type invariant of `Queue` the queue is valid, and by that of `TxLocked` this CPU holds
+        // its lock.
         unsafe { bindings::rnet_tx_stop(self.queue.txq()) };
     }
 
     /// Lets the core send. No-op if it may already.
     #[inline]
     pub(crate) fn start(&self) {
-        // SAFETY: The queue is valid, and we hold the lock.
+        // SAFETY: By the type invariant of `Queue` the queue is valid, and by that of `TxLocked` this CPU holds
+        // its lock.
         unsafe { bindings::netif_tx_wake_queue(self.queue.txq()) };
     }
 
@@ -367,7 +400,8 @@ impl TxLocked<'_> {
     /// be rung now, or `more` is to come at once.
     #[inline]
     pub(crate) fn sent(&self, bytes: u32, more: bool) -> bool {
-        // SAFETY: The queue is valid, and we hold the lock.
+        // SAFETY: By the type invariant of `Queue` the queue is valid, and by that of `TxLocked` this CPU holds
+        // its lock, so nobody else queues bytes.
         unsafe { bindings::rnet_tx_sent(self.queue.txq(), bytes, more) }
     }
 
@@ -375,7 +409,8 @@ impl TxLocked<'_> {
     /// more than those are believed.
     #[inline]
     pub(crate) fn completed(&self, packets: u32, bytes: u32) {
-        // SAFETY: The queue is valid, and we hold the lock.
+        // SAFETY: By the type invariant of `Queue` the queue is valid, and by that of `TxLocked` this CPU holds
+        // its lock, so nobody else completes bytes. The callee believes no more than were queued.
         unsafe { bindings::rnet_tx_completed(self.queue.txq(), packets, bytes) };
     }
 }
@@ -385,9 +420,11 @@ impl Drop for TxLocked<'_> {
     fn drop(&mut self) {
         match self.unlock {
             Unlock::Not => {}
-            // SAFETY: By the type invariant, and we have taken it.
+            // SAFETY: By the type invariant this CPU holds the lock, of a queue that is valid. `Plain` says that
+            // we have taken it by `rnet_tx_lock()`, or its like that does not wait; it is released once.
             Unlock::Plain => unsafe { bindings::rnet_tx_unlock(self.queue.txq()) },
-            // SAFETY: As above.
+            // SAFETY: By the type invariant this CPU holds the lock, of a queue that is valid. `Bh` says that we
+            // have taken it by `rnet_tx_lock_bh()`; it is released once, in process context.
             Unlock::Bh => unsafe { bindings::rnet_tx_unlock_bh(self.queue.txq()) },
         }
     }

@@ -52,20 +52,26 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         ndo_queue_mem_free: Some(Self::queue_mem_free),
         ndo_queue_start: Some(Self::queue_start),
         ndo_queue_stop: Some(Self::queue_stop),
-        // SAFETY: The other callbacks may be left out, and there are no parameters.
+        // SAFETY: The other fields are optional callbacks, for which zeroes are `None`, and the parameters that
+        // are supported, of which 0 are.
         ..unsafe { MaybeUninit::zeroed().assume_init() }
     };
 
     /// # Safety
     ///
-    /// See the type invariant. Under the device's lock. `memory` is zeroed, and of the size that was asked for.
+    /// - See the type invariant.
+    /// - The device's lock is held.
+    /// - `memory` is zeroed, of the size that was asked for, and nobody else's.
     unsafe extern "C" fn queue_mem_alloc(
         dev: *mut bindings::net_device,
         _config: *mut bindings::netdev_queue_config,
         memory: *mut c_void,
         index: c_int,
     ) -> c_int {
-        // SAFETY: By the safety requirement; zeroes are `None`.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `memory` has room for a `Memory`, is nobody else's, and zeroed, which is `None`; the allocator aligns
+        // it.
         let (core, memory) =
             unsafe { (core_of::<D>(dev), &mut *memory.cast::<Memory<'bound, D>>()) };
         // CAST: The number of a queue.
@@ -85,9 +91,13 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
 
     /// # Safety
     ///
-    /// See the type invariant. Under the device's lock. `memory` is what one of the others has left there.
+    /// - See the type invariant.
+    /// - The device's lock is held.
+    /// - `memory` is what one of the others has left there, and nobody else's.
     unsafe extern "C" fn queue_mem_free(dev: *mut bindings::net_device, memory: *mut c_void) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `memory` is a `Memory` that another callback has left, and nobody else's.
         let (core, memory) =
             unsafe { (core_of::<D>(dev), &mut *memory.cast::<Memory<'bound, D>>()) };
         let Some(spare) = memory.take() else {
@@ -101,21 +111,27 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
 
     /// # Safety
     ///
-    /// See the type invariant. Under the device's lock. `memory` has a ring, of this queue.
+    /// - See the type invariant.
+    /// - The device's lock is held, since [`queue_stop`](Self::queue_stop) has stopped the queue.
+    /// - `memory` has a ring, of this queue, and is nobody else's.
     unsafe extern "C" fn queue_start(
         dev: *mut bindings::net_device,
         _config: *mut bindings::netdev_queue_config,
         memory: *mut c_void,
         index: c_int,
     ) -> c_int {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `memory` is a `Memory` that another callback has left, and nobody else's.
         let (core, memory) =
             unsafe { (core_of::<D>(dev), &mut *memory.cast::<Memory<'bound, D>>()) };
         from_result(|| {
             // CAST: The number of a queue.
             let channel = core.channel(index as usize).ok_or(EINVAL)?;
             let spare = memory.take().ok_or(EINVAL)?;
-            // SAFETY: `queue_stop()` has stopped the queue: there is no other way here.
+            // SAFETY: By the safety requirement `queue_stop()`, which calls `stop()`, has stopped the queue: there
+            // is no other way here. The device's lock is held since, and an attempt that failed has left it
+            // stopped.
             match unsafe { start(core, channel, spare) } {
                 Ok(()) => Ok(0),
                 Err((spare, e)) if !spare.used => {
@@ -141,13 +157,18 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
 
     /// # Safety
     ///
-    /// See the type invariant. Under the device's lock. `memory` is zeroed, and of the size that was asked for.
+    /// - See the type invariant.
+    /// - The device's lock is held.
+    /// - `memory` is zeroed, of the size that was asked for, and nobody else's.
     unsafe extern "C" fn queue_stop(
         dev: *mut bindings::net_device,
         memory: *mut c_void,
         index: c_int,
     ) -> c_int {
-        // SAFETY: By the safety requirement; zeroes are `None`.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `memory` has room for a `Memory`, is nobody else's, and zeroed, which is `None`; the allocator aligns
+        // it.
         let (core, memory) =
             unsafe { (core_of::<D>(dev), &mut *memory.cast::<Memory<'bound, D>>()) };
         from_result(|| {
@@ -179,7 +200,8 @@ fn stop<'bound, D: Operations + 'bound>(
     channel: &Channel<'bound, D>,
 ) -> Option<RxSide<'bound, D>> {
     channel.queue.disable();
-    // SAFETY: NAPI is disabled.
+    // SAFETY: NAPI was disabled just now, and the device's lock is held. The reference is gone at the end of the
+    // statement.
     let Some(rx) = unsafe { channel.rx() }.take() else {
         channel.queue.enable();
         return None;
@@ -196,7 +218,7 @@ fn stop<'bound, D: Operations + 'bound>(
 ///
 /// # Safety
 ///
-/// The queue was stopped by [`stop`].
+/// The queue was stopped by [`stop`], and the device's lock is held since.
 unsafe fn start<'bound, D: Operations + 'bound>(
     core: &Core<'bound, D>,
     channel: &Channel<'bound, D>,
@@ -224,7 +246,8 @@ unsafe fn start<'bound, D: Operations + 'bound>(
     } else {
         channel.pool.lock().begin(rx.pool_stats());
     }
-    // SAFETY: NAPI is disabled.
+    // SAFETY: By the safety requirement NAPI is disabled, since `stop()`, and the device's lock is held. The
+    // reference is gone at the end of the statement.
     unsafe { *channel.rx() = Some(rx) };
     channel.queue.enable();
     // An interrupt that came meanwhile has found nobody to poll, and has left the vector masked.

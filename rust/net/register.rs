@@ -39,14 +39,16 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
     ///
     /// # Safety
     ///
-    /// The result is dropped before the parent is unbound, and not forgotten.
+    /// The result is dropped before the parent is unbound, in process context, and not forgotten.
     pub(crate) unsafe fn new(parts: Parts<'bound, D>) -> Result<Self> {
         let parent = parts.parent;
         let core = Core::new(parts, Table::<D>::poll)?;
         let features = &core.features;
         let dev = core.dev.as_raw();
-        // SAFETY: The device is valid, and not registered yet: it is ours alone. What its private area and the
-        // tables promise holds: the core is pinned, and goes after the device is unregistered.
+        // SAFETY: The device is valid, and not registered yet, so it is ours alone. Its private area has room for
+        // a pointer, see `NetDev::new()`. What the tables promise holds: the core is pinned, and goes after the
+        // device is unregistered. The tables are constants, in memory that stays. The parent is bound for longer,
+        // and the address has six bytes.
         unsafe {
             let ptr: *const Core<'bound, D> = &*core;
             (*dev)
@@ -92,7 +94,9 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
             }
             bindings::netif_carrier_off(dev);
         }
-        // SAFETY: Everything that a callback may need is in place.
+        // SAFETY: The device is valid, and registered once. Process context, without `rtnl`, which the callee
+        // takes. Everything that a callback may need is in place: core and channels, the pointer to them, tables,
+        // address and limits.
         to_result(unsafe { bindings::register_netdev(dev) })?;
         Ok(Self(core))
     }
@@ -103,8 +107,9 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
         // CAST: It is stored in a byte.
         const REGISTERED: u8 = bindings::netdev_reg_state_NETREG_REGISTERED as u8;
         let dev = self.0.dev.as_raw();
-        // SAFETY: Registered by `new()`. Stops the interface if it is up, and waits for everybody who
-        // uses the device; a second time it does nothing.
+        // SAFETY: The device is valid as long as the core, and was registered by `new()`. Nobody else takes it
+        // from the core, so its state stays as it is read. Process context, without `rtnl`, which the callee
+        // takes; it stops the interface if it is up, and waits for everybody who uses the device.
         unsafe {
             if (*dev).reg_state == REGISTERED {
                 bindings::unregister_netdev(dev);

@@ -128,13 +128,17 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
     ///
     /// # Safety
     ///
-    /// - The result is dropped before `dev` is unbound, in process context, and not forgotten.
-    /// - The device is stopped before that, if it was told of the ring.
+    /// - The result is dropped before `dev` is unbound, in process context, and not forgotten; with NAPI disabled,
+    ///   if it is [attached](Self::attach).
+    /// - The device is stopped before that, or at least does not access the ring and its buffers any more, if it
+    ///   was told of the ring.
     pub(crate) unsafe fn new(dev: &'bound Device<Bound>, params: &Params<'_>) -> Result<Self> {
         const { assert!(D::BUFFER <= ROOM) };
         // CAST: u32 fits.
         let entries = params.entries as usize;
-        // SAFETY: By the safety requirement.
+        // SAFETY: The pool becomes a part of the result, for which our caller promises what the pool wants: it is
+        // dropped before `dev` is unbound, in process context, not forgotten, with NAPI disabled if it is
+        // attached, and when the device does not access its buffers any more.
         let pool = unsafe { B::new(dev, params) }?;
         let mut ring = Self {
             descs: Descs::new(DescRing::new(dev, entries)?),
@@ -192,7 +196,8 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
                     return;
                 };
                 for index in first..first.saturating_add(FILL) {
-                    // SAFETY: The device is stopped, by the requirement of `new()`.
+                    // SAFETY: The device does not write to the buffer any more: it was never told of the ring, or
+                    // it is stopped, or at least the ring is, by the contracts of `new()` and `rewind()`.
                     if let Some(buf) = unsafe { posted.take(index) } {
                         pool.recycle_unused(buf);
                     }
@@ -250,7 +255,8 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
     ///
     /// # Safety
     ///
-    /// The ring is that of the queue that is polled, and so is the one of `tx`.
+    /// - The ring is that of the queue that is polled.
+    /// - `tx` is the transmit ring of the same queue.
     #[inline(never)]
     pub(crate) unsafe fn poll<T: Operations<Rx = D>>(
         &mut self,
@@ -282,7 +288,8 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
                 return 0;
             };
             let (pool, posted) = (&mut pool, &mut posted);
-            // SAFETY: By the safety requirement.
+            // SAFETY: By the safety requirement `poll.tx` is the transmit ring of the queue that `poll.napi`
+            // stands for.
             unsafe {
                 poll.tx.with(poll.napi, |ring, locked, budget| {
                     ring.clean(locked, budget, pool)
@@ -294,7 +301,8 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
                 let Some(written) = D::completed(|word| descs.ring.load(next, word)) else {
                     break;
                 };
-                // SAFETY: The device is done with the descriptor, by the contract of its format.
+                // SAFETY: `completed()` has returned something. By the contract of the format the device has
+                // written the descriptor back then, and does not touch its buffer again.
                 let Some(buf) = (unsafe { posted.take(next) }) else {
                     break;
                 };
@@ -313,7 +321,8 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
                 match &program {
                     None => poll.deliver(pool, buf, 0, written.checksum),
                     Some(program) => {
-                        // SAFETY: By the safety requirement.
+                        // SAFETY: By the safety requirement `poll.tx` is the transmit ring of the queue that
+                        // `poll.napi` stands for.
                         unsafe { poll.decide(program, pool, buf, written.checksum, &descs.lack) }
                     }
                 }
@@ -324,7 +333,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         });
         let Poll { napi, counts, .. } = poll;
         if counts.sent() {
-            // SAFETY: By the safety requirement.
+            // SAFETY: By the safety requirement `tx` is the transmit ring of the queue that `napi` stands for.
             unsafe {
                 tx.with(napi, |ring, _, _| {
                     ring.ring_doorbell(|tail| ops.doorbell(Side::Tx, index, tail));
@@ -434,7 +443,9 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
                 counts.packets = counts.packets.wrapping_add(1);
                 // CAST: usize is u64 here.
                 counts.bytes = counts.bytes.wrapping_add(len as u64);
-                // SAFETY: The device has written so many bytes, by the contract of its format.
+                // SAFETY: By the contract of the format the device has written the first `len` bytes, since it has
+                // reported no error, and does not touch the buffer again. They fit: `sort()` lets no packet pass that
+                // is longer than `D::BUFFER`, which is at most `ROOM`.
                 return Some(unsafe { pool.sync_for_cpu(buf, len) });
             }
             Part::Error => counts.errors = counts.errors.wrapping_add(1),
@@ -482,7 +493,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
     ///
     /// # Safety
     ///
-    /// As for [`RxRing::poll`].
+    /// `self.tx` is the transmit ring of the queue that `self.napi` stands for.
     #[inline]
     unsafe fn decide<'id, O: Open<'id>>(
         &mut self,
@@ -504,7 +515,8 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
                 let sent = if short {
                     Err(buf)
                 } else {
-                    // SAFETY: By the safety requirement.
+                    // SAFETY: By the safety requirement `self.tx` is the transmit ring of the queue that
+                    // `self.napi` stands for.
                     unsafe { self.send_back(pool, buf) }
                 };
                 match sent {
@@ -532,7 +544,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
     ///
     /// # Safety
     ///
-    /// As for [`RxRing::poll`].
+    /// `self.tx` is the transmit ring of the queue that `self.napi` stands for.
     #[inline]
     unsafe fn send_back<'id, O: Open<'id>>(
         &mut self,
@@ -540,7 +552,8 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         buf: O::Cpu,
     ) -> Result<(), O::Cpu> {
         let mut buf = Some(buf);
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement `self.tx` is the transmit ring of the queue that `self.napi` stands
+        // for.
         unsafe {
             self.tx.with(self.napi, |ring, locked, _| {
                 if let Some(b) = buf.take() {

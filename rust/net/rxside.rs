@@ -55,18 +55,24 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
     ///
     /// # Safety
     ///
-    /// As there.
+    /// As for [`RxRing::new`].
     pub(crate) unsafe fn new(
         dev: &'bound Device<Bound>,
         kind: Kind,
         params: &Params<'_>,
     ) -> Result<Self> {
         Ok(match kind {
-            // SAFETY: By the safety requirement.
+            // SAFETY: The ring is all of the result, for which our caller promises what the ring wants: it is
+            // dropped in process context before `dev` is unbound, not forgotten, and when the device does not
+            // access it any more.
             Kind::Rust => Self::Rust(unsafe { RxRing::new(dev, params) }?),
-            // SAFETY: As above.
+            // SAFETY: The ring is all of the result, for which our caller promises what the ring wants: it is
+            // dropped in process context before `dev` is unbound, not forgotten, and when the device does not
+            // access it any more.
             Kind::Kernel => Self::Kernel(unsafe { RxRing::new(dev, params) }?),
-            // SAFETY: As above.
+            // SAFETY: The ring is all of the result, for which our caller promises what the ring wants: it is
+            // dropped in process context before `dev` is unbound, not forgotten, and when the device does not
+            // access it any more.
             Kind::None => Self::None(unsafe { RxRing::new(dev, params) }?),
         })
     }
@@ -116,7 +122,7 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
     ///
     /// # Safety
     ///
-    /// As there.
+    /// As for [`RxRing::poll`].
     #[inline]
     pub(crate) unsafe fn poll(
         &mut self,
@@ -125,7 +131,8 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
         tx: &TxSide<'bound, D::Tx>,
         budget: usize,
     ) -> usize {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement the ring is that of the queue that `napi` stands for, and so is the
+        // transmit ring.
         each!(self, ring => unsafe { ring.poll(ops, napi, tx, budget) })
     }
 }

@@ -62,7 +62,8 @@ pub(crate) const COPYBREAK: usize = 256;
 #[repr(transparent)]
 pub(crate) struct SkBuff(NonNull<bindings::sk_buff>);
 
-// SAFETY: An skb belongs to its owner, on whatever CPU that runs.
+// SAFETY: The value owns a reference to the skb, which belongs to no CPU: it may be sent and freed on another one
+// than that which has made it.
 unsafe impl Send for SkBuff {}
 
 impl SkBuff {
@@ -70,7 +71,8 @@ impl SkBuff {
     ///
     /// # Safety
     ///
-    /// `skb` is valid, and its reference is given to us.
+    /// - `skb` is valid.
+    /// - Its reference is given to us, until [`into_raw`](Self::into_raw).
     #[inline]
     pub(crate) unsafe fn from_raw(skb: NonNull<bindings::sk_buff>) -> Self {
         // INVARIANT: By the safety requirement.
@@ -93,7 +95,8 @@ impl SkBuff {
     /// Bytes of the packet.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        // SAFETY: The pointer is valid. CAST: u32 fits.
+        // SAFETY: By the type invariant the skb is valid, and nobody writes the field while it is with the driver.
+        // CAST: u32 fits.
         unsafe { (*self.0.as_ptr()).len as usize }
     }
 
@@ -101,20 +104,22 @@ impl SkBuff {
     /// without scatter/gather is to send.
     #[inline]
     pub(crate) fn is_linear(&self) -> bool {
-        // SAFETY: The pointer is valid.
+        // SAFETY: By the type invariant the skb is valid, and nobody writes the field while it is with the driver.
         unsafe { (*self.0.as_ptr()).data_len == 0 }
     }
 
     /// Start of the packet's linear part.
     #[inline]
     pub(crate) fn data(&self) -> *mut u8 {
-        // SAFETY: The pointer is valid.
+        // SAFETY: By the type invariant the skb is valid, and nobody writes the field while it is with the driver.
         unsafe { (*self.0.as_ptr()).data.cast() }
     }
 
     /// Appends zeroes up to the smallest size of an Ethernet frame.
     pub(crate) fn pad(self) -> Result<Self> {
-        // SAFETY: The pointer is valid. On failure the skb is still ours, and dropped here.
+        // SAFETY: By the type invariant the skb is valid, and on failure still ours. It gets another buffer if
+        // there is no room, which it must not if others have references: of those that the core sends only
+        // pktgen's have, and those have room.
         if unsafe { bindings::rnet_skb_pad(self.0.as_ptr()) } != 0 {
             self.free(DropReason::NoMemory);
             return Err(ENOMEM);
@@ -124,21 +129,24 @@ impl SkBuff {
 
     /// Frees a packet that was not delivered.
     pub(crate) fn free(self, reason: DropReason) {
-        // SAFETY: The reference is given away here. Any context.
+        // SAFETY: By the type invariant the reference is ours, and `into_raw()` gives it to the callee, which
+        // looks by itself in which context it is.
         unsafe { bindings::dev_kfree_skb_any_reason(self.into_raw(), reason.raw()) };
     }
 
     /// Frees a packet that was sent. `budget` proves that the per-CPU cache of NAPI may be used.
     #[inline]
     pub(crate) fn consume(self, budget: Budget<'_>) {
-        // SAFETY: The reference is given away here, in a poll of that budget.
+        // SAFETY: By the type invariant the reference is ours, and `into_raw()` gives it to the callee. By that of
+        // `Budget` we are in a poll of that budget, or it is 0, for which any context will do.
         unsafe { bindings::napi_consume_skb(self.into_raw(), budget.get()) };
     }
 }
 
 impl Drop for SkBuff {
     fn drop(&mut self) {
-        // SAFETY: The reference is ours and given away here. Any context.
+        // SAFETY: By the type invariant the reference is ours, and `self`, which goes away, gives it to the callee
+        // once; that one looks by itself in which context it is.
         unsafe { bindings::dev_kfree_skb_any_reason(self.0.as_ptr(), DropReason::DevReady.raw()) };
     }
 }
@@ -199,8 +207,8 @@ impl<'a> ToStack<'a> {
             Checksum::None => 0,
         };
         if buf.len() <= COPYBREAK || pool.pressure() != Pressure::None {
-            // SAFETY: We are in the poll of this instance, by the type invariant. The buffer is ours: there are
-            // `len` bytes of packet in it, and `metasize` bytes in front of them.
+            // SAFETY: By the type invariant we are in the poll of this instance. The buffer is ours and is only
+            // read: there are `len` bytes of packet in it from `data` on, and `metasize` bytes in front of them.
             let error = unsafe { bindings::rnet_receive_copy(packet) };
             pool.recycle(buf);
             return error >= 0;
@@ -208,8 +216,9 @@ impl<'a> ToStack<'a> {
 
         let page = pool.to_stack(buf);
         packet.flags |= O::Stack::FLAGS;
-        // SAFETY: As above; the page is one of the kind that the flags say, and the pool's buffers leave the end of it
-        // to `struct skb_shared_info`.
+        // SAFETY: By the type invariant we are in the poll of this instance. `len` bytes from `data` on and
+        // `metasize` in front are in a page of the kind that the flags say, whose end buffers leave to `struct
+        // skb_shared_info`. Its reference goes to the skb if the callee succeeds, and stays with `page` if not.
         if unsafe { bindings::rnet_receive_page(packet) } < 0 {
             return false;
         }

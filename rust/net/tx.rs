@@ -299,7 +299,10 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
             match what {
                 InFlight::Skb(skb) => skb.into_inner().consume(budget),
                 InFlight::Frame(frame) => drop(frame),
-                // SAFETY: The device has sent it.
+                // SAFETY: By the contract of the format the device does not read a segment again that `sent()` was
+                // true of, and `finished()` has asked.
+                // FIXME: It may be a page of another pool of the same kind, the one that the queue had before its
+                // receive ring was replaced (`queue_mgmt`), and of that only our pool finds out.
                 InFlight::Page(page) => unsafe { pool.sent(page) },
             }
         }
@@ -332,13 +335,17 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
     }
 }
 
-/// Where a queue's transmit ring is while the interface is up. The transmit queue's lock owns it.
+/// Where a queue's transmit ring is while the interface is up.
+///
+/// # Invariants
+///
+/// Who accesses what is in here holds the lock of its transmit queue.
 pub(crate) struct TxSide<'bound, D: TxDescriptor>(UnsafeCell<Option<TxRing<'bound, D>>>);
 
-// SAFETY: The ring is accessed with the lock held only, so by one CPU at a time, and is `Send`: it owns
-// memory, mappings and packets, none of which belongs to a CPU.
+// SAFETY: By the type invariant the ring is accessed with the lock held only, so by one CPU at a time. And it is
+// `Send`: it owns memory, mappings and packets, none of which belongs to a CPU.
 unsafe impl<D: TxDescriptor> Sync for TxSide<'_, D> {}
-// SAFETY: As above.
+// SAFETY: It owns a ring, if there is one: memory, mappings and packets, none of which belongs to a CPU or a task.
 unsafe impl<D: TxDescriptor> Send for TxSide<'_, D> {}
 
 impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
@@ -351,13 +358,15 @@ impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
     ///
     /// # Safety
     ///
-    /// `locked` is of the queue whose ring this is, and the result is not used after another call of this.
+    /// - `locked` is of the queue whose ring this is.
+    /// - The result is not used after another call of this.
     #[inline]
     pub(crate) unsafe fn get<'a>(
         &'a self,
         _locked: &'a TxLocked<'_>,
     ) -> Option<&'a mut TxRing<'bound, D>> {
-        // SAFETY: The lock is held, and by the safety requirement nobody else has a reference.
+        // SAFETY: The pointer is that of our own cell. By the safety requirement its lock is held for `'a`, so
+        // nobody else accesses it, and the caller is done with what it got from here before.
         let ring = unsafe { &mut *self.0.get() }.as_mut();
         ring.filter(|ring| !ring.closed)
     }
@@ -367,16 +376,18 @@ impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
     ///
     /// # Safety
     ///
-    /// It is the ring of that queue.
+    /// It is the ring of the queue that `napi` stands for.
     #[inline]
     pub(crate) unsafe fn with<R>(
         &self,
         napi: &mut Napi<'_>,
         f: impl FnOnce(&mut TxRing<'bound, D>, &TxLocked<'_>, Budget<'_>) -> R,
     ) -> Option<R> {
-        // SAFETY: In a poll bottom halves are off, and nobody in it has the lock already: see above.
+        // SAFETY: `napi` stands for a poll, so bottom halves are off. This CPU does not hold the lock: a poll
+        // takes it only in here, where the `Napi` is borrowed until it is released.
         let locked = unsafe { napi.queue().lock() };
-        // SAFETY: By the safety requirement, and `f` cannot get here again.
+        // SAFETY: By the safety requirement it is the ring of that queue, whose lock `locked` is. `f` has no
+        // `Napi`, so it cannot get here again while it has the ring.
         let ring = unsafe { self.get(&locked) };
         ring.map(|ring| f(ring, &locked, napi.budget()))
     }
@@ -389,7 +400,8 @@ impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
     pub(crate) unsafe fn clean_netpoll(&self, queue: &Queue) {
         // The lock's owner may be what netpoll has interrupted.
         if let Some(locked) = queue.try_lock() {
-            // SAFETY: By the safety requirement.
+            // SAFETY: By the safety requirement it is the ring of `queue`, whose lock `locked` is. It is used
+            // until the lock is released, and asked for once.
             if let Some(ring) = unsafe { self.get(&locked) } {
                 ring.clean_netpoll(&locked);
             }
@@ -400,11 +412,13 @@ impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
     ///
     /// # Safety
     ///
-    /// It is the ring of `queue`.
+    /// - It is the ring of `queue`.
+    /// - Process context, and this CPU does not hold the queue's lock.
     pub(crate) unsafe fn close(&self, queue: &Queue) {
-        // SAFETY: Process context, where nobody has the lock already.
+        // SAFETY: By the safety requirement this is process context, and this CPU does not hold the lock.
         let locked = unsafe { queue.lock_bh() };
-        // SAFETY: By the safety requirement, and it is used once.
+        // SAFETY: By the safety requirement it is the ring of `queue`, whose lock `locked` is. It is used until
+        // the lock is released, and asked for once.
         if let Some(ring) = unsafe { self.get(&locked) } {
             ring.closed = true;
         }
@@ -414,11 +428,13 @@ impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
     ///
     /// # Safety
     ///
-    /// It is the ring of `queue`, and there is none yet.
+    /// - It is the ring of `queue`, and there is none yet.
+    /// - Process context, and this CPU does not hold the queue's lock.
     pub(crate) unsafe fn open(&self, queue: &Queue, ring: TxRing<'bound, D>) {
-        // SAFETY: Process context, where nobody has the lock already.
+        // SAFETY: By the safety requirement this is process context, and this CPU does not hold the lock.
         let locked = unsafe { queue.lock_bh() };
-        // SAFETY: The lock is held, and nobody has a reference without it.
+        // SAFETY: The pointer is that of our own cell. By the safety requirement `locked` is its lock, so nobody
+        // else accesses it, and nobody has a reference to what is in it without the lock.
         unsafe { *self.0.get() = Some(ring) };
         // Not after the lock is released: XDP may fill the ring then, and stop the queue.
         locked.start();
@@ -428,11 +444,13 @@ impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
     ///
     /// # Safety
     ///
-    /// It is the ring of `queue`.
+    /// - It is the ring of `queue`.
+    /// - Process context, and this CPU does not hold the queue's lock.
     pub(crate) unsafe fn take(&self, queue: &Queue) -> Option<TxRing<'bound, D>> {
-        // SAFETY: Process context, where nobody has the lock already.
+        // SAFETY: By the safety requirement this is process context, and this CPU does not hold the lock.
         let locked = unsafe { queue.lock_bh() };
-        // SAFETY: The lock is held, and nobody has a reference without it.
+        // SAFETY: The pointer is that of our own cell. By the safety requirement `locked` is its lock, so nobody
+        // else accesses it, and nobody has a reference to what is in it without the lock.
         let ring = unsafe { &mut *self.0.get() }.take();
         drop(locked);
         ring

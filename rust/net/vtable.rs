@@ -48,13 +48,14 @@ pub(crate) struct Table<'bound, D: Operations + 'bound>(PhantomData<fn() -> (&'b
 ///
 /// # Safety
 ///
-/// `dev` is a device whose private area holds a pointer to its core, with that driver, and the core lives for
-/// as long as `'a`.
+/// - `dev` is a device whose private area holds a pointer to its core, whose driver is `D`.
+/// - The core lives for as long as `'a`.
 #[inline]
 pub(crate) unsafe fn core_of<'a, 'bound, D: Operations + 'bound>(
     dev: *mut bindings::net_device,
 ) -> &'a Core<'bound, D> {
-    // SAFETY: By the safety requirement.
+    // SAFETY: By the safety requirements `dev` is valid, what its private area holds is a pointer to a `Core<D>`,
+    // and that lives for `'a`. A core is pinned and only shared, so nobody has a mutable reference to it.
     unsafe { &**(*dev).priv_.as_ptr().cast::<*const Core<'bound, D>>() }
 }
 
@@ -76,7 +77,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         ndo_tx_timeout: Some(Self::tx_timeout),
         ndo_bpf: Some(Self::bpf),
         ndo_xdp_xmit: Some(Self::xdp_xmit),
-        // SAFETY: All callbacks may be left out.
+        // SAFETY: All fields but flags and numbers, which may be 0, are optional callbacks, for which zeroes are
+        // `None`.
         ..unsafe { MaybeUninit::zeroed().assume_init() }
     };
 
@@ -91,7 +93,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     ///
     /// See the type invariant.
     unsafe extern "C" fn open(dev: *mut bindings::net_device) -> c_int {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call.
         let core = unsafe { core_of::<D>(dev) };
         from_result(|| core.open().map(|()| 0))
     }
@@ -100,21 +103,26 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     ///
     /// See the type invariant.
     unsafe extern "C" fn stop(dev: *mut bindings::net_device) -> c_int {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call.
         unsafe { core_of::<D>(dev) }.stop();
         0
     }
 
     /// # Safety
     ///
-    /// See the type invariant. The core holds the queue's lock, and gives us the skb.
+    /// - See the type invariant.
+    /// - The core holds the lock of the skb's queue on this CPU.
+    /// - `skb` is valid, and given to us unless the result is `NETDEV_TX_BUSY`.
     unsafe extern "C" fn start_xmit(
         skb: *mut bindings::sk_buff,
         dev: *mut bindings::net_device,
     ) -> bindings::netdev_tx_t {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call.
         let core = unsafe { core_of::<D>(dev) };
-        // SAFETY: By the safety requirement it is valid, and ours.
+        // SAFETY: By the safety requirement `skb` is valid, so it is not null, and its reference is given to us:
+        // to `SkBuff`, which gives it up again where the result is `NETDEV_TX_BUSY`.
         let (queue, skb) = unsafe {
             let skb = NonNull::new_unchecked(skb);
             (
@@ -126,14 +134,17 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             skb.free(DropReason::DevReady);
             return bindings::netdev_tx_NETDEV_TX_OK;
         };
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement the core holds the lock of the skb's queue, which is this channel's,
+        // on this CPU; it releases it after we have returned, when `locked` is gone.
         let locked = unsafe { channel.queue.assume_locked() };
-        // SAFETY: It is that queue's, and used until the end of this function.
+        // SAFETY: By the type invariant of `Channel` the ring is that of `channel.queue`, whose lock `locked` is.
+        // It is asked for once, and not used after this function.
         let Some(tx) = (unsafe { channel.tx.get(&locked) }) else {
             skb.free(DropReason::DevReady);
             return bindings::netdev_tx_NETDEV_TX_OK;
         };
-        // SAFETY: In `ndo_start_xmit`.
+        // SAFETY: It reads what the core has noted for this CPU before it called `ndo_start_xmit`, where we are;
+        // with the queue's lock held we do not move to another one.
         let more = unsafe { bindings::rnet_xmit_more() };
         match tx.xmit(&locked, skb, more, |tail| channel.doorbell(Side::Tx, tail)) {
             Ok(()) => bindings::netdev_tx_NETDEV_TX_OK,
@@ -147,7 +158,9 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
 
     /// # Safety
     ///
-    /// See the type invariant. In softirq, with `n` frames; those that count as sent are ours.
+    /// - See the type invariant.
+    /// - In softirq, or with bottom halves off.
+    /// - `frames` is an array of `n` frames; those that count as sent are ours.
     unsafe extern "C" fn xdp_xmit(
         dev: *mut bindings::net_device,
         n: c_int,
@@ -157,26 +170,31 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         if flags & !bindings::XDP_XMIT_FLUSH != 0 {
             return EINVAL.to_errno();
         }
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call.
         let core = unsafe { core_of::<D>(dev) };
-        // SAFETY: May be asked anywhere. CAST: u32 fits.
+        // SAFETY: Only reads the state of this CPU, which stays the same with bottom halves off. CAST: u32 fits.
         let cpu = unsafe { bindings::rpp_cpu() } as usize;
         let Some(channel) = core.channel(cpu % core.channels.len().max(1)) else {
             return ENETDOWN.to_errno();
         };
-        // SAFETY: In softirq, and no poll redirects with the lock of a queue held.
+        // SAFETY: By the safety requirement bottom halves are off. This CPU does not hold the lock:
+        // `ndo_start_xmit`, which does, redirects nothing, and in a poll a program runs with the `Napi` borrowed,
+        // which `TxSide::with` wants for itself.
         let locked = unsafe { channel.queue.lock() };
-        // SAFETY: It is that queue's, and used until the end of this function.
+        // SAFETY: By the type invariant of `Channel` the ring is that of `channel.queue`, whose lock `locked` is.
+        // It is asked for once, and not used after this function.
         let Some(tx) = (unsafe { channel.tx.get(&locked) }) else {
             return ENETDOWN.to_errno();
         };
         let mut sent: c_int = 0;
         while sent < n {
-            // SAFETY: The array has `n` frames. CAST: Not negative.
+            // SAFETY: By the safety requirement the array has `n` frames, and `sent` is less. CAST: Not negative.
             let Some(given) = NonNull::new(unsafe { *frames.add(sent as usize) }) else {
                 break;
             };
-            // SAFETY: The frame is ours unless we count it as not sent.
+            // SAFETY: By the safety requirement the frame is valid, and ours if it counts as sent. It does unless
+            // the result is `None`, or is forgotten below.
             let Some(frame) = (unsafe { Frame::from_raw(given) }) else {
                 break;
             };
@@ -196,35 +214,42 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     ///
     /// # Safety
     ///
-    /// See the type invariant. `napi` is that of a queue of a channel.
+    /// - See the type invariant.
+    /// - `napi` is that of the queue of a `Channel<D>`.
     pub(crate) unsafe extern "C" fn poll(napi: *mut bindings::napi_struct, budget: c_int) -> c_int {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement `napi` is that of a queue, so it was made by `Queue::new()`.
         let queue = unsafe { Queue::of_napi(napi) }.cast_mut();
-        // SAFETY: By the safety requirement; the channel outlives the instance.
+        // SAFETY: By the safety requirement the queue is a part of a `Channel<D>`. That is pinned and only shared,
+        // and is not dropped while a poll runs: it deletes the instance first.
         let channel = unsafe { &*kernel::container_of!(queue, Channel<'bound, D>, queue) };
         let core = channel.core();
         // Netpoll, which may call from a hard interrupt: that is not the context that `Napi` stands for. What
         // was sent makes room nevertheless.
         if budget == 0 {
-            // SAFETY: It is that queue's.
+            // SAFETY: By the type invariant of `Channel` the ring is that of `channel.queue`.
             unsafe { channel.tx.clean_netpoll(&channel.queue) };
             return 0;
         }
         let redirected = Cell::new(false);
-        // SAFETY: This is the poll.
+        // SAFETY: This is the poll of `channel.queue` with that budget, which is not 0, and we are in it until we
+        // return, longer than `napi` exists.
         let mut napi = unsafe { Napi::new(&channel.queue, budget, &redirected) };
-        // SAFETY: As above.
+        // SAFETY: We are the poll of this channel's queue, so nobody else has a reference to its ring, and this is
+        // the only call in here.
         let Some(rx) = (unsafe { channel.rx() }) else {
-            // SAFETY: We are in the poll of this instance, and do nothing after this.
+            // SAFETY: The instance is valid, and we are in its poll. After this we touch nothing that the poll
+            // owns.
             unsafe { bindings::napi_complete_done(channel.queue.napi(), 0) };
             return 0;
         };
         // CAST: Never negative.
-        // SAFETY: Both rings are that queue's.
+        // SAFETY: `rx` is this channel's ring, and by its type invariant `channel.tx` is that of `channel.queue`:
+        // the queue that `napi` stands for.
         let done = unsafe { rx.poll(&core.ops, &mut napi, &channel.tx, budget as usize) };
         if redirected.get() {
             // The lists of what was redirected are on this poll's stack.
-            // SAFETY: In the poll that redirected.
+            // SAFETY: Bottom halves are off, and this is the poll, on the same CPU, whose programs have redirected
+            // packets: what is flushed are its own lists.
             unsafe { bindings::xdp_do_flush() };
         }
         // CAST: At most the budget.
@@ -233,7 +258,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             if rx.is_empty() {
                 channel.queue.schedule_later();
             }
-            // SAFETY: We are in the poll of this instance, and do nothing after this.
+            // SAFETY: The instance is valid, and we are in its poll. After this we may unmask the queue's
+            // interrupt, but touch nothing that the poll owns.
             if unsafe { bindings::napi_complete_done(channel.queue.napi(), done) } {
                 // Else that comes when the handler listens: an interrupt that nobody acknowledges comes again.
                 if core.listening.load(Relaxed) {
@@ -246,15 +272,19 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
 
     /// # Safety
     ///
-    /// See the type invariant. The lists do not change meanwhile.
+    /// - See the type invariant.
+    /// - `multicast` is a valid list, which does not change meanwhile.
+    /// - The device's lock is held.
     unsafe extern "C" fn set_rx_mode(
         dev: *mut bindings::net_device,
         _unicast: *mut bindings::netdev_hw_addr_list,
         multicast: *mut bindings::netdev_hw_addr_list,
     ) -> c_int {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call.
         let core = unsafe { core_of::<D>(dev) };
-        // SAFETY: By the safety requirement; the device is valid.
+        // SAFETY: The device is valid, and its flags do not change, since its lock is held. By the safety
+        // requirement the list is valid and does not change until we return, and `mode` does not exist longer.
         let mode = unsafe { RxMode::new((*dev).flags, multicast) };
         core.ops.set_rx_mode(&mode);
         0
@@ -262,35 +292,43 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
 
     /// # Safety
     ///
-    /// See the type invariant. `addr` is a `struct sockaddr`.
+    /// - See the type invariant.
+    /// - `addr` is a valid `struct sockaddr`.
+    /// - The device's lock is held.
     unsafe extern "C" fn set_mac_address(
         dev: *mut bindings::net_device,
         addr: *mut c_void,
     ) -> c_int {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call.
         let core = unsafe { core_of::<D>(dev) };
-        // SAFETY: By the safety requirement.
+        // SAFETY: The device is valid, and by the safety requirement `addr` is a `struct sockaddr`; both are only
+        // read.
         let err = unsafe { bindings::eth_prepare_mac_addr_change(dev, addr) };
         if err != 0 {
             return err;
         }
         if D::HAS_SET_MAC {
-            // SAFETY: An Ethernet address, as was just checked.
+            // SAFETY: By the safety requirement `addr` is a `struct sockaddr`, which nobody changes meanwhile. Its
+            // `sa_data` is larger than an Ethernet address, and begins with one, as was just checked.
             let mac = unsafe { &*(&raw const (*addr.cast::<bindings::sockaddr>()).sa_data).cast() };
             if let Err(e) = core.ops.set_mac(mac) {
                 return e.to_errno();
             }
         }
-        // SAFETY: By the safety requirement.
+        // SAFETY: The device is valid, and its lock is held, under which its address is written. `addr` is a
+        // `struct sockaddr` by the safety requirement, with an Ethernet address, as was checked above.
         unsafe { bindings::eth_commit_mac_addr_change(dev, addr) };
         0
     }
 
     /// # Safety
     ///
-    /// See the type invariant.
+    /// - See the type invariant.
+    /// - The device's lock is held.
     unsafe extern "C" fn change_mtu(dev: *mut bindings::net_device, mtu: c_int) -> c_int {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call.
         let core = unsafe { core_of::<D>(dev) };
         // CAST: The core has checked the range.
         let mtu = mtu as u32;
@@ -298,7 +336,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             if D::HAS_SET_MTU {
                 core.ops.set_mtu(mtu)?;
             }
-            // SAFETY: The device is valid, and its lock is held. Others read it at any time.
+            // SAFETY: The device is valid. Its lock is held, so nobody else writes the field; who reads it does so
+            // at any time, hence the single access.
             unsafe { (&raw mut (*dev).mtu).write_volatile(mtu) };
             Ok(0)
         })
@@ -306,12 +345,15 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
 
     /// # Safety
     ///
-    /// See the type invariant. `stats` is zeroed.
+    /// - See the type invariant.
+    /// - `stats` is valid and zeroed, and nobody else's.
     unsafe extern "C" fn get_stats64(
         dev: *mut bindings::net_device,
         stats: *mut bindings::rtnl_link_stats64,
     ) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `stats` is valid, initialised, and nobody else's.
         let (core, stats) = unsafe { (core_of::<D>(dev), &mut *stats) };
         for channel in &core.channels {
             let (rx, tx) = (&channel.queue.rx, &channel.queue.tx);
@@ -338,36 +380,45 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// See the type invariant.
     unsafe extern "C" fn tx_timeout(dev: *mut bindings::net_device, _queue: c_uint) {
         // The rings are rebuilt, which sleeps; this is a timer.
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call.
         unsafe { core_of::<D>(dev) }.restart_later(0);
     }
 
     /// # Safety
     ///
-    /// See the type invariant. Under the device's lock.
+    /// - See the type invariant.
+    /// - The device's lock is held.
+    /// - `bpf` is a valid command.
     unsafe extern "C" fn bpf(
         dev: *mut bindings::net_device,
         bpf: *mut bindings::netdev_bpf,
     ) -> c_int {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `bpf` is a valid command, which does not change meanwhile.
         let (core, bpf) = unsafe { (core_of::<D>(dev), &*bpf) };
         if bpf.command != bindings::bpf_netdev_command_XDP_SETUP_PROG {
             return EINVAL.to_errno();
         }
-        // SAFETY: These are the arguments of that command.
+        // SAFETY: The command is `XDP_SETUP_PROG`, as was just checked, for which this member of the union is set:
+        // to a program, whose reference is given to us, or to null.
         core.set_program(unsafe { bpf.__bindgen_anon_1.__bindgen_anon_1.prog });
         0
     }
 
     /// # Safety
     ///
-    /// See the type invariant.
+    /// - See the type invariant.
+    /// - `stats` is valid and initialised, and nobody else's.
     unsafe extern "C" fn queue_stats_rx(
         dev: *mut bindings::net_device,
         index: c_int,
         stats: *mut bindings::netdev_queue_stats_rx,
     ) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `stats` is valid, initialised, and nobody else's.
         let (core, stats) = unsafe { (core_of::<D>(dev), &mut *stats) };
         // CAST: The number of a queue.
         if let Some(channel) = core.channel(index as usize) {
@@ -380,13 +431,16 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
 
     /// # Safety
     ///
-    /// See the type invariant.
+    /// - See the type invariant.
+    /// - `stats` is valid and initialised, and nobody else's.
     unsafe extern "C" fn queue_stats_tx(
         dev: *mut bindings::net_device,
         index: c_int,
         stats: *mut bindings::netdev_queue_stats_tx,
     ) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `stats` is valid, initialised, and nobody else's.
         let (core, stats) = unsafe { (core_of::<D>(dev), &mut *stats) };
         // CAST: The number of a queue.
         if let Some(channel) = core.channel(index as usize) {
@@ -402,13 +456,15 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     ///
     /// # Safety
     ///
-    /// See the type invariant.
+    /// - See the type invariant.
+    /// - `rx` and `tx` are valid and initialised, and nobody else's.
     unsafe extern "C" fn base_stats(
         _dev: *mut bindings::net_device,
         rx: *mut bindings::netdev_queue_stats_rx,
         tx: *mut bindings::netdev_queue_stats_tx,
     ) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement both are valid, initialised, and nobody else's; and they are two
+        // structures.
         let (rx, tx) = unsafe { (&mut *rx, &mut *tx) };
         (rx.packets, rx.bytes, rx.alloc_fail) = (0, 0, 0);
         (tx.packets, tx.bytes, tx.stop, tx.wake) = (0, 0, 0, 0);

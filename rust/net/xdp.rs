@@ -47,7 +47,9 @@ pub(crate) enum Action<B> {
 ///
 /// # Invariants
 ///
-/// `prog` is valid for `'a`; `rxq` is registered; we are in the poll of `dev`.
+/// - `prog` is valid for `'a`.
+/// - `rxq` is that of a queue of `dev`, and registered.
+/// - The current CPU is in the poll of that queue.
 pub(crate) struct Program<'a> {
     prog: NonNull<bindings::bpf_prog>,
     rxq: *mut bindings::xdp_rxq_info,
@@ -90,7 +92,8 @@ impl<'a> Program<'a> {
         let data = start.wrapping_add(buf.offset());
         let mut xdp = bindings::xdp_buff {
             data: data.cast(),
-            // SAFETY: The packet ends in the same page.
+            // SAFETY: The packet begins `offset` bytes behind `start` and has `len` bytes. By the type invariants
+            // of the buffers its end is in the same page, before what an skb needs there.
             data_end: unsafe { data.add(buf.len()) }.cast(),
             data_meta: data.cast(),
             data_hard_start: start.cast(),
@@ -105,7 +108,9 @@ impl<'a> Program<'a> {
             },
         };
 
-        // SAFETY: By the type invariant; `xdp` describes a page that is ours.
+        // SAFETY: By the type invariant the program is valid, the queue is registered, and this is its poll:
+        // bottom halves are off, and the core has set up what programs want. `xdp` describes a packet in a page
+        // that is ours, from the start of the page on.
         let act = unsafe { bindings::rnet_xdp_run(self.prog.as_ptr(), &mut xdp) };
         match act {
             bindings::xdp_action_XDP_DROP => {
@@ -115,13 +120,15 @@ impl<'a> Program<'a> {
             bindings::xdp_action_XDP_PASS => {
                 // The program may have moved both ends, and put metadata in front.
                 let meta = (xdp.data as usize).saturating_sub(xdp.data_meta as usize);
-                // SAFETY: The program ran on these.
+                // SAFETY: `xdp` was made of `buf`, and the program that has run on it keeps what it moves inside
+                // of the page. What it takes from the headroom it writes, or has what the page held before.
                 unsafe { set_range(&mut buf, &xdp) };
                 // CAST: At most XDP_METADATA_MAX.
                 Action::Pass(buf, meta as u32)
             }
             bindings::xdp_action_XDP_TX => {
-                // SAFETY: As above.
+                // SAFETY: `xdp` was made of `buf`, and the program that has run on it keeps what it moves inside
+                // of the page. What it takes from the headroom it writes, or has what the page held before.
                 unsafe { set_range(&mut buf, &xdp) };
                 Action::Tx(buf)
             }
@@ -147,7 +154,9 @@ impl<'a> Program<'a> {
             return Action::Refused;
         }
         let page = pool.to_stack(buf);
-        // SAFETY: In a poll, and the page belongs to the callee if it succeeds.
+        // SAFETY: By the type invariant this is a poll of `dev`, whose program is valid; it has just asked for
+        // this, on this CPU. `xdp` describes the packet in the page, whose reference goes to the callee if it
+        // succeeds, and stays with `page` if not.
         if unsafe { bindings::xdp_do_redirect(self.dev, xdp, self.prog.as_ptr()) } != 0 {
             self.exception(bindings::xdp_action_XDP_REDIRECT);
             // A failed redirect leaves the reference to us.
@@ -163,7 +172,8 @@ impl<'a> Program<'a> {
     #[cold]
     fn exception(&self, act: u32) {
         let prog = self.prog.as_ptr();
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant program and device are valid for longer than these calls, which only
+        // report their names and numbers.
         unsafe {
             if act > bindings::xdp_action_XDP_REDIRECT {
                 bindings::bpf_warn_invalid_xdp_action(self.dev, prog, act);
@@ -182,12 +192,14 @@ impl<'a> Program<'a> {
 ///
 /// # Safety
 ///
-/// The packet is that of `buf`, as a program left it: what it put in front it has written.
+/// - `xdp` was made of `buf`, and a program has run on it since.
+/// - The bytes that are the packet now have been written: by the device, the program, or who had the page before.
 #[inline]
 unsafe fn set_range(buf: &mut impl Packet, xdp: &bindings::xdp_buff) {
     let offset = (xdp.data as usize).wrapping_sub(xdp.data_hard_start as usize);
     let len = (xdp.data_end as usize).wrapping_sub(xdp.data as usize);
-    // SAFETY: By the safety requirement.
+    // SAFETY: By the safety requirement all bytes from `data` to `data_end` have been written. What does not fit
+    // into the buffer the callee cuts.
     unsafe { buf.set_range(offset, len) };
 }
 
@@ -199,7 +211,8 @@ unsafe fn set_range(buf: &mut impl Packet, xdp: &bindings::xdp_buff) {
 #[repr(transparent)]
 pub(crate) struct Frame(NonNull<bindings::xdp_frame>);
 
-// SAFETY: A frame belongs to its owner, on whatever CPU that runs.
+// SAFETY: A frame and its page belong to no CPU: it may be returned on another one than that on which it was
+// redirected.
 unsafe impl Send for Frame {}
 
 impl Frame {
@@ -207,10 +220,11 @@ impl Frame {
     ///
     /// # Safety
     ///
-    /// `frame` is valid, and given to us unless the result is `None`.
+    /// - `frame` is valid.
+    /// - It is given to us, unless the result is `None`, or is [forgotten](Self::forget).
     #[inline]
     pub(crate) unsafe fn from_raw(frame: NonNull<bindings::xdp_frame>) -> Option<Self> {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement `frame` is valid. Nobody writes its flags while it is on its way.
         if unsafe { (*frame.as_ptr()).flags } & bindings::xdp_buff_flags_XDP_FLAGS_HAS_FRAGS != 0 {
             return None;
         }
@@ -230,15 +244,17 @@ impl Frame {
     pub(crate) fn pad(&mut self) {
         let len = self.len();
         if len < ETH_ZLEN {
-            // SAFETY: The frame is valid, and in one piece.
+            // SAFETY: By the type invariant the frame is valid, and in one piece: so its memory ends with the room
+            // for a `struct skb_shared_info`, whose address this is.
             let end = unsafe { bindings::rnet_xdp_frame_end(self.0.as_ptr()) };
             let data = self.data();
             if (end as usize).saturating_sub(data as usize) < ETH_ZLEN {
                 return;
             }
-            // SAFETY: The frame is ours, and up to `end` there is only data.
+            // SAFETY: By the type invariant the frame is ours, and so is its memory. Up to `end` there is only
+            // data, and the bytes that are written end before it: that was just checked.
             unsafe { data.add(len).write_bytes(0, ETH_ZLEN.wrapping_sub(len)) };
-            // SAFETY: The frame is ours.
+            // SAFETY: By the type invariant the frame is valid and ours, so nobody else accesses the field.
             unsafe { (*self.0.as_ptr()).len = bindings::ETH_ZLEN };
         }
     }
@@ -246,21 +262,23 @@ impl Frame {
     /// Start of the packet.
     #[inline]
     pub(crate) fn data(&self) -> *mut u8 {
-        // SAFETY: The frame is valid.
+        // SAFETY: By the type invariant the frame is valid and ours, so nobody writes the field meanwhile.
         unsafe { (*self.0.as_ptr()).data.cast() }
     }
 
     /// Bytes of the packet.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        // SAFETY: The frame is valid. CAST: u32 fits.
+        // SAFETY: By the type invariant the frame is valid and ours, so nobody writes the field meanwhile. CAST:
+        // u32 fits.
         unsafe { (*self.0.as_ptr()).len as usize }
     }
 }
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        // SAFETY: The frame is ours, and given away here.
+        // SAFETY: By the type invariant the frame is valid and ours, and `self`, which goes away, gives it up
+        // once. Not in a hard interrupt nor with interrupts off: netpoll leaves frames in the ring.
         unsafe { bindings::xdp_return_frame(self.0.as_ptr()) };
     }
 }

@@ -40,16 +40,19 @@ use pp_bindings as bindings;
 ///
 /// # Invariants
 ///
-/// The pool is valid, and its NAPI side is this value's.
+/// - The pool is valid, and one reference to it is this value's.
+/// - Its NAPI side is this value's.
 pub(crate) struct Source<'bound> {
     pool: NonNull<bindings::page_pool>,
     _dev: PhantomData<&'bound Device<Bound>>,
 }
 
-// SAFETY: Whoever has it mutably is its NAPI side, on whatever CPU that runs.
+// SAFETY: A pool belongs to no CPU. By the type invariant whoever has the value mutably is its NAPI side, on
+// whatever CPU that runs.
 unsafe impl Send for Source<'_> {}
 
-// SAFETY: That is what page_pool_alloc_pages() promises of a pool that maps.
+// SAFETY: `page_pool_dev_alloc_pages()` returns a page of order 0 that nobody else has, with an address since none
+// was asked for that is not in the direct map; and mapped, by PP_FLAG_DMA_MAP.
 unsafe impl<'bound> pages::Source for Source<'bound> {
     type Device = &'bound Device<Bound>;
     type Kind = Kind;
@@ -57,26 +60,30 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
     unsafe fn new(dev: &'bound Device<Bound>, params: &Params<'_>) -> Result<Self> {
         let queue = params.queue;
         let dev_ptr = crate::dma::raw(dev);
-        // SAFETY: All zeroes are valid, and what upstream's drivers have where they set nothing.
+        // SAFETY: The structure has numbers and pointers, for which zeroes are values; and they are what
+        // upstream's drivers have where they set nothing.
         let mut c_params: bindings::page_pool_params = unsafe { core::mem::zeroed() };
-        // SAFETY: The fields have two names each.
+        // SAFETY: The fields have two names each: this struct has the same ones as its anonymous twin in the
+        // union, and all are initialised.
         let fast = unsafe { &mut c_params.__bindgen_anon_1.fast };
         fast.pool_size = params.entries;
         fast.dev = dev_ptr;
-        // SAFETY: The device is valid.
+        // SAFETY: The device is valid, since we have a reference to it. Only a number in it is read.
         fast.nid = unsafe { bindings::rnet_dev_to_node(dev_ptr) };
         fast.dma_dir = bindings::dma_data_direction_DMA_BIDIRECTIONAL;
         // CAST: Less than a page.
         fast.offset = HEADROOM as u32;
         // CAST: As above.
         fast.max_len = ROOM as u32;
-        // SAFETY: As above.
+        // SAFETY: The fields have two names each: this struct has the same ones as its anonymous twin in the
+        // union, and all are initialised.
         let slow = unsafe { &mut c_params.__bindgen_anon_2.slow };
         slow.netdev = queue.device();
         slow.queue_idx = queue.index;
         slow.flags = bindings::RNET_PP_FLAGS;
-        // SAFETY: Process context; the device is bound as long as the pool exists, by the safety requirement,
-        // and the queue's instance and device are valid.
+        // SAFETY: The parameters are initialised and only read. Process context. By the safety requirement the
+        // device is bound as long as the pool exists; the queue's device, which the pool notes, lives longer than
+        // the queue's ring.
         let pool = from_err_ptr(unsafe { bindings::page_pool_create(&c_params) })?;
         // INVARIANT: It is new.
         Ok(Self {
@@ -88,7 +95,8 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
     #[inline]
     fn alloc(&mut self) -> Result<Page, AllocError> {
         let (mut dma, mut start) = (0, core::ptr::null_mut());
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant the pool is valid, and its NAPI side is ours, as we are borrowed mutably.
+        // Bottom halves are off while a pool is open. The places for mapping and address are ours.
         let page = unsafe { bindings::rnet_pp_alloc(self.pool.as_ptr(), &mut dma, &mut start) };
         Ok(Page {
             page: NonNull::new(page).ok_or(AllocError::NoMemory)?,
@@ -99,7 +107,8 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
 
     #[inline]
     fn sync_for_cpu(&mut self, page: &Page, len: usize) {
-        // SAFETY: By the type invariant; the page is the pool's. CAST: Less than a page.
+        // SAFETY: By the type invariant the pool is valid. The page is one of its pages, which it has mapped, and
+        // the engine asks for no more than `ROOM` bytes. CAST: Less than a page.
         unsafe {
             bindings::rnet_pp_sync_for_cpu(self.pool.as_ptr(), page.page.as_ptr(), len as u32)
         };
@@ -107,7 +116,9 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
 
     #[inline]
     unsafe fn put(&mut self, page: NonNull<bindings::page>, _dma: u64) {
-        // SAFETY: By the type invariant and the safety requirement.
+        // SAFETY: By the type invariant the pool is valid, and its NAPI side is ours, as we are borrowed mutably.
+        // Bottom halves are off while a pool is open. By the safety requirement the page is one of its pages, and
+        // given up.
         unsafe { bindings::rnet_pp_recycle(self.pool.as_ptr(), page.as_ptr()) };
     }
 
@@ -121,7 +132,8 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
 
     #[inline]
     fn send(&mut self, page: &Page, offset: u32, len: u32) {
-        // SAFETY: The page is the pool's, and mapped.
+        // SAFETY: By the type invariant the pool is valid. The page is one of its pages, which it has mapped, and
+        // the packet is inside of it.
         unsafe {
             bindings::rnet_pp_sync_for_device(self.pool.as_ptr(), page.page.as_ptr(), offset, len)
         };
@@ -139,12 +151,15 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
     }
 
     fn attach(&self, queue: &Queue) {
-        // SAFETY: By the type invariant; the instance is valid, and disabled.
+        // SAFETY: By the type invariant the pool is valid. The instance is that of the queue that the pool is for,
+        // and disabled, by the contract of the trait. It is forgotten, by `detach()` or with the pool, before it
+        // goes.
         unsafe { bindings::page_pool_enable_direct_recycling(self.pool.as_ptr(), queue.napi()) };
     }
 
     fn detach(&self) {
-        // SAFETY: By the type invariant; the instance is disabled, by the contract of the trait.
+        // SAFETY: By the type invariant the pool is valid. Its instance is disabled, by the contract of the trait,
+        // so nobody looks at it meanwhile.
         unsafe { bindings::page_pool_disable_direct_recycling(self.pool.as_ptr()) };
     }
 
@@ -160,7 +175,8 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
 
 impl Drop for Source<'_> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant. Process context, with NAPI disabled.
+        // SAFETY: By the type invariant the pool is valid, and the reference that `new()` made ends here, once.
+        // Process context, and NAPI is disabled if the pool is attached, by the contract of `new()`.
         unsafe { bindings::page_pool_destroy(self.pool.as_ptr()) };
     }
 }
@@ -168,25 +184,29 @@ impl Drop for Source<'_> {
 /// Pages of a `struct page_pool`, which know their pool.
 pub(crate) enum Kind {}
 
-// SAFETY: See `include/net/page_pool/helpers.h`.
+// SAFETY: A page of a `struct page_pool` says which one that is, and the pool exists as long as one of its pages
+// is out. It takes them back in any context but a hard interrupt, and unmaps those that it does not keep.
 unsafe impl PageKind for Kind {
     const FLAGS: u32 = bindings::RNET_PACKET_PP;
 
     unsafe fn drop_reference(page: NonNull<bindings::page>) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement the caller has the stack's reference to a page of a `struct
+        // page_pool`, and gives it up. Not in a hard interrupt.
         unsafe { bindings::rnet_pp_put(page.as_ptr()) };
     }
 
     unsafe fn give_back(page: NonNull<bindings::page>, _dma: u64, _dev: *mut bindings::device) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement the caller has a page of a `struct page_pool`, with its only
+        // reference, and gives it up. Not in a hard interrupt.
         unsafe { bindings::rnet_pp_put(page.as_ptr()) };
     }
 }
 
-/// A handle to a pool's counters.
+/// A handle to a pool's counters. The pool may be gone.
 pub(crate) struct Stats(NonNull<bindings::page_pool>);
 
-// SAFETY: Counters may be read on any CPU.
+// SAFETY: It is a pointer, which only `snapshot()` follows, whose caller makes sure that there is a pool; its
+// counters may be read on any CPU.
 unsafe impl Send for Stats {}
 
 impl Stats {
@@ -197,7 +217,8 @@ impl Stats {
     /// The pool exists.
     pub(crate) unsafe fn snapshot(&self) -> Snapshot {
         let mut values = Snapshot::default();
-        // SAFETY: By the safety requirement, and there is room.
+        // SAFETY: By the safety requirement the pool exists. Its counters are the first in a `Snapshot`, so there
+        // is room.
         unsafe { bindings::rnet_pp_stats(self.0.as_ptr(), values.as_mut_ptr()) };
         values
     }

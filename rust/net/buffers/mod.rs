@@ -141,7 +141,8 @@ pub(crate) trait Open<'id> {
     ///
     /// # Safety
     ///
-    /// The device has written `len` bytes, which fit into the buffer.
+    /// - The device has written `len` bytes, and does not write any more.
+    /// - They fit into the buffer.
     unsafe fn sync_for_cpu(&mut self, buf: Self::Device, len: usize) -> Self::Cpu;
 
     /// Gives a buffer back.
@@ -163,7 +164,8 @@ pub(crate) trait Open<'id> {
     ///
     /// # Safety
     ///
-    /// The device has sent it, and it is of this pool, or of one of another kind.
+    /// - The device has sent it.
+    /// - It is of this pool, or of one of another kind.
     unsafe fn sent(&mut self, page: Sent);
 }
 
@@ -266,7 +268,7 @@ impl Stats {
     pub(crate) unsafe fn snapshot(&self) -> Snapshot {
         match self {
             Self::Rust(stats) => stats.snapshot(),
-            // SAFETY: By the safety requirement.
+            // SAFETY: By the safety requirement the pool that the handle belongs to exists, as it is not ours.
             Self::Kernel(stats) => unsafe { stats.snapshot() },
             Self::None => Snapshot::default(),
         }

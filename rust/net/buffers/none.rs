@@ -35,11 +35,13 @@ const DIRECTION: bindings::dma_data_direction = bindings::dma_data_direction_DMA
 ///
 /// # Safety
 ///
-/// The page is mapped for the device at `dma`, and this is done once.
+/// - The page is mapped for `dev` at `dma`, by [`alloc`](pages::Source::alloc), and this is done once.
+/// - The device is bound.
 #[inline]
 unsafe fn unmap(dev: *mut bindings::device, dma: u64) {
     // The packet was synced, and an XDP program may have changed it since: the CPU's caches are not touched.
-    // SAFETY: By the safety requirement; mapped with the same size and direction.
+    // SAFETY: By the safety requirement the page is mapped there for the device, which is bound. Size and
+    // direction are those of `rnet_page_alloc()`, and the attribute only leaves out a sync.
     unsafe {
         bindings::dma_unmap_page_attrs(dev, dma, PAGE_SIZE, DIRECTION, bindings::RPP_DMA_ATTRS)
     };
@@ -48,7 +50,8 @@ unsafe fn unmap(dev: *mut bindings::device, dma: u64) {
 /// The page allocator, and the device that pages are mapped for.
 pub(crate) struct Source<'bound>(&'bound Device<Bound>);
 
-// SAFETY: That is what the helper returns.
+// SAFETY: The helper returns a new page of order 0, which nobody else has, mapped for the device; and its address,
+// which it has since none was asked for that is not in the direct map.
 unsafe impl<'bound> pages::Source for Source<'bound> {
     type Device = &'bound Device<Bound>;
     type Kind = Kind;
@@ -60,7 +63,8 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
     #[inline]
     fn alloc(&mut self) -> Result<Page, AllocError> {
         let (mut dma, mut start) = (0, core::ptr::null_mut());
-        // SAFETY: The device is bound.
+        // SAFETY: The device is bound for `'bound`, and the places for mapping and address are ours. Any context
+        // but NMI will do.
         let page = unsafe { bindings::rnet_page_alloc(self.device(), &mut dma, &mut start) };
         Ok(Page {
             page: NonNull::new(page).ok_or(AllocError::NoMemory)?,
@@ -73,13 +77,15 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
     fn sync_for_cpu(&mut self, page: &Page, len: usize) {
         // CAST: Less than a page.
         let start = page.dma.wrapping_add(HEADROOM as u64);
-        // SAFETY: The device is bound, and the page mapped for it.
+        // SAFETY: The device is bound for `'bound`, and the page, which is this source's, mapped for it in this
+        // direction. The engine asks for no more than `ROOM` bytes, which are inside of it.
         unsafe { bindings::rpp_dma_sync_for_cpu(self.device(), start, len, DIRECTION) };
     }
 
     #[inline]
     unsafe fn put(&mut self, page: NonNull<bindings::page>, dma: u64) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement the page is this source's, mapped at `dma` for its device, which is
+        // bound, and given up. In the poll, or in process context.
         unsafe { Kind::give_back(page, dma, self.device()) };
     }
 
@@ -90,14 +96,16 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
 
     #[inline]
     fn release(&mut self, page: &Page) {
-        // SAFETY: The device is bound, and the page mapped for it.
+        // SAFETY: The device is bound for `'bound`, and the page, which is this source's, mapped for it. This is
+        // done once: the stack, which gets the page, knows of no mapping.
         unsafe { unmap(self.device(), page.dma) };
     }
 
     #[inline]
     fn send(&mut self, page: &Page, offset: u32, len: u32) {
         let start = page.dma.wrapping_add(u64::from(offset));
-        // SAFETY: The device is bound, and the page mapped for it. CAST: u32 fits.
+        // SAFETY: The device is bound for `'bound`, and the page, which is this source's, mapped for it in this
+        // direction; the packet is inside of it. CAST: u32 fits.
         unsafe { bindings::rpp_dma_sync_for_device(self.device(), start, len as usize, DIRECTION) };
     }
 
@@ -129,18 +137,20 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
 /// Pages of the page allocator.
 pub(crate) enum Kind {}
 
-// SAFETY: They are freed by `put_page()`; one that is mapped is unmapped before.
+// SAFETY: Pages of the page allocator go back there when `put_page()` drops the last reference. One that is mapped
+// is unmapped before, so the device reaches no page that is free.
 unsafe impl PageKind for Kind {
     const FLAGS: u32 = 0;
 
     unsafe fn drop_reference(page: NonNull<bindings::page>) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement the caller has the stack's reference to the page, and gives it up.
         unsafe { bindings::rpp_put_page(page.as_ptr()) };
     }
 
     #[inline]
     unsafe fn give_back(page: NonNull<bindings::page>, dma: u64, dev: *mut bindings::device) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement the page is the caller's and mapped at `dma` for `dev`, which is
+        // bound. It is given up: the mapping first, which is removed once, and then the reference.
         unsafe {
             unmap(dev, dma);
             bindings::rpp_put_page(page.as_ptr());

@@ -38,7 +38,8 @@ use pp_bindings as bindings;
 ///
 /// # Safety
 ///
-/// That is how it is for pages of a [`Source`] of this kind.
+/// - The methods give back pages of a [`Source`] of this kind, as those have to be.
+/// - [`FLAGS`](Self::FLAGS) says of such a page what the stack has to know to do so.
 pub(crate) unsafe trait PageKind {
     /// See [`Stack::FLAGS`].
     const FLAGS: u32;
@@ -54,7 +55,8 @@ pub(crate) unsafe trait PageKind {
     ///
     /// # Safety
     ///
-    /// The caller has the page, and gives it up. The device is what [`Source::device`] said, and bound.
+    /// - The caller has the page, and gives it up.
+    /// - The device is what [`Source::device`] said, and bound.
     unsafe fn give_back(page: NonNull<bindings::page>, dma: u64, dev: *mut bindings::device);
 }
 
@@ -62,8 +64,10 @@ pub(crate) unsafe trait PageKind {
 ///
 /// # Safety
 ///
-/// [`alloc`](Self::alloc) returns a page of order 0 in the direct map, with its address and its mapping, which
-/// nobody else uses.
+/// Of what [`alloc`](Self::alloc) returns:
+///
+/// - It is a page of order 0 in the direct map, with its address and its mapping.
+/// - Nobody else uses the page.
 pub(crate) unsafe trait Source: Sized {
     /// What it needs of the device.
     type Device;
@@ -88,7 +92,8 @@ pub(crate) unsafe trait Source: Sized {
     ///
     /// # Safety
     ///
-    /// The page is of this source, and given up.
+    /// - The page is of this source, mapped at `dma`.
+    /// - The caller has it, and gives it up.
     unsafe fn put(&mut self, page: NonNull<bindings::page>, dma: u64);
 
     /// What a page is mapped for, if that has to be known to take it back.
@@ -126,7 +131,7 @@ pub(crate) struct Page {
     pub(crate) dma: u64,
 }
 
-// SAFETY: It owns a page, and those belong to no CPU.
+// SAFETY: The value owns a page and its mapping, which belong to no CPU, and only its owner follows the address.
 unsafe impl Send for Page {}
 
 /// A pool, or none, of whole pages.
@@ -166,7 +171,8 @@ pub(crate) struct StackPage<K: PageKind>(NonNull<bindings::page>, PhantomData<fn
 ///
 /// # Invariants
 ///
-/// The page is the value's, and of kind `K`.
+/// - The page is the value's, and of kind `K`.
+/// - It is mapped at `dma` for `dev`, or for the device of its pool.
 pub(crate) struct SentPage<K: PageKind> {
     page: NonNull<bindings::page>,
     dma: u64,
@@ -176,7 +182,7 @@ pub(crate) struct SentPage<K: PageKind> {
     _kind: PhantomData<fn() -> K>,
 }
 
-// SAFETY: It owns a page, and those belong to no CPU.
+// SAFETY: The value owns a page and its mapping, which belong to no CPU, and only its owner uses the device.
 unsafe impl<K: PageKind> Send for SentPage<K> {}
 
 impl<K: PageKind> SentPage<K> {
@@ -193,7 +199,9 @@ impl<K: PageKind> SentPage<K> {
 
 impl<K: PageKind> Drop for SentPage<K> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant the page is the value's, of kind `K`, and mapped as the callee wants it;
+        // `self`, which goes away, gives it up once. The device is bound: transmit rings go before it is unbound.
+        // Not in a hard interrupt, since netpoll leaves such pages in the ring.
         unsafe { K::give_back(self.page, self.dma, self.dev) };
     }
 }
@@ -206,7 +214,9 @@ impl<'bound, S: Source<Device = &'bound Device<Bound>>> Buffers<'bound> for Page
         Self: 'a;
 
     unsafe fn new(dev: &'bound Device<Bound>, params: &Params<'_>) -> Result<Self> {
-        // SAFETY: By the safety requirement.
+        // SAFETY: The source is all of the result, for which our caller promises what the source wants: it is
+        // dropped in process context before `dev` is unbound, not forgotten, with NAPI disabled, and when the
+        // device does not access its pages any more.
         Ok(Self(unsafe { S::new(dev, params) }?))
     }
 
@@ -284,13 +294,15 @@ impl<'id, S: Source> Open<'id> for OpenPages<'id, '_, S> {
 
     #[inline(always)]
     fn recycle(&mut self, buf: CpuPage<'id>) {
-        // SAFETY: By its brand it is of this source.
+        // SAFETY: `buf` is given up. It is of this source: from `alloc()`, by its brand, or from the ring of
+        // posted buffers, which `RxRing` has together with the source.
         unsafe { self.source.put(buf.page.page, buf.page.dma) };
     }
 
     #[inline(always)]
     fn recycle_unused(&mut self, buf: DevicePage<'id>) {
-        // SAFETY: By its brand it is of this source.
+        // SAFETY: `buf` is given up. It is of this source: from `alloc()`, by its brand, or from the ring of
+        // posted buffers, which `RxRing` has together with the source.
         unsafe { self.source.put(buf.0.page, buf.0.dma) };
     }
 
@@ -323,7 +335,8 @@ impl<'id, S: Source> Open<'id> for OpenPages<'id, '_, S> {
     #[inline]
     unsafe fn sent(&mut self, page: Sent) {
         if let Some(sent) = S::unwrap(page) {
-            // SAFETY: By the safety requirement it is of this source.
+            // SAFETY: By the safety requirement the page is of this source, as it is of its kind, and the device
+            // has sent it. It is given up here: its own destructor, which would do so as well, does not run.
             unsafe { self.source.put(sent.page, sent.dma) };
             forget(sent);
         }
@@ -390,7 +403,8 @@ impl Packet for CpuPage<'_> {
                 .start
                 .wrapping_add(self.offset())
                 .wrapping_add(old);
-            // SAFETY: By the type invariant, and as just cut, all of that is in the page, which is ours.
+            // SAFETY: By the type invariant, and as just cut, all of that is before the end of the buffer, in the
+            // page at `start`. The page is ours, and `self` is borrowed mutably.
             unsafe { end.write_bytes(0, len.wrapping_sub(old)) };
             // CAST: Less than a page.
             self.len = len as u32;
@@ -410,7 +424,8 @@ impl<K: PageKind> Stack for StackPage<K> {
 impl<K: PageKind> Drop for StackPage<K> {
     #[cold]
     fn drop(&mut self) {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant a reference to a page of kind `K` is the value's; `self`, which goes away,
+        // gives it up once.
         unsafe { K::drop_reference(self.0) };
     }
 }

@@ -44,7 +44,8 @@ pub(super) fn kind() -> Kind {
 ///
 /// `value` is a string.
 unsafe extern "C" fn set(value: *const c_char, _param: *const kernel_param) -> c_int {
-    // SAFETY: By the safety requirement.
+    // SAFETY: By the safety requirement `value` is a string, which ends with a zero. It is the core's, which does
+    // not change it until we return.
     let value = unsafe { CStr::from_char_ptr(value) }.to_bytes();
     // What is written in sysfs may end so.
     let value = value.strip_suffix(b"\n").unwrap_or(value);
@@ -60,7 +61,8 @@ unsafe extern "C" fn set(value: *const c_char, _param: *const kernel_param) -> c
 ///
 /// `buffer` is that of a read in sysfs.
 unsafe extern "C" fn get(buffer: *mut c_char, _param: *const kernel_param) -> c_int {
-    // SAFETY: By the safety requirement; the name is a string.
+    // SAFETY: By the safety requirement `buffer` is a page that sysfs has for this read. The format wants one
+    // string, and the name is one.
     unsafe { bindings::sysfs_emit(buffer, c"%s\n".as_char_ptr(), current().0.as_char_ptr()) }
 }
 

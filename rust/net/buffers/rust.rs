@@ -53,7 +53,9 @@ impl<'bound> Buffers<'bound> for RustPool<'bound> {
             ring: params.entries,
             mode: Mode::Recycle,
         };
-        // SAFETY: By the safety requirement.
+        // SAFETY: The pool is all of the result, for which our caller promises what the pool wants: it is dropped
+        // in process context before `dev` is unbound, not forgotten, and when the device does not access its
+        // buffers any more.
         Ok(Self(unsafe { PagePool::new(dev, params.name, pool) }?))
     }
 
@@ -108,7 +110,8 @@ impl<'id> Open<'id> for NapiPool<'id, '_> {
 
     #[inline(always)]
     unsafe fn sync_for_cpu(&mut self, buf: DeviceBuf<'id>, len: usize) -> CpuBuf<'id> {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement the device has written `len` bytes. It does not write any more: a
+        // buffer that it has is in the ring, and is taken out when it is done.
         unsafe { NapiPool::sync_for_cpu(self, buf, len) }
     }
 
@@ -140,7 +143,7 @@ impl<'id> Open<'id> for NapiPool<'id, '_> {
     #[inline]
     unsafe fn sent(&mut self, page: Sent) {
         if let Sent::Rust(page) = page {
-            // SAFETY: By the safety requirement.
+            // SAFETY: By the safety requirement the device has sent the page, so it does not read it any more.
             if let Ok(buf) = unsafe { self.attach(page) } {
                 NapiPool::recycle(self, buf);
             }
@@ -156,7 +159,8 @@ impl<'id> Ring<DeviceBuf<'id>> for OpenRing<'id, '_> {
 
     #[inline(always)]
     unsafe fn take(&mut self, index: usize) -> Option<DeviceBuf<'id>> {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement the device is done with the descriptor at that index, and does not
+        // write to the buffer any more.
         unsafe { OpenRing::take(self, index) }
     }
 }
@@ -179,7 +183,7 @@ impl Packet for CpuBuf<'_> {
 
     #[inline(always)]
     unsafe fn set_range(&mut self, offset: usize, len: usize) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement all bytes of the range have been written, by the device or since.
         unsafe { CpuBuf::set_range(self, offset, len) };
     }
 

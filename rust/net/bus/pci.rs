@@ -43,14 +43,14 @@ use pp_bindings as bindings;
 /// # use net::netdev::{Config, Events, Operations, Ring, Side};
 /// # use net::desc::{Completed, RxDescriptor, Segment, TxDescriptor, Words};
 /// # struct Rx;
-/// # // SAFETY: Only compiled.
+/// # // SAFETY: Only compiled: no card has this format, and no code runs that believes it.
 /// # unsafe impl RxDescriptor for Rx {
 /// #     const BUFFER: usize = 2048;
 /// #     fn post(addr: u64) -> Words { [addr, 0] }
 /// #     fn completed(_: impl Fn(usize) -> u64) -> Option<Completed> { None }
 /// # }
 /// # struct Tx;
-/// # // SAFETY: Only compiled.
+/// # // SAFETY: Only compiled: no card has this format, and no code runs that believes it.
 /// # unsafe impl TxDescriptor for Tx {
 /// #     fn fill(segment: &Segment) -> Words { [segment.addr, 0] }
 /// #     fn sent(_: impl Fn(usize) -> u64) -> bool { false }
@@ -149,6 +149,10 @@ pub struct Device<'bound, T: Driver> {
 }
 
 /// A PCI device that is enabled.
+///
+/// # Invariants
+///
+/// The device was enabled by [`new`](Self::new), and dropping this disables it.
 struct Enabled<'a>(&'a pci::Device<Bound>);
 
 impl<'a> Enabled<'a> {
@@ -162,7 +166,8 @@ impl Drop for Enabled<'_> {
     fn drop(&mut self) {
         // CAST: `Device` is a transparent wrapper of `struct pci_dev`.
         let pdev = core::ptr::from_ref(self.0).cast_mut().cast();
-        // SAFETY: The device is valid, and was enabled by `new()`.
+        // SAFETY: The device is valid as long as it is borrowed. By the type invariant it was enabled, and this
+        // undoes it once. It does no DMA any more: `Device` drops the registration before this.
         unsafe {
             bindings::pci_clear_master(pdev);
             bindings::pci_disable_device(pdev);
@@ -181,7 +186,8 @@ impl<T: Driver + 'static> pci::Driver for Adapter<T> {
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
             let enabled = Enabled::new(pdev)?;
-            // SAFETY: The driver has not seen the device yet, so nothing is mapped for it.
+            // SAFETY: Nobody allocates or maps memory for the device at the same time: its driver has not seen it
+            // yet, and no other has it.
             unsafe { pdev.dma_set_mask_and_coherent(T::DMA_MASK)? };
             let (ops, features) = T::probe(pdev, info)?;
             let types = T::IRQ_TYPES
@@ -192,8 +198,9 @@ impl<T: Driver + 'static> pci::Driver for Adapter<T> {
             let vectors = KBox::new(vectors, GFP_KERNEL)?;
             let mut requests = KVec::with_capacity(vectors.len(), GFP_KERNEL)?;
             for index in 0..vectors.len() {
-                // SAFETY: The vectors stay where they are, and go after the registration, which releases the
-                // interrupts: see `Device`.
+                // SAFETY: The vectors are on the heap, and stay there when the box is moved. They go after the
+                // registration, which releases the interrupts, by the order of the fields of `Device`, and after
+                // `requests` if this fails.
                 let vectors: &'bound pci::IrqVectorRegistration<'bound> =
                     unsafe { &*core::ptr::from_ref(&*vectors) };
                 requests.push(IrqRequest::from(vectors.index(index)?), GFP_KERNEL)?;
@@ -207,7 +214,8 @@ impl<T: Driver + 'static> pci::Driver for Adapter<T> {
                 buffers: Kind::chosen(pdev.as_ref()),
             };
             Ok(Ok::<_, Error>(Device {
-                // SAFETY: The bus drops it before the device is unbound.
+                // SAFETY: The result is not forgotten: it becomes a part of the driver's data, which the bus drops
+                // before the device is unbound.
                 registration: unsafe { Registration::new(parts) }?,
                 _vectors: vectors,
                 _enabled: enabled,
