@@ -36,7 +36,8 @@ pub(crate) type Brand<'id> = PhantomData<fn(&'id ()) -> &'id ()>;
 ///
 /// # Invariants
 ///
-/// The slot is in state `Pool`, and this value is its only owner.
+/// - The slot is of the pool that the brand stands for, in state `Pool`.
+/// - This value is its only owner.
 pub struct DeviceBuf<'id> {
     slot: NonNull<Slot>,
     _brand: Brand<'id>,
@@ -59,15 +60,16 @@ impl DeviceBuf<'_> {
     pub(crate) fn into_slot(self) -> Owned {
         let slot = self.slot;
         forget(self);
-        // SAFETY: By the type invariant, and `self` is gone.
+        // SAFETY: By the type invariant the slot is in state `Pool`, in the table of a pool that exists as long as
+        // the brand. It is only ours, and `self` is gone: its destructor does not run.
         unsafe { Owned::new(slot) }
     }
 
     /// Where the device writes: [`ROOM`] bytes at this address.
     #[inline(always)]
     pub(crate) fn dma_addr(&self) -> u64 {
-        // SAFETY: By the type invariant the slot is valid and ours.
-        // The sum is an address in the page, it cannot wrap.
+        // SAFETY: By the type invariant the slot is valid, as long as the brand, and ours. (The sum is an address
+        // in the page, it cannot wrap.)
         unsafe { self.slot.as_ref() }
             .dma()
             .wrapping_add(HEADROOM as u64)
@@ -76,7 +78,8 @@ impl DeviceBuf<'_> {
 
 impl Drop for DeviceBuf<'_> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the slot is ours, and it is not used any more.
+        // SAFETY: By the type invariant the slot is in state `Pool` and only ours, and its pool exists as long as
+        // the brand. `self`, which goes away, gives it up once.
         unsafe { long_way(self.slot) };
     }
 }
@@ -101,7 +104,8 @@ impl Drop for DeviceBuf<'_> {
 ///
 /// # Invariants
 ///
-/// - The slot is in state `Pool`, and this value is its only owner.
+/// - The slot is of the pool that the brand stands for, in state `Pool`.
+/// - This value is its only owner.
 /// - `offset + len` does not exceed `HEADROOM + ROOM`.
 pub struct CpuBuf<'id> {
     slot: NonNull<Slot>,
@@ -115,7 +119,8 @@ impl CpuBuf<'_> {
     ///
     /// # Safety
     ///
-    /// As for [`DeviceBuf::new`]; and the bytes were synced for the CPU.
+    /// - As for [`DeviceBuf::new`].
+    /// - The first `len` bytes were synced for the CPU, or nobody looks at them.
     #[inline(always)]
     pub(crate) unsafe fn new(slot: Owned, len: usize) -> Self {
         // CAST: At most `ROOM`.
@@ -133,28 +138,33 @@ impl CpuBuf<'_> {
     pub(crate) fn into_slot(self) -> Owned {
         let slot = self.slot;
         forget(self);
-        // SAFETY: By the type invariant, and `self` is gone.
+        // SAFETY: By the type invariant the slot is in state `Pool`, in the table of a pool that exists as long as
+        // the brand. It is only ours, and `self` is gone: its destructor does not run.
         unsafe { Owned::new(slot) }
     }
 
     #[inline(always)]
     pub(crate) fn slot(&self) -> &Slot {
-        // SAFETY: By the type invariant the slot is valid.
+        // SAFETY: By the type invariant the slot is valid, as long as the brand. It is only shared: its fields are
+        // atomics.
         unsafe { self.slot.as_ref() }
     }
 
     /// The bytes of the packet.
     #[inline]
     pub fn data(&self) -> &[u8] {
-        // SAFETY: By the type invariants the range is inside the page, and the page is ours. It has been
-        // initialised by the device, or by whoever had the page before.
+        // SAFETY: By the type invariants the range is inside of the page, whose address is not null. The page is
+        // ours, so nobody writes to it as long as `self` is borrowed. The bytes are initialised, by the device, or
+        // by whoever had the page before.
         unsafe { core::slice::from_raw_parts(self.as_ptr(), self.len()) }
     }
 
     /// The bytes of the packet, to write. Pages of the pool stay mapped, so writing is fine.
     #[inline]
     pub fn data_mut(&mut self) -> &mut [u8] {
-        // SAFETY: As in `data()`, and `self` is borrowed mutably.
+        // SAFETY: By the type invariants the range is inside of the page, whose address is not null. The page is
+        // ours and `self` is borrowed mutably, so nobody else accesses it. The bytes are initialised, as in
+        // `data()`.
         unsafe { core::slice::from_raw_parts_mut(self.as_ptr().cast_mut(), self.len()) }
     }
 
@@ -195,14 +205,15 @@ impl CpuBuf<'_> {
         let room = (HEADROOM + ROOM).wrapping_sub(self.offset());
         let len = len.min(room);
         if old < len {
-            // SAFETY: By the type invariant, and as just cut, all of that is in the page, which is ours.
+            // SAFETY: By the type invariant, and as just cut, all of that is before the end of the buffer, in the
+            // page. The page is ours, and `self` is borrowed mutably.
             unsafe {
                 self.as_ptr()
                     .cast_mut()
                     .add(old)
                     .write_bytes(0, len.wrapping_sub(old))
             };
-            // SAFETY: The bytes that are new in it were just written.
+            // SAFETY: The bytes that are new in the range were just written, and the others were in it before.
             unsafe { self.set_range(self.offset(), len) };
         }
     }
@@ -225,7 +236,8 @@ impl CpuBuf<'_> {
 
 impl Drop for CpuBuf<'_> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the slot is ours, and it is not used any more.
+        // SAFETY: By the type invariant the slot is in state `Pool` and only ours, and its pool exists as long as
+        // the brand. `self`, which goes away, gives it up once.
         unsafe { long_way(self.slot) };
     }
 }
@@ -234,15 +246,18 @@ impl Drop for CpuBuf<'_> {
 ///
 /// # Safety
 ///
-/// The caller owns `slot`, in state `Pool`, and gives it up. The pool exists.
+/// - The caller owns `slot`, in state `Pool`, and gives it up.
+/// - The pool exists.
 #[cold]
 #[inline(never)]
 unsafe fn long_way(slot: NonNull<Slot>) {
-    // SAFETY: By the safety requirement.
+    // SAFETY: By the safety requirement the slot is the caller's, and its pool exists, so the table that it is in
+    // is there. It is only shared.
     let slot = unsafe { slot.as_ref() };
     let page = slot.page();
     slot.hand_out();
-    // SAFETY: The page's reference was the owner's.
+    // SAFETY: The page has one reference, which was that of the slot's owner. It is given up here, since the
+    // caller gives up the slot.
     unsafe { crate::pages::put(page) };
 }
 
@@ -268,7 +283,7 @@ unsafe fn long_way(slot: NonNull<Slot>) {
 /// ///
 /// /// The device has sent it.
 /// unsafe fn sent(pool: &mut NapiPool<'_, '_>, page: Detached) {
-///     // SAFETY: By this function's requirement.
+///     // SAFETY: By this function's requirement the device has sent the page, so it does not read it any more.
 ///     match unsafe { pool.attach(page) } {
 ///         Ok(buf) => pool.recycle(buf),
 ///         // Of another pool: by `put_page()`.
@@ -288,9 +303,10 @@ pub struct Detached {
     pub(crate) len: u32,
 }
 
-// SAFETY: It owns a reference to a page; those may be dropped anywhere. The slot is only compared.
+// SAFETY: It owns a reference to a page, which may be dropped on any CPU and in any context. The slot is an
+// address that is only compared.
 unsafe impl Send for Detached {}
-// SAFETY: There is nothing to do with a shared reference but to read numbers.
+// SAFETY: There is nothing to do with a shared reference but to read numbers, which do not change.
 unsafe impl Sync for Detached {}
 
 impl Detached {
@@ -315,7 +331,8 @@ impl Detached {
 
 impl Drop for Detached {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the reference is ours.
+        // SAFETY: By the type invariant the value owns a reference to the page, which is valid as long. `self`,
+        // which goes away, gives it up once.
         unsafe { crate::pages::put(self.page.as_ptr()) };
     }
 }
@@ -340,7 +357,8 @@ impl StackPage {
 impl Drop for StackPage {
     #[cold]
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the reference is ours.
+        // SAFETY: By the type invariant the value owns a reference to the page, which is valid as long. `self`,
+        // which goes away, gives it up once.
         unsafe { crate::pages::put(self.0.as_ptr()) };
     }
 }

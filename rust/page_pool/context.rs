@@ -38,7 +38,8 @@ impl BhDisabled<'_> {
     /// nothing may be put into a ring.
     #[inline]
     pub(crate) fn cpu(&self) -> usize {
-        // SAFETY: With bottom halves off the task does not migrate. CAST: u32 fits.
+        // SAFETY: By the type invariant bottom halves are off, so the task does not migrate, and the number stays
+        // that of this CPU. May be asked in any context. CAST: u32 fits.
         unsafe { pp_bindings::rpp_cpu() as usize }
     }
 }
@@ -81,11 +82,12 @@ impl BhGuard {
     #[inline]
     pub fn new() -> Result<Self> {
         // A handler may have turned interrupts on, so that they are is not enough.
-        // SAFETY: Both may be asked in any context.
+        // SAFETY: Both only read the state of this CPU, and may be asked in any context.
         if unsafe { pp_bindings::rpp_irqs_disabled() || pp_bindings::rpp_in_hardirq() } {
             return Err(EDEADLK);
         }
-        // SAFETY: Not in a hard interrupt, as it has to be; undone when the result is dropped.
+        // SAFETY: We are in no hard interrupt and interrupts are on, as was just checked. It is undone once, when
+        // the result is dropped, by the same task or softirq: the guard is not `Send`.
         unsafe { pp_bindings::rpp_local_bh_disable() };
         Ok(Self(PhantomData))
     }
@@ -93,7 +95,7 @@ impl BhGuard {
     /// The proof, for as long as the guard is held.
     #[inline]
     pub fn token(&self) -> BhDisabled<'_> {
-        // SAFETY: They are off until `self` is dropped, and the result borrows `self`.
+        // SAFETY: Bottom halves are off on this CPU until `self` is dropped, and the result borrows `self`.
         unsafe { BhDisabled::assert() }
     }
 }
@@ -101,7 +103,7 @@ impl BhGuard {
 impl Drop for BhGuard {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: May be asked in any context.
+        // SAFETY: It only reads the state of this CPU, and may be asked in any context.
         if unsafe { pp_bindings::rpp_irqs_disabled() } {
             // They were turned off after `new()`, and whoever did it relies on that. The softirqs that
             // wait run when the next interrupt on this CPU ends, which is the tick's at the latest (it
@@ -111,7 +113,8 @@ impl Drop for BhGuard {
             // softirq that made it, and in no hard interrupt. Interrupts are off.
             unsafe { pp_bindings::rpp_local_bh_enable_irqs_off() };
         } else {
-            // SAFETY: As above, and interrupts are on.
+            // SAFETY: Balances the call in `new()`: the guard is not `Send`, so we are in the task or softirq that
+            // made it, and in no hard interrupt. Interrupts are on.
             unsafe { pp_bindings::rpp_local_bh_enable() };
         }
     }

@@ -14,15 +14,16 @@ impl Side<'_> {
     ///
     /// # Safety
     ///
-    /// Process context. The device does not write to the pool's pages any more, and no buffer of the pool is
-    /// left but those that were posted to it. Only the registry may refer to the pool, and it has to let go
-    /// of it after this.
+    /// - Process context.
+    /// - The device does not access the pool's pages any more.
+    /// - No buffer of the pool is left but those that were posted to the device.
+    /// - Only the registry refers to the pool, and it lets go of it after this.
     pub(crate) unsafe fn destroy(&mut self) {
         let shared = self.shared;
         self.audit(usize::MAX);
         shared.returns.close();
         // From here on whoever returns a page sees that.
-        // SAFETY: Process context.
+        // SAFETY: It sleeps, and by the safety requirement we are in process context. No spinlock is held.
         unsafe { bindings::synchronize_net() };
 
         for slot in shared.slots() {
@@ -30,21 +31,24 @@ impl Side<'_> {
                 self.free_leaving();
             }
             // With interrupts off, because one that drops a reference to this very page would wait for us.
-            // SAFETY: Balanced below.
+            // SAFETY: They are turned on again below, in this iteration and on this CPU; nothing in between
+            // sleeps.
             let flags = unsafe { bindings::rpp_local_irq_save() };
             if slot.state.is_pool() {
                 // It is in the cache, in a ring, on the list, or it was posted to the device: all of
                 // that is ours now, and nobody takes anything out of there any more.
-                // SAFETY: As argued, nobody else has the slot.
+                // SAFETY: The slot is in the table of this pool, in state `Pool`. As argued nobody else has it, or
+                // makes an `Owned` of it later.
                 let (_, page) = shared.retire(unsafe { Owned::new(slot.into()) });
-                // SAFETY: The page is ours since its slot is free, and there is room: see above.
+                // SAFETY: The slot is free, so the page, with the one reference to it, is ours. There is room: a
+                // batch that was full was emptied above.
                 unsafe { self.napi().batch.push(page) };
             } else if slot.state.claim() {
                 shared.shared_stats.revoked.inc_shared();
                 shared.unmap(slot);
                 shared.let_go(slot);
             }
-            // SAFETY: Balances the above.
+            // SAFETY: The flags are those of the call above, in this iteration and on this CPU.
             unsafe { bindings::rpp_local_irq_restore(flags) };
         }
         self.free_leaving();

@@ -91,7 +91,8 @@ pub(crate) struct Site {
 impl Site {
     /// How often a tagged page came by.
     pub(crate) fn hits(&self) -> u64 {
-        // SAFETY: There is such a site. Only reads counters.
+        // SAFETY: The site is one of this kernel's hook, so there is a counter of it on each CPU; those are only
+        // read.
         unsafe { bindings::rpp_hook_site_hits(self.id) }
     }
 }
@@ -112,7 +113,8 @@ pub(crate) fn hits() -> u64 {
 /// `cpu`, or with a negative `cpu` in hard interrupt context or with interrupts off.
 #[no_mangle]
 extern "C" fn rpp_page_put(page: *mut bindings::page, cpu: c_int) {
-    // SAFETY: By the contract with the hook.
+    // SAFETY: By the contract with the hook the page's count is 0, by the caller, and bottom halves are off on
+    // that CPU, or the number is negative.
     if unsafe { take_back(page, cpu) }.is_none() {
         put_unusual(page, cpu);
     }
@@ -121,9 +123,11 @@ extern "C" fn rpp_page_put(page: *mut bindings::page, cpu: c_int) {
 #[cold]
 #[inline(never)]
 fn put_unusual(page: *mut bindings::page, cpu: c_int) {
-    // SAFETY: By the contract with the hook.
+    // SAFETY: By the contract with the hook the page's count is 0, by the caller, and bottom halves are off on
+    // that CPU, or the number is negative. Nothing was done with it yet, since `take_back()` has returned `None`.
     if !unsafe { take_back_unusual(page, cpu) } {
-        // SAFETY: The count is 0, and it is for us to free the page.
+        // SAFETY: The page's count is 0, and by the contract with the hook it is for us to free it: no pool has
+        // it, and there is no tag. It is of order 0, and the hook, which has called, is on.
         unsafe { kind::free(page) };
     }
 }
@@ -131,7 +135,8 @@ fn put_unusual(page: *mut bindings::page, cpu: c_int) {
 /// As [`rpp_page_put`], but leaves it to the caller to free the page. `false`: it has to.
 #[no_mangle]
 extern "C" fn rpp_page_release(page: *mut bindings::page, cpu: c_int) -> bool {
-    // SAFETY: By the contract with the hook.
+    // SAFETY: By the contract with the hook the page's count is 0, by the caller, and bottom halves are off on
+    // that CPU, or the number is negative. The second call comes if the first one has done nothing.
     unsafe { take_back(page, cpu).is_some() || take_back_unusual(page, cpu) }
 }
 
@@ -142,9 +147,12 @@ extern "C" fn rpp_page_release(page: *mut bindings::page, cpu: c_int) -> bool {
 /// The contract of [`rpp_page_put`].
 #[inline(always)]
 unsafe fn take_back(page: *mut bindings::page, cpu: c_int) -> Option<()> {
-    // SAFETY: The hook passes a valid page.
+    // SAFETY: The hook passes a page whose count it has dropped to 0 and that nobody has freed yet, so it is
+    // valid.
     let tag = unsafe { Tag::seen(page) };
-    // SAFETY: We are an RCU reader. A negative number has no CPU.
+    // SAFETY: Bottom halves or interrupts are off until we return, so we are an RCU reader. By the safety
+    // requirement the caller dropped the count to 0, and `cpu` is the CPU that bottom halves are off on; a
+    // negative number has no CPU.
     // CAST: It becomes a large one.
     unsafe { pool_of(tag)?.take_back(page, tag.slot(), cpu as u32 as usize) }
 }
@@ -156,15 +164,19 @@ unsafe fn take_back(page: *mut bindings::page, cpu: c_int) -> Option<()> {
 /// The contract of [`rpp_page_put`].
 #[cold]
 unsafe fn take_back_unusual(page: *mut bindings::page, cpu: c_int) -> bool {
-    // SAFETY: The hook passes a valid page.
+    // SAFETY: The hook passes a page whose count it has dropped to 0 and that nobody has freed yet, so it is
+    // valid.
     let tag = unsafe { Tag::seen(page) };
-    // SAFETY: As in `take_back()`.
+    // SAFETY: Bottom halves or interrupts are off until we return, so we are an RCU reader. By the safety
+    // requirement the caller dropped the count to 0, and `cpu` is the CPU that bottom halves are off on; a
+    // negative number has no CPU.
     // CAST: As in `take_back()`.
     let taken = unsafe { pool_of(tag) }.is_some_and(|pool| unsafe {
         pool.take_back_unusual(page, tag.slot(), cpu as u32 as usize)
     });
     if !taken {
-        // SAFETY: The last reference was dropped, and the caller is the one that dropped it.
+        // SAFETY: By the safety requirement the caller is the one that dropped the last reference, and no pool has
+        // taken the page back.
         unsafe { Tag::clear(page) };
     }
     taken

@@ -26,8 +26,8 @@ impl Owned {
     ///
     /// # Safety
     ///
-    /// The slot is in the table of a pool that exists, in state `Pool`, and the caller has it alone and
-    /// does not use it any more.
+    /// - The slot is in the table of a pool that exists, in state `Pool`.
+    /// - The caller has it alone, and does not use it any more.
     #[inline(always)]
     pub(crate) unsafe fn new(slot: NonNull<Slot>) -> Self {
         // INVARIANT: By the safety requirement.
@@ -46,10 +46,12 @@ impl Deref for Owned {
 
     #[inline(always)]
     fn deref(&self) -> &Slot {
-        // SAFETY: By the type invariant it is in a table that is there.
+        // SAFETY: By the type invariant the slot is in a table that is there. It is only shared, also with those
+        // who do not own it: its fields are atomics.
         unsafe { self.0.as_ref() }
     }
 }
 
-// SAFETY: A slot may be had by any thread: its fields are atomics, and the page belongs to whoever has it.
+// SAFETY: A slot may be had by any thread: its fields are atomics, and the page, which belongs to no CPU, to
+// whoever has the slot.
 unsafe impl Send for Owned {}

@@ -33,7 +33,7 @@ pub(crate) struct Batch {
     count: usize,
 }
 
-// SAFETY: References to pages may be dropped anywhere.
+// SAFETY: A batch owns references to pages, which belong to no CPU and may be dropped on any.
 unsafe impl Send for Batch {}
 
 impl Batch {
@@ -62,7 +62,9 @@ impl Batch {
         };
         let mut alloc = |zone| {
             // INVARIANT: By the callee's contract; what was null before is a page, or still null.
-            // SAFETY: The array has room for as many pointers as are asked for.
+            // SAFETY: The array has room for as many pointers as are asked for. The batch is empty, so all of it
+            // is null. The device is valid or there is none, and the flags fit the context, by the contract of
+            // this function.
             self.count = unsafe {
                 bindings::rpp_alloc_pages_bulk(
                     dev.raw().unwrap_or(null_mut()),
@@ -89,7 +91,8 @@ impl Batch {
     ) -> (usize, Option<E>) {
         let count = self.count.min(REFILL);
         let mut addresses = [const { MaybeUninit::<*mut u8>::uninit() }; REFILL];
-        // SAFETY: The first `count` entries are pages, and there is room for as many addresses.
+        // SAFETY: By the type invariant the first `count` entries are pages, which are only read. There is room
+        // for as many addresses, and a pointer may be written where none was.
         unsafe {
             bindings::rpp_page_addresses(self.pages.as_ptr(), count, addresses.as_mut_ptr().cast());
         }
@@ -97,7 +100,8 @@ impl Batch {
         let pages = self.pages.iter_mut().zip(&addresses);
         let room = made.get_mut(..count).unwrap_or_default();
         for ((entry, address), made) in pages.zip(room) {
-            // SAFETY: There is one for each page.
+            // SAFETY: `rpp_page_addresses()` has written an address for each of the `count` pages, and there are
+            // no more in `room`.
             match make(*entry, unsafe { address.assume_init() }) {
                 Ok(value) => made.write(value),
                 Err(e) => {
@@ -120,8 +124,8 @@ impl Batch {
     ///
     /// # Safety
     ///
-    /// The caller has the only reference to `page`, and gives it up. The batch [is not
-    /// full](Self::is_full).
+    /// - The caller has the only reference to `page`, and gives it up.
+    /// - The batch [is not full](Self::is_full).
     pub(crate) unsafe fn push(&mut self, page: *mut bindings::page) {
         if let Some(entry) = self.pages.get_mut(self.count) {
             *entry = page;
@@ -135,12 +139,14 @@ impl Batch {
     pub(crate) fn free(&mut self) -> usize {
         let count = core::mem::take(&mut self.count);
         if count != 0 {
-            // SAFETY: The first `count` entries are pages, and our references to them end here.
+            // SAFETY: By the type invariant the first `count` entries are pages, and our references to them end
+            // here, since the batch counts none any more. The callee may write to the array, which is ours.
             unsafe { bindings::rpp_put_pages(self.pages.as_mut_ptr(), count) };
         }
         for entry in self.pages.iter_mut().take(count) {
             // INVARIANT: None is a page any more. (Volatile, as memset() would take longer for so few.)
-            // SAFETY: The entry is ours.
+            // SAFETY: The entry is a part of our array, which is borrowed mutably, so it is valid, aligned and
+            // nobody else's.
             unsafe { (&raw mut *entry).write_volatile(null_mut()) };
         }
         count
@@ -153,7 +159,8 @@ impl Batch {
 ///
 /// The caller has a reference to `page`, and gives it up.
 pub(crate) unsafe fn put(page: *mut bindings::page) {
-    // SAFETY: By the safety requirement.
+    // SAFETY: By the safety requirement the caller has a reference to the page, which is valid as long, and gives
+    // it up.
     unsafe { bindings::rpp_put_page(page) };
 }
 
@@ -172,7 +179,7 @@ impl DmaDevice {
     /// The pool's lifetime makes sure that the device stays bound.
     pub(crate) fn new(dev: &Device<Bound>) -> Self {
         let dev: &Device = dev;
-        // SAFETY: The device is valid.
+        // SAFETY: The device is valid, and bound, as long as it is borrowed. What it can reach is only read.
         let zone = unsafe { bindings::rpp_dma_zone(raw(dev)) };
         Self {
             dev: Some(dev.into()),
@@ -201,7 +208,8 @@ impl DmaDevice {
         let Some(dev) = self.raw() else {
             return Some(0);
         };
-        // SAFETY: The device is valid, the page is the caller's.
+        // SAFETY: The device is bound, by the type invariant. By the safety requirement the page is the caller's,
+        // so it is valid; it is of order 0, as all that a batch asks for, so it has so many bytes.
         let dma = unsafe {
             bindings::dma_map_page_attrs(
                 dev,
@@ -212,7 +220,8 @@ impl DmaDevice {
                 bindings::RPP_DMA_ATTRS,
             )
         };
-        // SAFETY: The device is valid, and `dma` comes from the call above.
+        // SAFETY: The device is bound, by the type invariant, and `dma` is what the call above has returned for
+        // it. It is asked once, before the address is used.
         (!unsafe { bindings::rpp_dma_mapping_error(dev, dma) }).then_some(dma)
     }
 
@@ -225,7 +234,8 @@ impl DmaDevice {
         let Some(dev) = self.raw() else {
             return;
         };
-        // SAFETY: By the safety requirement; same size, direction and attributes.
+        // SAFETY: The device is bound, by the type invariant. By the safety requirement this is a mapping of it,
+        // by `map()`, with the same size, direction and attributes, and it is removed once.
         unsafe {
             bindings::dma_unmap_page_attrs(dev, dma, PAGE_SIZE, DIRECTION, bindings::RPP_DMA_ATTRS)
         };
@@ -235,7 +245,8 @@ impl DmaDevice {
     /// bounced, or the device is not coherent.
     pub(crate) fn need_sync(&self, mut mapped: impl Iterator<Item = u64>) -> bool {
         self.raw().is_some_and(|dev| {
-            // SAFETY: The device is valid, and the addresses are mappings of it.
+            // SAFETY: The device is bound, by the type invariant, and the addresses are those of mappings of it,
+            // which exist: their slots were filled just now.
             unsafe {
                 bindings::rpp_dma_dev_need_sync(dev)
                     && mapped.any(|dma| bindings::rpp_dma_need_sync(dev, dma))
@@ -247,7 +258,8 @@ impl DmaDevice {
     /// needs syncs for another reason, and of none, as many as one likes.
     pub(crate) fn bounce_pages(&self) -> u32 {
         self.raw().map_or(u32::MAX, |dev| {
-            // SAFETY: The device is valid.
+            // SAFETY: The device is valid as long as we have a reference to it, and what is read of it does not
+            // change while it is bound.
             unsafe { bindings::rpp_bounce_pages(dev) }
         })
     }
@@ -259,8 +271,8 @@ impl DmaDevice {
         let Some(dev) = self.raw() else {
             return;
         };
-        // SAFETY: The device is valid. For an address that is not mapped this does no harm but to
-        // the device's data.
+        // SAFETY: The device is bound, by the type invariant. For an address that is not mapped this does no harm
+        // but to the device's data.
         unsafe { bindings::rpp_dma_sync_for_device(dev, dma, len, DIRECTION) };
     }
 
@@ -271,8 +283,8 @@ impl DmaDevice {
         let Some(dev) = self.raw() else {
             return;
         };
-        // SAFETY: The device is valid. For an address that is not mapped this does no harm but to
-        // the device's data.
+        // SAFETY: The device is bound, by the type invariant. For an address that is not mapped this does no harm
+        // but to the device's data.
         unsafe { bindings::rpp_dma_sync_for_cpu(dev, dma, len, DIRECTION) };
     }
 }

@@ -68,7 +68,8 @@ use kernel::{
 ///             ring: 256,
 ///             mode: Mode::Recycle,
 ///         };
-///         // SAFETY: By this function's requirement.
+///         // SAFETY: By this function's requirement the pool, which becomes a part of the result, is dropped in
+///         // process context, before the device is unbound and when it was stopped.
 ///         let mut pool = unsafe { PagePool::new(dev, c"queue 0", params) }?;
 ///         pool.prepare()?;
 ///         let ring = pool.posted(256)?;
@@ -230,7 +231,7 @@ impl Stats {
 ///     buf: DeviceBuf<'id>,
 ///     len: usize,
 /// ) -> Option<StackPage> {
-///     // SAFETY: By this function's requirement.
+///     // SAFETY: By this function's requirement the device has written `len` bytes, and does not write any more.
 ///     let buf = unsafe { pool.sync_for_cpu(buf, len) };
 ///     // Broken, or few pages are left: this one is not given away.
 ///     if buf.len() < 14 || pool.pressure() != Pressure::None {
@@ -260,7 +261,8 @@ impl<'id> NapiPool<'id, '_> {
             }
             None => self.side.again().refill(self.bh)?,
         };
-        // SAFETY: What comes out of the cache, or of a refill, is of this pool.
+        // SAFETY: The slot comes out of this pool's cache, or of a refill of it. So it is of the pool that the
+        // brand stands for.
         Ok(unsafe { DeviceBuf::new(slot) })
     }
 
@@ -276,7 +278,8 @@ impl<'id> NapiPool<'id, '_> {
             let dev = &self.side.shared.dev;
             dev.sync_for_cpu(buf.dma_addr(), len.min(ROOM));
         }
-        // SAFETY: By its brand the buffer is of this pool, and it was synced if the device needs that.
+        // SAFETY: By its brand the buffer is of this pool, so its slot is. The first `len` bytes were synced for
+        // the CPU, if the device needs that.
         unsafe { CpuBuf::new(buf.into_slot(), len) }
     }
 
@@ -317,7 +320,8 @@ impl<'id> NapiPool<'id, '_> {
         } else {
             self.side.again().release_to_stack(slot);
         }
-        // SAFETY: A slot that is not free has a page.
+        // SAFETY: The buffer's slot was in state `Pool`, in which it has a page, by the type invariant of `Slot`:
+        // so the pointer is not null.
         // INVARIANT: The page's reference was the buffer's.
         StackPage(unsafe { NonNull::new_unchecked(page) })
     }
@@ -327,7 +331,8 @@ impl<'id> NapiPool<'id, '_> {
     pub fn detach(&mut self, buf: CpuBuf<'id>) -> Detached {
         let (offset, len) = (buf.offset(), buf.len());
         let slot = buf.into_slot();
-        // SAFETY: A slot that is not free has a page.
+        // SAFETY: The buffer's slot is in state `Pool`, in which it has a page, by the type invariant of `Slot`:
+        // so the pointer is not null.
         let page = unsafe { NonNull::new_unchecked(slot.page()) };
         let dma = slot.dma();
         if self.side.napi().need_sync {
@@ -403,7 +408,8 @@ impl<'id> NapiPool<'id, '_> {
 /// ) -> Result {
 ///     let mut ring = pool.open(ring).ok_or(EINVAL)?;
 ///     for index in 0..done {
-///         // SAFETY: By this function's requirement.
+///         // SAFETY: By this function's requirement the device is done with the descriptor, as `index` is less
+///         // than `done`.
 ///         if let Some(buf) = unsafe { ring.take(index) } {
 ///             pool.recycle_unused(buf);
 ///         }
@@ -448,7 +454,7 @@ impl<'id> OpenRing<'id, '_> {
     #[inline(always)]
     pub unsafe fn take(&mut self, index: usize) -> Option<DeviceBuf<'id>> {
         let slot = self.slots.get_mut(index)?.take()?;
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant the slot is of the pool that the brand stands for.
         Some(unsafe { DeviceBuf::new(slot) })
     }
 }

@@ -34,8 +34,8 @@ static RESERVED: [AtomicBool; MAX_POOLS] = [const { AtomicBool::new(false) }; MA
 ///
 /// # Invariants
 ///
-/// The entry of `POOLS` for the pool's id is a pointer to it, from creation to drop. Nobody else takes the
-/// pool's NAPI side.
+/// - The entry of `POOLS` for the pool's id is a pointer to it, from creation to drop.
+/// - Nobody else takes the pool's NAPI side.
 pub(crate) struct Registered(Arc<Shared>);
 
 impl Registered {
@@ -74,20 +74,23 @@ impl Registered {
     /// The NAPI side.
     #[inline(always)]
     pub(crate) fn side(&mut self) -> Side<'_> {
-        // SAFETY: By the type invariant nobody else takes it, and the result borrows `self` mutably.
+        // SAFETY: By the type invariant nobody else takes the NAPI side. The result borrows `self` mutably, so
+        // there is one at a time.
         unsafe { Side::new(&self.0) }
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        // SAFETY: `PagePool` is dropped in process context. A driver drops it when the device is stopped; that
-        // it does is the driver's part of the bargain with its device. Buffers do not outlive the pool.
+        // SAFETY: `PagePool` is dropped in process context, when the device does not access its pages: that is
+        // what its constructor asks for. Buffers live in `enter()`, which borrows the pool, so those that were
+        // posted are all that is left. The registry lets go of the pool below.
         unsafe { self.side().destroy() };
         let id = usize::from(self.0.id) % MAX_POOLS;
         POOLS[id].store(null_mut(), Ordering::Release);
         // Whoever found the pool in the registry is done with it after this.
-        // SAFETY: Process context.
+        // SAFETY: It sleeps. `PagePool` is dropped in process context, by the contract of its constructor, and no
+        // spinlock is held.
         unsafe { bindings::synchronize_net() };
         RESERVED[id].store(false, Ordering::Release);
     }
@@ -98,7 +101,8 @@ pub(crate) fn for_each_pool(mut f: impl FnMut(&Shared)) {
     let _guard = rcu::Guard::new();
     for entry in &POOLS {
         let pool = entry.load(Ordering::Acquire);
-        // SAFETY: It was in the registry, and RCU keeps it for as long as the guard.
+        // SAFETY: The entry is null, or was a pool in the registry a moment ago. That exists until a grace period
+        // after it has left, and the guard, which outlives the reference, makes us an RCU reader.
         if let Some(pool) = unsafe { pool.as_ref() } {
             f(pool);
         }
@@ -113,6 +117,7 @@ pub(crate) fn for_each_pool(mut f: impl FnMut(&Shared)) {
 #[inline(always)]
 pub(crate) unsafe fn pool_of<'a>(tag: Tag) -> Option<&'a Shared> {
     let pool = POOLS[tag.pool() % MAX_POOLS].load(Ordering::Acquire);
-    // SAFETY: It was in the registry, and RCU keeps it.
+    // SAFETY: The entry is null, or was a pool in the registry a moment ago. That exists until a grace period
+    // after it has left, and by the safety requirement the caller is an RCU reader as long as it uses the result.
     unsafe { pool.as_ref() }
 }

@@ -19,8 +19,9 @@ impl Shared {
     ///
     /// # Safety
     ///
-    /// The page's count is 0 and the caller dropped it to 0. `cpu` is the current CPU with bottom
-    /// halves off, or a number of no CPU in hard interrupt context or with interrupts off.
+    /// - `page` is valid, its count is 0, and the caller dropped it to 0.
+    /// - `cpu` is the current CPU with bottom halves off, or a number of no CPU in hard interrupt context or with
+    ///   interrupts off.
     #[inline]
     pub(crate) unsafe fn take_back(
         &self,
@@ -31,16 +32,18 @@ impl Shared {
         // That there is such a slot pairs with `close()` in `destroy()`, by way of a grace period: whoever is
         // here without having seen it is done before the other side goes on.
         let (slot, local) = self.returns.find(index, cpu)?;
-        // SAFETY: This CPU is the only producer, and with bottom halves off there is only this code
-        // on it: interrupts use the list.
+        // SAFETY: By the safety requirement `cpu` is the current CPU with bottom halves off. It is the only
+        // producer of its ring, and there is only this code on it, as interrupts use the list. The room is filled
+        // or dropped before we return.
         let room = unsafe { local.ring.reserve() }?;
-        // SAFETY: By this function's requirement the page is valid.
+        // SAFETY: By the safety requirement the page is valid: its count is 0, and nobody but the caller frees it.
         let clean = || unsafe { slots::is_clean(page, self.returns.flags_mask()) };
         let usual = slot.page() == page && clean() && slot.state.take_back();
         if !usual {
             return None;
         }
-        // SAFETY: The count is 0, and we dropped it.
+        // SAFETY: The page is valid, its count is 0, and by the safety requirement the caller dropped it, so
+        // nobody else can take a reference.
         unsafe { slots::revive(page) };
         room.fill(slot.into());
         local.stats.recycle_ring.inc();
@@ -67,29 +70,33 @@ impl Shared {
         };
         // See `take_back()`.
         if !self.returns.is_open() {
-            // SAFETY: By this function's requirement.
+            // SAFETY: By the safety requirement the page is valid, its count is 0, and the caller dropped it.
             return unsafe { self.take_back_closed(slot, page) };
         }
         if !slot.state.take_back() {
-            // SAFETY: By this function's requirement.
+            // SAFETY: By the safety requirement the page is valid, its count is 0, and the caller dropped it.
             return unsafe { self.unbalanced(slot, page) };
         }
-        // SAFETY: The page is valid.
+        // SAFETY: The page is valid: its count is 0, and nobody but the caller frees it. Since `take_back()` it is
+        // the pool's, and ours; other flags that change meanwhile are the callee's business.
         if !unsafe { bindings::rpp_page_clean(page) } {
             self.shared_stats.released.inc_shared();
-            // SAFETY: It is the pool's since `take_back()`, and ours.
+            // SAFETY: The slot is in the table of this pool, in state `Pool` since `take_back()`, which only one
+            // can win: so it is ours alone.
             let (slot, _) = self.retire(unsafe { Owned::new(slot.into()) });
             self.let_go(slot);
             return false;
         }
 
-        // SAFETY: The count is 0, and we dropped it.
+        // SAFETY: The page is valid, its count is 0, and by the safety requirement the caller dropped it, so
+        // nobody else can take a reference.
         unsafe { slots::revive(page) };
-        // SAFETY: It is the pool's since `take_back()`, and ours. The CPU is as `put_back()` wants it.
+        // SAFETY: The slot is in the table of this pool, in state `Pool` since `take_back()`, which only one can
+        // win: so it is ours alone. By the safety requirement `cpu` has bottom halves off, or is no CPU.
         if unsafe { self.put_back(Owned::new(slot.into()), cpu) }.is_some() {
             // The page left the pool; its count goes back to what the caller found.
-            // SAFETY: We are the only ones who have the page; nobody looks at the count in between
-            // but speculative references, see `unrevive()`.
+            // SAFETY: The page has left the pool, so the reference that `revive()` has made is ours, and given up
+            // here. Nobody looks at the count in between but speculative references, see `unrevive()`.
             return !unsafe { slots::unrevive(page) };
         }
         true
@@ -107,12 +114,12 @@ impl Shared {
             self.unmap(slot);
             self.let_go(slot);
         } else if slot.state.is_pool() {
-            // SAFETY: By this function's requirement.
+            // SAFETY: By the safety requirement the page is valid, its count is 0, and the caller dropped it.
             return unsafe { self.unbalanced(slot, page) };
         }
         // The other side has interrupts off while it removes a mapping, so this ends.
         while slot.state.is_unmapping() {
-            // SAFETY: No requirements.
+            // SAFETY: It has no requirements: a hint to the CPU, in any context.
             unsafe { bindings::rpp_cpu_relax() };
         }
         false
@@ -132,7 +139,8 @@ impl Shared {
         self.shared_stats.unbalanced.inc_shared();
         TOTALS.unbalanced.inc_shared();
         // The pool still uses the page, so it has to stay.
-        // SAFETY: The count is 0, and the caller dropped it.
+        // SAFETY: The page is valid, its count is 0, and by the safety requirement the caller dropped it, so
+        // nobody else can take a reference.
         unsafe { slots::revive(page) };
         true
     }
@@ -151,8 +159,9 @@ impl Shared {
             self.returns.listed.inc_shared();
             return None;
         };
-        // SAFETY: This CPU is the only producer, and with bottom halves off there is only this code
-        // on it: interrupts use the list.
+        // SAFETY: By the safety requirement `cpu` is the current CPU with bottom halves off. It is the only
+        // producer of its ring, and there is only this code on it, as interrupts use the list. The room is filled
+        // before we return.
         let Some(room) = (unsafe { local.ring.reserve() }) else {
             local.stats.recycle_ring_full.inc();
             let (slot, page) = self.retire(slot);

@@ -82,7 +82,7 @@ impl Shared {
                 slots::table(pages as usize)?,
                 cpus,
                 mode == Mode::Recycle,
-                // SAFETY: No requirements.
+                // SAFETY: It has no requirements: the result is a constant of the kernel's configuration.
                 unsafe { bindings::rpp_page_flags_mask() },
             )?,
             limit: Limit::new(pages),
@@ -122,12 +122,13 @@ impl Shared {
     /// The destructor of a page: the mapping is removed, the tag cleared, the slot free. It is for the
     /// caller to note the slot, and to count. The page is the caller's, and so is its one reference.
     pub(crate) fn retire(&self, slot: Owned) -> (&Slot, *mut bindings::page) {
-        // SAFETY: By its type invariant it is in a table that is there; by whose brand it is ours.
+        // SAFETY: By its type invariant the slot is in the table of a pool that exists. It was taken from this
+        // pool's cache, rings or list, or found in its table, so that is ours, and there as long as `self`.
         let slot = unsafe { &*slot.into_raw().as_ptr() };
         let page = slot.page();
         // The tag first: who drops a reference too many, in an interrupt, would wait for the unmapping that it
         // has interrupted.
-        // SAFETY: We are the only ones who have the page.
+        // SAFETY: The slot was owned, so we have its page alone, with the only reference to it.
         unsafe { Tag::clear(page) };
         slot.state.retire();
         self.unmap(slot);
@@ -137,8 +138,9 @@ impl Shared {
     /// Removes the mapping of a slot that the caller moved to `Unmapping`.
     #[inline]
     pub(crate) fn unmap(&self, slot: &Slot) {
-        // SAFETY: It was mapped when the slot was filled. Only the one who moved the slot to
-        // `Unmapping` gets here, so it is unmapped once.
+        // SAFETY: `slot.dma()` is what `map()` has returned for the page in the slot, and stays as it is until the
+        // slot is free. Only the one who moved the slot to `Unmapping` gets here, by our contract, so it is
+        // unmapped once.
         unsafe { self.dev.unmap(slot.dma()) };
         slot.state.unmapped();
     }

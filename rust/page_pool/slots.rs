@@ -58,8 +58,8 @@ impl Slot {
     ///
     /// # Safety
     ///
-    /// The slot is free, the caller is the pool's NAPI side, and the arguments fulfil the type
-    /// invariant.
+    /// - The slot is free, and the caller is the pool's NAPI side.
+    /// - The arguments are what the type invariant says of the fields.
     pub(crate) unsafe fn fill(&self, page: *mut bindings::page, dma: u64, va: *mut u8) {
         self.page.store(page, Ordering::Relaxed);
         self.dma.store(dma, Ordering::Relaxed);
@@ -104,7 +104,7 @@ impl Slot {
 /// The lower half of the kernel's clock, which counts [`RPP_HZ`](bindings::RPP_HZ) a second.
 #[inline]
 pub(crate) fn now() -> u32 {
-    // SAFETY: Always there to be read, by a single access.
+    // SAFETY: `jiffies` is there at any time. It changes at any time as well, hence the single access.
     // CAST: Ages are what is wanted, and those are short.
     unsafe { (&raw const bindings::jiffies).read_volatile() as u32 }
 }
@@ -172,7 +172,8 @@ impl Tag {
     /// `page` is a valid page.
     #[inline]
     pub(crate) unsafe fn seen(page: *mut bindings::page) -> Self {
-        // SAFETY: The word is part of the page. Others may write it at any time.
+        // SAFETY: By the safety requirement the page is valid, and the word is a part of it, aligned. Others may
+        // write it at any time, hence the single access: any number will do.
         Self(unsafe { word0(page).read_volatile() })
     }
 
@@ -190,7 +191,8 @@ impl Tag {
     ///
     /// The caller has the only reference to `page`.
     pub(crate) unsafe fn write(self, page: *mut bindings::page) {
-        // SAFETY: By the safety requirement nobody else uses the word.
+        // SAFETY: The word is a part of the page, which is valid, as the caller has a reference. That is the only
+        // one, so nobody else uses the word, or reads it by a single access.
         unsafe { word0(page).write_volatile(self.0) };
     }
 
@@ -201,7 +203,9 @@ impl Tag {
     /// The caller has the only reference to `page`, or dropped the last one.
     #[inline]
     pub(crate) unsafe fn clear(page: *mut bindings::page) {
-        // SAFETY: By the safety requirement nobody else writes the word.
+        // SAFETY: The word is a part of the page, aligned, and there until we return: the caller has the only
+        // reference, or dropped the last one, and nobody frees the page before. So nobody else writes the word,
+        // and who reads it does so by a single access.
         unsafe { AtomicU64::from_ptr(word0(page)) }.store(0, Ordering::Release);
     }
 }
@@ -217,11 +221,13 @@ fn word0(page: *mut bindings::page) -> *mut u64 {
 /// softirq context.
 pub(crate) fn peek<T: FromBytes>(from: *const T) -> Option<T> {
     let mut value = MaybeUninit::<T>::uninit();
-    // SAFETY: There is room for the value. What is not there to be read is an error.
+    // SAFETY: `value` has room for so many bytes, and is ours. `from` may be any address: what is not there to be
+    // read is an error, and no fault.
     let error = unsafe {
         bindings::copy_from_kernel_nofault(value.as_mut_ptr().cast(), from.cast(), size_of::<T>())
     };
-    // SAFETY: Without an error all bytes were written, and by `FromBytes` they are a value.
+    // SAFETY: Without an error all bytes of `value` were written, and by the contract of `FromBytes` any bytes are
+    // a value.
     (error == 0).then(|| unsafe { value.assume_init() })
 }
 
@@ -233,7 +239,8 @@ pub(crate) fn peek<T: FromBytes>(from: *const T) -> Option<T> {
 /// The caller owns `page`.
 #[inline]
 pub(crate) unsafe fn is_pfmemalloc(page: *mut bindings::page) -> bool {
-    // SAFETY: The word is part of the page.
+    // SAFETY: By the safety requirement the page is the caller's, so it is valid, and nobody else writes the word,
+    // which is a part of it.
     unsafe { word0(page).read() & 2 != 0 }
 }
 
@@ -245,10 +252,12 @@ pub(crate) unsafe fn is_pfmemalloc(page: *mut bindings::page) -> bool {
 #[inline]
 pub(crate) unsafe fn is_clean(page: *mut bindings::page, flags: usize) -> bool {
     const FLAGS: usize = offset_of!(bindings::page, flags);
-    // SAFETY: The word is part of the page. Others may write it at any time.
+    // SAFETY: By the safety requirement the page is valid, and the word is a part of it. Others may write it at
+    // any time, hence the single access: any number will do.
     let has = unsafe { page.byte_add(FLAGS).cast::<c_ulong>().read_volatile() };
     #[cfg(CONFIG_MEMCG)]
-    // SAFETY: As above.
+    // SAFETY: By the safety requirement the page is valid, and the word is a part of it. Others may write it at
+    // any time, hence the single access.
     let memcg = unsafe { (&raw const (*page).memcg_data).read_volatile() };
     #[cfg(not(CONFIG_MEMCG))]
     let memcg = 0;
@@ -259,11 +268,12 @@ pub(crate) unsafe fn is_clean(page: *mut bindings::page, flags: usize) -> bool {
 ///
 /// # Safety
 ///
-/// The count is 0 and the caller is the one that dropped it to 0, so that nobody else can take a
-/// reference.
+/// - `page` is valid and its count is 0.
+/// - The caller is the one that dropped it to 0, so that nobody else can take a reference.
 #[inline]
 pub(crate) unsafe fn revive(page: *mut bindings::page) {
-    // SAFETY: The field is part of the page, and always used as an atomic.
+    // SAFETY: The field is a part of the page, which is valid, of the size and alignment of an `AtomicU32`, and
+    // always used as an atomic, in C as well.
     unsafe { &*refcount(page) }.store(1, Ordering::Release);
 }
 
@@ -284,7 +294,8 @@ pub(crate) fn users(page: *mut bindings::page) -> Option<(u32, bool)> {
 ///
 /// The caller owns the reference, and gives it up.
 pub(crate) unsafe fn unrevive(page: *mut bindings::page) -> bool {
-    // SAFETY: As in `revive()`.
+    // SAFETY: The field is a part of the page, which is valid as long as the caller's reference, of the size and
+    // alignment of an `AtomicU32`, and always used as an atomic, in C as well.
     unsafe { &*refcount(page) }.fetch_sub(1, Ordering::AcqRel) == 1
 }
 
@@ -323,14 +334,14 @@ mod tests {
         let owner = Page::alloc_page(GFP_KERNEL)?;
         let page = owner.as_ptr().cast();
         assert!(Tag::of(page).is_none());
-        // SAFETY: The page is ours.
+        // SAFETY: `owner` has the only reference to the page, and does not look at its words.
         unsafe { tag.write(page) };
         assert!(Tag::of(page) == Some(tag));
-        // SAFETY: As above.
+        // SAFETY: `owner` keeps the page, so it is valid.
         assert!(unsafe { Tag::seen(page) } == tag);
-        // SAFETY: As above.
+        // SAFETY: `owner` has the only reference to the page, and does not look at its words.
         assert!(!unsafe { is_pfmemalloc(page) });
-        // SAFETY: As above.
+        // SAFETY: `owner` has the only reference to the page, and does not look at its words.
         unsafe { Tag::clear(page) };
         assert!(Tag::of(page).is_none());
         Ok(())

@@ -50,8 +50,9 @@ const SCARCE: u32 = REFILL as u32;
 ///
 /// # Invariants
 ///
-/// `free` and `chain` are the numbers of slots of the pool, or [`END`]: the first of a chain of free slots,
-/// and of one whose slots are in state `Pool`, and nobody else has either.
+/// - `free` is [`END`], or the number of the first slot of a chain of the pool's free slots.
+/// - `chain` is [`END`], or the number of the first slot of a chain of the pool's slots in state `Pool`.
+/// - Nobody else has either chain.
 pub(crate) struct NapiSide {
     pub(crate) cache: Cache<Owned>,
     /// Whether a page of the pool needs syncs. Not all do of which the device has one: another mapping of it
@@ -142,7 +143,8 @@ impl<'a> Side<'a> {
     /// What only this side touches.
     #[inline(always)]
     pub(crate) fn napi(&mut self) -> &mut NapiSide {
-        // SAFETY: By the type invariant nobody else has it, and the result borrows `self`.
+        // SAFETY: By the type invariant nobody else has the NAPI side for `'a`, which is what the cell holds. The
+        // result borrows `self` mutably, so there is one at a time.
         unsafe { &mut *self.shared.napi.get() }
     }
 
@@ -247,19 +249,22 @@ impl<'a> Side<'a> {
         let shared = self.shared;
         let returns = &shared.returns;
         let NapiSide { cache, sources, .. } = self.napi();
-        // SAFETY: By the type invariant the sources are the pool's own.
+        // SAFETY: By the type invariant we are the only NAPI side of this pool, whose `sources` make rings for its
+        // `returns`, and for no others.
         unsafe { sources.make_wanted(returns) };
 
         let want = REFILL.saturating_sub(cache.count());
         if let Some(spare) = cache.spare().get_mut(..want) {
             // What is in a ring is owned by who takes it out.
-            // SAFETY: `Owned` is a pointer and nothing else. By the type invariant we are the only consumer.
+            // SAFETY: `Owned` is a transparent wrapper of `NonNull<Slot>`, so the array may be written as one of
+            // those. By the type invariant we are the only consumer of these rings.
             let got = unsafe {
                 let spare =
                     &mut *(core::ptr::from_mut(spare) as *mut [MaybeUninit<NonNull<Slot>>]);
                 sources.collect(returns.rings(), cpu, spare)
             };
-            // SAFETY: So many were just written.
+            // SAFETY: The first `got` entries were just written. What was in a ring is in state `Pool` and in
+            // nobody else's hands, so each of them is an `Owned`.
             unsafe { cache.added(got) };
             if got < want {
                 self.collect_listed();
@@ -281,7 +286,8 @@ impl<'a> Side<'a> {
             };
             napi.chain = slot.next.load(Ordering::Relaxed);
             listed = listed.wrapping_add(1);
-            // SAFETY: Whoever puts a slot on the list owned it, and only we take it off.
+            // SAFETY: The slot is in the table of this pool, which exists. Whoever puts a slot on the list owned
+            // it, in state `Pool`, and does not use it any more; and only we take it off.
             let slot = unsafe { Owned::new(slot.into()) };
             // There is room: the cache holds more than `REFILL`.
             let _ = napi.cache.put(slot);
@@ -321,12 +327,12 @@ impl<'a> Side<'a> {
         let (mut slots, tag) = (*free, Tag::new(shared.id, 0));
         // Where one fails, the others would not fare better.
         let (filled, error) = batch.take_each(cache.spare(), |page, va| {
-            // SAFETY: By the type invariant the chain is of free slots. We own the page, and that is its
-            // address.
+            // SAFETY: By the type invariant the chain is of free slots, and ours. The batch has the only reference
+            // to the page, whose address that is, and keeps it if this fails.
             unsafe { adopt(shared, &mut slots, tag, page, va) }
         });
         *free = slots;
-        // SAFETY: So many were just written.
+        // SAFETY: The first `filled` entries were just written, each with the `Owned` that `adopt()` has made.
         unsafe { cache.added(filled) };
         batch.free();
         // CAST: At most `REFILL`.
@@ -361,9 +367,11 @@ impl<'a> Side<'a> {
             return;
         };
         self.shared.stats.recycle_cache_full.inc();
-        // SAFETY: Bottom halves are off on that CPU.
+        // SAFETY: By the invariant of `BhDisabled` bottom halves are off on this CPU, whose number that is; or it
+        // is one of no CPU.
         if let Some(page) = unsafe { self.shared.put_back(slot, bh.cpu()) } {
-            // SAFETY: The reference was the pool's, and is ours now.
+            // SAFETY: The page has left the pool: its slot is free, and the one reference to it is ours, and given
+            // up here.
             unsafe { pages::put(page) };
         }
     }
@@ -398,7 +406,8 @@ impl<'a> Side<'a> {
             self.free_leaving();
         }
         let (slot, page) = self.shared.retire(slot);
-        // SAFETY: The page is ours since its slot is free, and there is room: see above.
+        // SAFETY: The slot is free, so the page, with the one reference to it, is ours. There is room: a batch
+        // that was full was emptied above.
         unsafe { self.napi().batch.push(page) };
         self.free_here(slot);
     }
@@ -440,8 +449,9 @@ impl<'a> Side<'a> {
 ///
 /// # Safety
 ///
-/// `free` is the first of a chain of free slots, which is the caller's. The caller owns `page`, whose
-/// address is `va`, and keeps it when this fails.
+/// - `free` is the first of a chain of free slots of the pool, which is the caller's.
+/// - The caller is the pool's NAPI side.
+/// - The caller has the only reference to `page`, whose address is `va`, and keeps it when this fails.
 #[inline(always)]
 unsafe fn adopt(
     shared: &Shared,
@@ -454,15 +464,17 @@ unsafe fn adopt(
         *free = shared.returns.freed.take_all();
     }
     let index = *free;
-    // SAFETY: We own the page.
+    // SAFETY: By the safety requirement the caller has the only reference to the page, which is not tagged yet.
     let pfmemalloc = unsafe { slots::is_pfmemalloc(page) };
     let slot = shared.slots().get(index as usize);
     let slot = slot.filter(|_| !pfmemalloc).ok_or(AllocError::NoMemory)?;
-    // SAFETY: By the safety requirement.
+    // SAFETY: By the safety requirement the caller has the only reference to the page. It is of order 0, as all
+    // that the batch asks for.
     let dma = unsafe { shared.dev.map(page) }.ok_or(AllocError::Mapping)?;
     *free = slot.next.load(Ordering::Relaxed);
-    // SAFETY: The page is ours and the slot is free; `dma` is the page's mapping. The slot has its page
-    // now, and nobody else knows of it.
+    // SAFETY: By the safety requirement the page is ours, so we may tag it, and the slot is free and from our
+    // chain. `dma` is the page's mapping for the pool's device, and `va` its address. Then the slot is in state
+    // `Pool`, in the pool's table, and nobody else knows of it.
     unsafe {
         tag.of_slot(index).write(page);
         slot.fill(page, dma, va);

@@ -79,8 +79,8 @@ impl<T> Cache<T> {
         let last = self.count.checked_sub(1)?;
         // INVARIANT: One entry less is in use.
         self.count = last;
-        // SAFETY: By the type invariant the entry, which was the last one in use, is in bounds and
-        // initialised.
+        // SAFETY: By the type invariant the entry, which was the last one in use, is in bounds and initialised. It
+        // is not in use any more, so its value is read once.
         Some(unsafe { self.entries.get_unchecked(last).assume_init_read() })
     }
 
@@ -90,7 +90,8 @@ impl<T> Cache<T> {
         if self.count >= self.capacity {
             return Err(value);
         }
-        // SAFETY: `count < capacity <= SIZE` by the check above and the type invariant.
+        // SAFETY: `count` is less than `capacity`, as was just checked, and that is at most `SIZE`, by the type
+        // invariant: so the entry is in bounds.
         unsafe { self.entries.get_unchecked_mut(self.count) }.write(value);
         // INVARIANT: The entry was just written, and `count < capacity` held.
         self.count = self.count.wrapping_add(1);
@@ -102,7 +103,8 @@ impl<T> Cache<T> {
         if let Some(last) = self.hidden.checked_sub(1) {
             // INVARIANT: One entry less is in use.
             self.hidden = last;
-            // SAFETY: As in `pop()`; `count` is 0.
+            // SAFETY: By the type invariant the entry, which was the last one in use since `count` is 0, is in
+            // bounds and initialised. It is not in use any more, so its value is read once.
             return Some(unsafe { self.entries.get_unchecked(last).assume_init_read() });
         }
         self.pop()
@@ -114,7 +116,7 @@ impl<T> Cache<T> {
             return Err(value);
         };
         entry.write(value);
-        // SAFETY: The entry was just written.
+        // SAFETY: The first of the free entries was just written, so it is initialised.
         unsafe { self.added(1) };
         Ok(())
     }
@@ -122,7 +124,7 @@ impl<T> Cache<T> {
     /// The free entries.
     pub fn spare(&mut self) -> &mut [MaybeUninit<T>] {
         let count = self.count();
-        // SAFETY: By the type invariant `count` is at most `SIZE`.
+        // SAFETY: By the type invariant the number of entries in use is at most `SIZE`, so the range is in bounds.
         unsafe { self.entries.get_unchecked_mut(count..) }
     }
 
@@ -130,7 +132,8 @@ impl<T> Cache<T> {
     ///
     /// # Safety
     ///
-    /// They are initialised.
+    /// - There are so many.
+    /// - They are initialised.
     ///
     /// # Examples
     ///
@@ -139,7 +142,7 @@ impl<T> Cache<T> {
     ///
     /// let mut cache = Cache::new();
     /// cache.spare()[0].write(7);
-    /// // SAFETY: It was just written.
+    /// // SAFETY: There is one, and it was just written.
     /// unsafe { cache.added(1) };
     /// assert_eq!(cache.entries(), [7]);
     /// ```
@@ -154,7 +157,8 @@ impl<T> Cache<T> {
 
     /// What is in the cache.
     pub fn entries(&self) -> &[T] {
-        // SAFETY: By the type invariant so many are in bounds, and initialised.
+        // SAFETY: By the type invariant so many entries are in bounds, and initialised. `MaybeUninit<T>` has the
+        // layout of `T`.
         unsafe {
             let entries = self.entries.get_unchecked(..self.count());
             &*(core::ptr::from_ref(entries) as *const [T])
@@ -236,7 +240,7 @@ mod tests {
             for (i, entry) in cache.spare().iter_mut().take(3).enumerate() {
                 entry.write(i + 1);
             }
-            // SAFETY: Three entries were written.
+            // SAFETY: There is room for them, and three entries were written.
             unsafe { cache.added(3) };
             assert_eq!(cache.spare().len(), SIZE - 4);
             assert_eq!(cache.entries(), [0, 1, 2, 3]);

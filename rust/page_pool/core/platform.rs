@@ -85,9 +85,11 @@ mod memory {
     ///
     /// # Safety
     ///
-    /// `value` is from [`leak`], is dropped once, and not used any more.
+    /// - `value` is from [`leak`].
+    /// - It is dropped once, and not used any more.
     pub unsafe fn unleak<T>(value: NonNull<T>) {
-        // SAFETY: By the safety requirement it is from `KBox::into_raw()`, and ours.
+        // SAFETY: By the safety requirement it is from `leak()`, so from `KBox::into_raw()`, and dropped once: the
+        // box is ours.
         drop(unsafe { KBox::from_raw(value.as_ptr()) });
     }
 }

@@ -86,9 +86,9 @@ struct Shared<T> {
 ///
 /// # Invariants
 ///
-/// `shared.entries` is not empty and keeps its length. `producer.index` and `consumer.head` are always
-/// smaller than that length. Unless a consumer is at work,
-/// `consumer.tail <= consumer.head < consumer.limit <= shared.entries.len()`.
+/// - `shared.entries` is not empty and keeps its length.
+/// - `producer.index` and `consumer.head` are always smaller than that length.
+/// - Unless a consumer is at work, `consumer.tail <= consumer.head < consumer.limit <= shared.entries.len()`.
 ///
 /// # Examples
 ///
@@ -171,13 +171,15 @@ impl<T> PtrRing<T> {
     ///
     /// # Safety
     ///
-    /// There must be only one producer at a time: the result of a call must have been filled or dropped,
-    /// and its caller must have synchronized with the next caller, before that one calls.
+    /// There must be only one producer at a time:
+    ///
+    /// - The result of a call must have been filled or dropped before the next call.
+    /// - Its caller must have synchronized with the next caller.
     #[inline]
     pub unsafe fn reserve(&self) -> Option<Room<'_, T>> {
         let entries = self.shared.entries.as_slice();
         let index = self.producer.index.load(Ordering::Relaxed);
-        // SAFETY: By the type invariants `index` is in bounds.
+        // SAFETY: By the type invariants `index` is smaller than the number of entries, which does not change.
         let entry = unsafe { entries.get_unchecked(index) };
 
         // INVARIANT: The entry at the producer's index is empty, and there is no other producer.
@@ -195,7 +197,7 @@ impl<T> PtrRing<T> {
     /// As for [`reserve`](Self::reserve).
     #[inline]
     pub unsafe fn produce(&self, ptr: NonNull<T>) -> Result<(), NonNull<T>> {
-        // SAFETY: By this function's safety requirement.
+        // SAFETY: By the safety requirement there is no other producer, and the room is filled before we return.
         let room = unsafe { self.reserve() }.ok_or(ptr)?;
         room.fill(ptr);
         Ok(())
@@ -205,14 +207,15 @@ impl<T> PtrRing<T> {
     ///
     /// # Safety
     ///
-    /// There must be only one consumer at a time: a call must have returned, and its caller must have
-    /// synchronized with the next caller, before that one calls. This covers all of the methods that
-    /// take pointers out.
+    /// There must be only one consumer at a time, over all of the methods that take pointers out:
+    ///
+    /// - A call must have returned before the next call.
+    /// - Its caller must have synchronized with the next caller.
     #[inline]
     pub unsafe fn consume(&self) -> Option<NonNull<T>> {
         let entries = self.shared.entries.as_slice();
         let head = self.consumer.head.load(Ordering::Relaxed);
-        // SAFETY: By the type invariants `head` is in bounds.
+        // SAFETY: By the type invariants `head` is smaller than the number of entries, which does not change.
         let ptr = unsafe { entries.get_unchecked(head) }.load(Ordering::Acquire);
         let ptr = NonNull::new(ptr)?;
 
@@ -252,7 +255,8 @@ impl<T> PtrRing<T> {
                 let Some(ptr) = NonNull::new(entry.load(Ordering::Acquire)) else {
                     break;
                 };
-                // SAFETY: `taken` is at most the length, and this is less than `room` behind it.
+                // SAFETY: `taken` is at most the length of the array, and `got` less than `room`, which is what is
+                // left behind it.
                 unsafe { array.get_unchecked_mut(taken.wrapping_add(got)) }.write(ptr);
                 got = got.wrapping_add(1);
             }
@@ -261,7 +265,8 @@ impl<T> PtrRing<T> {
             if head < limit {
                 break;
             }
-            // SAFETY: As in `consume()`.
+            // SAFETY: `head` is the limit now, so all entries before that were taken, and it becomes what is
+            // returned. By the safety requirement there is no other consumer.
             head = unsafe { self.null_batch() };
         }
 
@@ -279,15 +284,16 @@ impl<T> PtrRing<T> {
     ///
     /// # Safety
     ///
-    /// All entries from the tail to before the limit must have been taken, the caller must make the
-    /// returned index the head, and there must be only one consumer at a time.
+    /// - All entries from the tail to before the limit must have been taken.
+    /// - The caller must make the returned index the head.
+    /// - There must be only one consumer at a time.
     #[inline(never)]
     unsafe fn null_batch(&self) -> usize {
         let entries = self.shared.entries.as_slice();
         let tail = self.consumer.tail.load(Ordering::Relaxed);
         let limit = self.consumer.limit.load(Ordering::Relaxed);
 
-        // SAFETY: By the type invariants `tail` is below `limit` and `limit` at most the length.
+        // SAFETY: By the type invariants `tail` is below `limit`, and `limit` at most the number of entries.
         let batch = unsafe { entries.get_unchecked(tail..limit) };
         let null = |entry: &AtomicPtr<T>| entry.store(null_mut(), Ordering::Release);
         match <&[_; MAX_BATCH]>::try_from(batch) {
@@ -315,7 +321,8 @@ impl<T> PtrRing<T> {
     #[inline]
     pub fn is_empty(&self) -> bool {
         let head = self.consumer.head.load(Ordering::Relaxed);
-        // SAFETY: By the type invariants `head` is in bounds.
+        // SAFETY: By the type invariants `head`, at whatever moment it was read, is smaller than the number of
+        // entries, which does not change.
         let entry = unsafe { self.shared.entries.as_slice().get_unchecked(head) };
 
         entry.load(Ordering::Relaxed).is_null()
@@ -323,8 +330,8 @@ impl<T> PtrRing<T> {
 
     /// Takes all pointers and hands each to `f`.
     pub fn drain(&mut self, mut f: impl FnMut(NonNull<T>)) {
-        // SAFETY: `&mut self` excludes any other consumer, and says that the last one has synchronized
-        // with us.
+        // SAFETY: `&mut self` excludes any other consumer for as long as this takes, and says that the last one
+        // has synchronized with us.
         while let Some(ptr) = unsafe { self.consume() } {
             f(ptr);
         }
@@ -335,8 +342,8 @@ impl<T> PtrRing<T> {
 ///
 /// # Invariants
 ///
-/// `entry` is the entry at `index` of `ring`, it is null, `index` is the producer's, and there is no other
-/// producer while this exists.
+/// - `entry` is the entry at `index` of `ring`, and it is null.
+/// - `index` is the producer's, and there is no other producer while this exists.
 pub struct Room<'a, T> {
     ring: &'a PtrRing<T>,
     entry: &'a AtomicPtr<T>,

@@ -69,7 +69,8 @@ impl<T> Rings<T> {
     #[inline(always)]
     pub fn get(&self, cpu: usize) -> Option<&Local<T>> {
         let local = self.0.as_slice().get(cpu)?.load(Ordering::Acquire);
-        // SAFETY: By the type invariant it is null, or valid for as long as `self` is borrowed.
+        // SAFETY: By the type invariant it is null, or from `leak()` and in place until `self` is dropped, so for
+        // as long as `self` is borrowed. It is only shared.
         unsafe { local.as_ref() }
     }
 
@@ -88,7 +89,8 @@ impl<T> Drop for Rings<T> {
     fn drop(&mut self) {
         for entry in self.0.iter() {
             if let Some(local) = NonNull::new(entry.load(Ordering::Relaxed)) {
-                // SAFETY: By the type invariant it is from `leak()`, and it is not used any more.
+                // SAFETY: By the type invariant it is from `leak()`. It is dropped once, and not used any more:
+                // `self` goes away, and nobody borrows it.
                 unsafe { unleak(local) };
             }
         }
@@ -172,7 +174,8 @@ impl<T> Returns<T> {
             return None;
         }
         let local = self.lookup.rings.get(cpu)?;
-        // SAFETY: By the type invariant there are at least so many.
+        // SAFETY: By the type invariant there are at least as many slots as `live`, at whatever moment that was
+        // read, and `index` is less.
         let slot = unsafe { self.lookup.slots.as_slice().get_unchecked(index) };
         Some((slot, local))
     }
@@ -322,11 +325,13 @@ impl Sources {
         spare: &mut [MaybeUninit<NonNull<T>>],
     ) -> usize {
         let first = rings.get(cpu).map_or(0, |local| local.source);
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement the caller is the only consumer of `rings`, and that for this call as
+        // well.
         let filled = unsafe { self.take(rings, first, spare) };
         match spare.get_mut(filled..) {
             Some(rest) if !rest.is_empty() => {
-                // SAFETY: As above.
+                // SAFETY: By the safety requirement the caller is the only consumer of `rings`; the call above has
+                // returned.
                 let more = unsafe { self.collect_others(rings, first, rest) };
                 filled.wrapping_add(more)
             }
@@ -351,7 +356,8 @@ impl Sources {
             let Some(rest) = spare.get_mut(filled..).filter(|rest| !rest.is_empty()) else {
                 break;
             };
-            // SAFETY: By the safety requirement.
+            // SAFETY: By the safety requirement the caller is the only consumer of `rings`; each call returns
+            // before the next one.
             filled = filled.wrapping_add(unsafe { self.take(rings, index, rest) });
         }
         filled
@@ -376,7 +382,7 @@ impl Sources {
         let Some(local) = rings.get(source.cpu) else {
             return 0;
         };
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement the caller is the only consumer of `rings`, of which this is one.
         let got = unsafe { local.ring.consume_batched(spare) };
         if got != 0 {
             self.home = self.home.wrapping_sub(source.tally.home());
@@ -400,7 +406,7 @@ impl Sources {
         if cpu != NOBODY {
             returns.wanted.store(NOBODY, Ordering::Relaxed);
             // CAST: u32 fits.
-            // SAFETY: By the safety requirement.
+            // SAFETY: By the safety requirement `self` is the only one that makes rings for `returns`.
             let _ = unsafe { self.make(returns, cpu as usize) };
         }
     }

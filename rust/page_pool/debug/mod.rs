@@ -64,14 +64,15 @@ impl PrivatePool {
     }
 }
 
-// SAFETY: The pages come from the pool as they go to the stack: tagged, and with the one reference
-// that was the pool's.
+// SAFETY: A page comes from the pool as it goes to the stack: valid, of order 0 and in the direct map, tagged, and
+// with the one reference that was the pool's. It is a page of no device, and nobody uses what is in it.
 unsafe impl TestPool for PrivatePool {
     fn take(&mut self) -> Result<NonNull<bindings::page>> {
         let bh = BhGuard::new()?;
         self.0.enter(&bh.token(), |mut pool| {
             let buf = pool.alloc()?;
-            // SAFETY: The device never had it, and nobody looks at its bytes.
+            // SAFETY: There is no device, so none has had the buffer, and nobody looks at its bytes: the packet
+            // has none.
             let buf = unsafe { pool.sync_for_cpu(buf, 0) };
             Ok(pool.into_stack(buf).into_page())
         })

@@ -28,8 +28,11 @@ use pp_bindings as bindings;
 ///
 /// # Safety
 ///
-/// A page that [`take`](Self::take) returns is a valid page of order 0 in the direct map, tagged,
-/// with a reference count of 1 that the caller owns, and nobody uses its contents.
+/// Of a page that [`take`](Self::take) returns:
+///
+/// - It is a valid page of order 0 in the direct map, and tagged.
+/// - Its reference count is 1, and the reference is the caller's.
+/// - Nobody uses its contents.
 pub(crate) unsafe trait TestPool {
     /// Hands out a page, as to the network stack.
     fn take(&mut self) -> Result<NonNull<page>>;
@@ -119,7 +122,8 @@ fn unhooked(pool: &mut impl TestPool) -> Result<(), Fault> {
         return Err("the hook is on");
     }
     let page = pool.take().map_err(|_| NO_MEMORY)?;
-    // SAFETY: By the safety requirement of `TestPool` the page is ours, and so is the reference.
+    // SAFETY: By the safety requirement of `TestPool` the page is as `LastRef` wants it, and ours, with its one
+    // reference, which is given away here. Nobody uses its `private`.
     unsafe {
         mark_used(page);
         LastRef::from_raw(page).put();
@@ -133,13 +137,15 @@ fn unhooked(pool: &mut impl TestPool) -> Result<(), Fault> {
 fn route(pool: &mut impl TestPool, drop: Route) -> Result<(), Fault> {
     let page = pool.take().map_err(|_| NO_MEMORY)?;
     let tag = first_word(page);
-    // SAFETY: By the safety requirement of `TestPool`, the reference is ours.
+    // SAFETY: By the safety requirement of `TestPool` the page is of order 0 and in the direct map, and its one
+    // reference is ours. It is given away here.
     drop(unsafe { LastRef::from_raw(page) })?;
     came_back(pool, page, tag)?;
 
     let page = ordinary_page().ok_or(NO_MEMORY)?;
     let hits = hook::hits();
-    // SAFETY: The page is a new one, and the reference is ours.
+    // SAFETY: The page is a new one of order 0, with an address, and its one reference is ours, by `into_raw()`.
+    // It is given away here.
     drop(unsafe { LastRef::from_raw(page) })?;
     was_freed(page)?;
     if hook::hits() != hits {
@@ -171,7 +177,8 @@ fn release_pages(pool: &mut impl TestPool) -> Result<(), Fault> {
     let hits = hook::hits();
     // The entries behind the first null, if there is one, are not set.
     let nr = pages.iter().take_while(|page| !page.is_null()).count();
-    // SAFETY: The first `nr` entries are pages whose references are ours.
+    // SAFETY: The first `nr` entries are pages whose references are ours, and given away here. The callee may
+    // write to the array, which is ours; what it does with the order is looked at below.
     unsafe { bindings::rpp_put_pages(pages.as_mut_ptr(), nr) };
     result?;
 
@@ -215,9 +222,11 @@ const USED: c_ulong = c_ulong::MAX;
 ///
 /// # Safety
 ///
-/// The page is the caller's, and nobody uses its `private`.
+/// - The page is the caller's.
+/// - Nobody uses its `private`.
 unsafe fn mark_used(page: NonNull<page>) {
-    // SAFETY: By the safety requirement.
+    // SAFETY: By the safety requirement the page is the caller's, so it is valid; the field is a part of it,
+    // aligned, and nobody else uses it.
     unsafe { private(page).write_volatile(USED) };
 }
 
@@ -225,7 +234,8 @@ unsafe fn mark_used(page: NonNull<page>) {
 /// have written there, too. The first word would not do: the allocator writes it only to link the
 /// page into a list, and a page that merges with its buddy at once is in none.
 fn was_freed(page: NonNull<page>) -> Result<(), Fault> {
-    // SAFETY: `struct page` of a page that exists is always there to be read.
+    // SAFETY: The field is a part of a `struct page`, aligned, which is there to be read as long as the memory
+    // that it stands for. Others may write it at any time, hence the single access.
     if unsafe { private(page).read_volatile() } == USED {
         return Err(NOT_FREED);
     }
@@ -235,7 +245,8 @@ fn was_freed(page: NonNull<page>) -> Result<(), Fault> {
 /// A page that is no pool's.
 fn ordinary_page() -> Option<NonNull<page>> {
     let page = NonNull::new(LastRef::alloc()?.into_raw())?;
-    // SAFETY: The page is ours, and for a page in use both words are its user's.
+    // SAFETY: The page is ours and new, so both words, which are parts of it, are its user's, and nobody else
+    // accesses them.
     unsafe {
         word(page).write_volatile(NO_TAG);
         mark_used(page);
@@ -249,7 +260,8 @@ fn word(page: NonNull<page>) -> *mut u64 {
 }
 
 fn first_word(page: NonNull<page>) -> u64 {
-    // SAFETY: `struct page` of a page that exists is always there to be read.
+    // SAFETY: The word is a part of a `struct page`, aligned, which is there to be read as long as the memory that
+    // it stands for. Others may write it at any time, hence the single access.
     unsafe { word(page).read_volatile() }
 }
 
@@ -261,6 +273,7 @@ fn private(page: NonNull<page>) -> *mut c_ulong {
 fn count(page: NonNull<page>) -> u32 {
     const OFFSET: usize = core::mem::offset_of!(page, _refcount);
     let count = page.as_ptr().wrapping_byte_add(OFFSET).cast::<AtomicU32>();
-    // SAFETY: As above; the field is always used as an atomic.
+    // SAFETY: The field is a part of a `struct page`, which is there as long as the memory that it stands for,
+    // aligned, and always used as an atomic, in C as well.
     unsafe { &*count }.load(Ordering::Relaxed)
 }

@@ -52,7 +52,8 @@ enum Argument {
 }
 
 fn release_pages(page: LastRef) {
-    // SAFETY: An array of one page, whose reference is given away here.
+    // SAFETY: The array has one page, whose reference `into_raw()` has given to us and the callee drops. The
+    // callee may write to the array, which nobody uses after this.
     unsafe { bindings::rpp_put_pages(&mut page.into_raw(), 1) };
 }
 
@@ -128,12 +129,14 @@ pub(super) fn sites() -> impl Iterator<Item = &'static Site> {
 /// RECURSION: a call that is skipped is a lost page.
 struct Ops(UnsafeCell<bindings::ftrace_ops>);
 
-// SAFETY: ftrace has locks of its own, and nobody else looks into it.
+// SAFETY: What is in the cell is passed to ftrace only, which has locks of its own; it is set up before, in a
+// constant, and nobody else looks into it.
 unsafe impl Sync for Ops {}
 
 impl Ops {
     const fn new(func: bindings::ftrace_func_t) -> Self {
-        // SAFETY: As a static variable in C, of which only these are set, it is all zeroes.
+        // SAFETY: The structure has numbers, pointers and lists, for which zeroes are values: as a static variable
+        // in C, of which only these are set.
         let mut ops: bindings::ftrace_ops = unsafe { core::mem::zeroed() };
         ops.func = func;
         // CAST: One of the lower bits.
@@ -151,7 +154,7 @@ impl Function {
     }
 
     fn target(&self) -> c_ulong {
-        // SAFETY: Only sets a bit.
+        // SAFETY: It only sets a bit of the number, and goes to no address.
         unsafe { bindings::rpp_ftrace_jmp_set((self.replacement)()) }
     }
 
@@ -159,11 +162,13 @@ impl Function {
     ///
     /// # Safety
     ///
-    /// `ip` is where this function has its nop, and the replacement goes on behind that. It is not attached. Process
-    /// context.
+    /// - `ip` is where this function has its nop, and the replacement goes on behind that.
+    /// - It is not attached.
+    /// - Process context.
     unsafe fn attach(&self, ip: c_ulong) -> Result {
         let name = self.site.name;
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement `ip` is where this function has its nop, behind which the replacement
+        // goes on, and it is not attached. Process context.
         unsafe { self.register(ip) }.inspect_err(|&e| {
             if e == EBUSY {
                 pr_err!("{name}() cannot be hooked: a BPF program, a livepatch or another module has it\n");
@@ -177,17 +182,19 @@ impl Function {
     ///
     /// # Safety
     ///
-    /// The same.
+    /// As for [`attach`](Self::attach).
     unsafe fn register(&self, ip: c_ulong) -> Result {
         let ops = self.ops();
         // By address: a name could stand for several functions.
-        // SAFETY: The ops are static, and not registered.
+        // SAFETY: The ops are static, so they stay, and are not registered, by the safety requirement. It may
+        // sleep: process context.
         to_result(unsafe { bindings::ftrace_set_filter_ip(ops, ip, 0, 1) })?;
-        // SAFETY: As above. The replacement stays until it is detached; it has the prototype of the function at `ip`,
-        // and goes on there, by the safety requirement.
+        // SAFETY: The ops are static, filtered just now, and not registered. The replacement stays until it is
+        // detached, and has the prototype of the function at `ip`, where it goes on, by the safety requirement.
+        // Process context.
         let result = to_result(unsafe { bindings::register_ftrace_direct(ops, self.target()) });
         if result.is_err() {
-            // SAFETY: As above: not registered.
+            // SAFETY: The ops are static, and not registered, since that has failed. Process context.
             unsafe { bindings::ftrace_free_filter(ops) };
         }
         result
@@ -197,9 +204,10 @@ impl Function {
     ///
     /// # Safety
     ///
-    /// It is [attached](Self::attach). Process context.
+    /// - It is [attached](Self::attach).
+    /// - Process context.
     unsafe fn detach(&self) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement the ops are registered, with this target, and this is process context.
         let result = to_result(unsafe {
             bindings::unregister_ftrace_direct(self.ops(), self.target(), true)
         });
@@ -209,7 +217,7 @@ impl Function {
             let name = self.site.name;
             pr_err!("{name}() cannot be released: {e:?}. The module stays until a reboot.\n");
             loop {
-                // SAFETY: Process context.
+                // SAFETY: It sleeps, and by the safety requirement we are in process context; no lock is held.
                 unsafe { bindings::schedule_timeout_idle(c_long::MAX) };
             }
         }
@@ -229,12 +237,14 @@ impl Attached {
         let ips = find()?;
         // The insn that ftrace patches. CAST: 5.
         let after = ips.map(|ip| ip.wrapping_add(bindings::MCOUNT_INSN_SIZE as c_ulong));
-        // SAFETY: They are in the order of the sites, and no function is replaced yet. Behind its first insn
-        // each can be entered, since that is a nop.
+        // SAFETY: There is an address for each site, in their order, and they are only read. No function is
+        // replaced yet, so no replacement goes on anywhere. Behind its first insn each can be entered, since that
+        // is a nop.
         unsafe { bindings::rpp_hook_go_on(after.as_ptr()) };
         let mut this = Self(0);
         for (function, &ip) in FUNCTIONS.iter().zip(&ips) {
-            // SAFETY: As just found, and set. Each is attached once.
+            // SAFETY: `ip` is where this function was found, and its replacement goes on behind, as was just set.
+            // Each is attached once, for `Attached` exists once. Process context.
             unsafe { function.attach(ip) }?;
             // INVARIANT: One more is attached.
             this.0 += 1;
@@ -248,7 +258,8 @@ impl Drop for Attached {
     /// that never sleeps for as long as that runs. After it nobody executes our code.
     fn drop(&mut self) {
         for function in FUNCTIONS.iter().take(self.0).rev() {
-            // SAFETY: By the type invariant.
+            // SAFETY: By the type invariant the function is attached, and it is detached once. The module's exit
+            // and a failed `new()` are process context.
             unsafe { function.detach() };
         }
     }
@@ -258,9 +269,11 @@ impl Drop for Attached {
 ///
 /// # Safety
 ///
-/// The page's reference count is 0, and it is the caller's to free. The hook is on.
+/// - The page's reference count is 0, and it is the caller's to free; it is of order 0.
+/// - The hook is on.
 pub(super) unsafe fn free(page: *mut bindings::page) {
-    // SAFETY: By the safety requirement.
+    // SAFETY: By the safety requirement the page's count is 0, it is ours to free, and of order 0. The hook is on,
+    // so it is known where the kernel's function goes on.
     unsafe { bindings::rpp_page_free(page) };
 }
 
@@ -304,7 +317,8 @@ extern "C" fn rpp_hook_probed(
     let ours = if PROBE.folios.load(Ordering::Relaxed) {
         let batch = argument.cast::<bindings::folio_batch>();
         // release_pages() has its batch on the stack.
-        // SAFETY: There it can be read, whatever it is.
+        // SAFETY: By the contract with the callback `argument` is an address on the stack of this task. That ends
+        // with registers, so as many bytes as are read are there, whatever they are; nothing is followed.
         on_stack && unsafe { (*batch).nr == 1 && (*batch).folios[0] == wanted.cast() }
     } else {
         argument == wanted
@@ -350,7 +364,7 @@ fn probe(function: &Function) -> Result<c_ulong> {
 fn find() -> Result<[c_ulong; SITES]> {
     let ops = PROBE_OPS.0.get();
     let result = probe_all(ops);
-    // SAFETY: They are not registered.
+    // SAFETY: The ops are static, and not registered: `probe_all()` has not done it, or undone it.
     unsafe { bindings::ftrace_free_filter(ops) };
     let ips = result?;
 
@@ -368,7 +382,8 @@ fn find() -> Result<[c_ulong; SITES]> {
 fn probe_all(ops: *mut bindings::ftrace_ops) -> Result<[c_ulong; SITES]> {
     for (i, site) in sites().enumerate() {
         let name = site.name;
-        // SAFETY: The ops are static, and not registered; it reads so many bytes of the name. CAST: A few.
+        // SAFETY: The ops are static, and not registered. The name is a static string, of so many bytes, which are
+        // only read. Process context. CAST: A few.
         to_result(unsafe {
             bindings::ftrace_set_filter(
                 ops,
@@ -379,7 +394,8 @@ fn probe_all(ops: *mut bindings::ftrace_ops) -> Result<[c_ulong; SITES]> {
         })
         .inspect_err(|e| pr_err!("ftrace does not know {name}(): {e:?}\n"))?;
     }
-    // SAFETY: As above. The callback may be called in any context.
+    // SAFETY: The ops are static, have a filter and a callback, and are not registered. The callback may be called
+    // in any context, and stays until it is unregistered.
     to_result(unsafe { bindings::register_ftrace_function(ops) }).inspect_err(|e| {
         pr_err!("ftrace refuses a probe (is kernel.ftrace_enabled 0?): {e:?}\n");
     })?;
@@ -391,7 +407,8 @@ fn probe_all(ops: *mut bindings::ftrace_ops) -> Result<[c_ulong; SITES]> {
             *ip = probe(function)?;
             Ok(())
         });
-    // SAFETY: Registered just above.
+    // SAFETY: The ops are static, and were registered above. Process context; when it returns, nobody is in the
+    // callback.
     unsafe { bindings::unregister_ftrace_function(ops) };
     result.map(|()| ips)
 }

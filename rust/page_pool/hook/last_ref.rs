@@ -24,7 +24,8 @@ impl LastRef {
     /// Allocates a page. Process context.
     pub(crate) fn alloc() -> Option<Self> {
         let mut page = null_mut();
-        // SAFETY: We may sleep, and there is room for one page.
+        // SAFETY: It may sleep: process context, by the contract of this function. There is room for one page, and
+        // the place is null before.
         unsafe {
             bindings::rpp_alloc_pages_bulk(null_mut(), bindings::RPP_GFP_KERNEL, 1, &mut page)
         };
@@ -55,7 +56,8 @@ impl LastRef {
     /// The first byte of the page.
     pub(crate) fn address(&self) -> *mut c_void {
         let mut address = null_mut();
-        // SAFETY: By the type invariant it has an address, and there is room for one.
+        // SAFETY: By the type invariant the page is valid and has an address. There is one page in the array,
+        // which is only read, and room for one address.
         unsafe { bindings::rpp_page_addresses(&self.as_ptr(), 1, &mut address) };
         address
     }
@@ -67,13 +69,15 @@ impl LastRef {
     pub(crate) fn frag_free(self) {
         let address = self.address();
         self.into_raw();
-        // SAFETY: It is the page's, and the reference is given away here.
+        // SAFETY: The address is that of a page of order 0, of the kernel's own memory. By the type invariant
+        // there was one reference to it, which `into_raw()` has given to us and the callee drops.
         unsafe { bindings::page_frag_free(address) };
     }
 
     /// As `__free_pages()` does.
     pub(crate) fn free(self) {
-        // SAFETY: A page of order 0, whose reference is given away here.
+        // SAFETY: By the type invariant the page is of order 0, and there is one reference to it, which
+        // `into_raw()` gives to us and the callee drops.
         unsafe { bindings::__free_pages(self.into_raw(), 0) };
     }
 
@@ -81,14 +85,16 @@ impl LastRef {
     pub(crate) fn free_address(self) {
         let address = self.address();
         self.into_raw();
-        // SAFETY: It is that of a page of order 0, whose reference is given away here.
+        // SAFETY: The address is that of a page of order 0, of the kernel's own memory. By the type invariant
+        // there was one reference to it, which `into_raw()` has given to us and the callee drops.
         unsafe { bindings::free_pages(address as c_ulong, 0) };
     }
 }
 
 impl Drop for LastRef {
     fn drop(&mut self) {
-        // SAFETY: The reference is ours, by the type invariant, and is given away here.
+        // SAFETY: By the type invariant the page is valid and the reference ours; `self`, which goes away, gives
+        // it up once.
         unsafe { bindings::rpp_put_page(self.as_ptr()) };
     }
 }

@@ -31,8 +31,8 @@ pub(super) struct Attached(());
 
 impl Attached {
     pub(super) fn new() -> Result<Self> {
-        // SAFETY: Process context. The function may be called in any context, and stays until it is
-        // unregistered.
+        // SAFETY: Process context. The function has the prototype that is wanted, may be called in any context,
+        // and stays until it is unregistered.
         to_result(unsafe { bindings::page_free_hook_register(Some(bindings::rpp_hook_page_free)) })
             .inspect_err(|e| {
                 pr_err!("the kernel's hook cannot be registered, another module has it: {e:?}\n");
@@ -45,7 +45,8 @@ impl Attached {
 impl Drop for Attached {
     fn drop(&mut self) {
         // When it returns, nobody executes our code.
-        // SAFETY: It is registered, by the type invariant. Process context.
+        // SAFETY: By the type invariant our function is registered, and this unregisters it once. Process context,
+        // where it may sleep.
         unsafe { bindings::page_free_hook_unregister() };
     }
 }
@@ -54,8 +55,10 @@ impl Drop for Attached {
 ///
 /// # Safety
 ///
-/// The page's reference count is 0, and it is the caller's to free; it is of order 0.
+/// - The page's reference count is 0, and it is the caller's to free.
+/// - It is of order 0.
 pub(super) unsafe fn free(page: *mut bindings::page) {
-    // SAFETY: By the safety requirement. A page of order 0 is a folio.
+    // SAFETY: By the safety requirement the page's count is 0, and it is ours to free. It is of order 0, so it is
+    // a folio.
     unsafe { bindings::__folio_put(page.cast()) };
 }
