@@ -50,9 +50,17 @@ mod shared;
 mod slots;
 mod supply;
 
-pub use buf::{CpuBuf, Detached, DeviceBuf, StackPage};
+pub use buf::{
+    CpuBuf,
+    Detached,
+    DeviceBuf,
+    StackPage, //
+};
 pub use limit::Pressure;
-pub use params::{Mode, Params};
+pub use params::{
+    Mode,
+    Params, //
+};
 pub use pool::{
     NapiPool,
     OpenRing,

@@ -13,9 +13,12 @@ use core::{
     ptr::null_mut, //
 };
 use kernel::{
-    device::{Bound, Device},
+    device::{
+        Bound,
+        Device, //
+    },
     ffi::c_uint,
-    sync::aref::ARef,
+    sync::aref::ARef, //
 };
 use pp_bindings as bindings;
 

@@ -4,18 +4,33 @@
 //! the driver.
 
 use crate::{
-    buf::{Brand, CpuBuf, Detached, DeviceBuf, StackPage},
+    buf::{
+        Brand,
+        CpuBuf,
+        Detached,
+        DeviceBuf,
+        StackPage, //
+    },
     context::BhDisabled,
     hook,
     limit::Pressure,
     owned::Owned,
     pages::DmaDevice,
-    params::{Mode, Params},
-    platform::{array_from_fn, Array},
+    params::{
+        Mode,
+        Params, //
+    },
+    platform::{
+        array_from_fn,
+        Array, //
+    },
     registry::Registered,
     shared::Shared,
     slots::MAX_SLOTS,
-    stats::{self, Snapshot},
+    stats::{
+        self,
+        Snapshot, //
+    },
     supply::Side,
     AllocError,
     HEADROOM,
@@ -27,9 +42,12 @@ use core::{
     ptr::NonNull, //
 };
 use kernel::{
-    device::{Bound, Device},
+    device::{
+        Bound,
+        Device, //
+    },
     prelude::*,
-    sync::Arc,
+    sync::Arc, //
 };
 
 /// A pool of pages that stay mapped for one device, for one RX queue.

@@ -7,7 +7,11 @@
 //! know whether its pool still exists.
 
 use crate::{
-    platform::{AtomicBool, AtomicPtr, Ordering},
+    platform::{
+        AtomicBool,
+        AtomicPtr,
+        Ordering, //
+    },
     shared::Shared,
     slots::Tag,
     supply::Side, //

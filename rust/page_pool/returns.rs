@@ -4,8 +4,14 @@
 
 use crate::{
     owned::Owned,
-    shared::{Shared, TOTALS},
-    slots::{self, Slot}, //
+    shared::{
+        Shared,
+        TOTALS, //
+    },
+    slots::{
+        self,
+        Slot, //
+    },
 };
 use pp_bindings as bindings;
 

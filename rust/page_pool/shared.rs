@@ -10,10 +10,23 @@ use crate::{
     limit::Limit,
     owned::Owned,
     pages::DmaDevice,
-    params::{Mode, Params},
+    params::{
+        Mode,
+        Params, //
+    },
     rings::Returns,
-    slots::{self, Slot, Tag},
-    stats::{self, Counter, NapiStats, SharedStats, Snapshot},
+    slots::{
+        self,
+        Slot,
+        Tag, //
+    },
+    stats::{
+        self,
+        Counter,
+        NapiStats,
+        SharedStats,
+        Snapshot, //
+    },
     supply::NapiSide, //
 };
 use core::cell::UnsafeCell;

@@ -12,17 +12,32 @@
 
 use crate::{
     list::END,
-    platform::{array_from_fn, AllocError, Array, AtomicPtr, AtomicU32, AtomicU64, Ordering},
-    state::SlotState,
+    platform::{
+        array_from_fn,
+        AllocError,
+        Array,
+        AtomicPtr,
+        AtomicU32,
+        AtomicU64,
+        Ordering, //
+    },
+    state::SlotState, //
 };
 use core::{
-    mem::{offset_of, size_of, MaybeUninit},
-    ptr::null_mut,
+    mem::{
+        offset_of,
+        size_of,
+        MaybeUninit, //
+    },
+    ptr::null_mut, //
 };
 use kernel::{
     ffi::c_ulong,
     prelude::*,
-    sync::barrier::{smp_mb, Read},
+    sync::barrier::{
+        smp_mb,
+        Read, //
+    },
     transmute::FromBytes, //
 };
 use pp_bindings as bindings;

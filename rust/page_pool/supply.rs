@@ -7,7 +7,10 @@
 //! allocator.
 
 use crate::{
-    cache::{Cache, REFILL},
+    cache::{
+        Cache,
+        REFILL, //
+    },
     context::BhDisabled,
     limit::Pressure,
     list::END,
@@ -22,8 +25,15 @@ use crate::{
     },
     platform::Ordering,
     rings::Sources,
-    shared::{Shared, TOTALS},
-    slots::{self, Slot, Tag},
+    shared::{
+        Shared,
+        TOTALS, //
+    },
+    slots::{
+        self,
+        Slot,
+        Tag, //
+    },
     AllocError,
     HEADROOM,
     ROOM, //

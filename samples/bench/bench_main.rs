@@ -14,18 +14,37 @@
 
 use core::{
     marker::PhantomData,
-    ptr::{null_mut, NonNull},
+    ptr::{
+        null_mut,
+        NonNull, //
+    },
 };
 use kernel::{
-    device::{Bound, Core, Device},
-    dma::{Device as _, DmaMask},
+    device::{
+        Bound,
+        Core,
+        Device, //
+    },
+    dma::{
+        Device as _,
+        DmaMask, //
+    },
     error::to_result,
     interrupt::local_interrupt_disable,
     pci,
     prelude::*,
-    str::{BStr, CStrExt},
+    str::{
+        BStr,
+        CStrExt, //
+    },
 };
-use page_pool::{context::BhGuard, Mode, NapiPool, PagePool, Params};
+use page_pool::{
+    context::BhGuard,
+    Mode,
+    NapiPool,
+    PagePool,
+    Params, //
+};
 use pp_bindings as bindings;
 
 /// The C side: bench.h.
@@ -39,7 +58,10 @@ use pp_bindings as bindings;
 )]
 mod c {
     use kernel::ffi;
-    use pp_bindings::{device, page_pool};
+    use pp_bindings::{
+        device,
+        page_pool, //
+    };
 
     include!(env!("BENCH_BINDINGS"));
 }
@@ -294,7 +316,14 @@ enum Side {
     /// A C twin, on a pool that was just made.
     NewPeer(Peer),
 }
-use Side::{Miss, New, NewPeer, Ours as Pool, Peer as C, Worst};
+use Side::{
+    Miss,
+    New,
+    NewPeer,
+    Ours as Pool,
+    Peer as C,
+    Worst, //
+};
 
 /// The case's name, the side's name, and what is run.
 type Case = (&'static CStr, &'static CStr, Side);

@@ -14,7 +14,10 @@
 //!
 //! Compiles in the kernel and on the host.
 
-use crate::platform::{AtomicU32, Ordering};
+use crate::platform::{
+    AtomicU32,
+    Ordering, //
+};
 
 /// How close a pool is to its limit.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -9,7 +9,10 @@
 //!
 //! Compiles in the kernel and on the host.
 
-use crate::platform::{AtomicU32, Ordering};
+use crate::platform::{
+    AtomicU32,
+    Ordering, //
+};
 
 /// The end of a chain.
 pub const END: u32 = u32::MAX;

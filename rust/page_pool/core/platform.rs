@@ -20,14 +20,27 @@
 //! read-modify-write operation and no fence. Code that takes more than this from here has to say why
 //! it may.
 
-pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+pub use core::sync::atomic::{
+    AtomicBool,
+    AtomicPtr,
+    AtomicU32,
+    AtomicU64,
+    AtomicUsize,
+    Ordering, //
+};
 
 #[cfg(CONFIG_RUST)]
 mod memory {
     use core::ptr::NonNull;
     use kernel::alloc::{
-        flags::{GFP_ATOMIC, GFP_KERNEL, __GFP_NOWARN},
-        KBox, KVVec, KVec,
+        flags::{
+            GFP_ATOMIC,
+            GFP_KERNEL,
+            __GFP_NOWARN, //
+        },
+        KBox,
+        KVVec,
+        KVec, //
     };
 
     pub use kernel::alloc::AllocError;
@@ -113,7 +126,10 @@ mod memory {
         Ok((0..len).map(element).collect())
     }
 
-    pub use {array_from_fn as block_from_fn, Array as Block};
+    pub use {
+        array_from_fn as block_from_fn,
+        Array as Block, //
+    };
 
     /// Allocates an empty array with room for `len` elements.
     pub fn array_with_capacity<E>(len: usize) -> Result<Array<E>, AllocError> {
@@ -146,6 +162,13 @@ mod memory {
 }
 
 pub use memory::{
-    append, array_from_fn, array_with_capacity, block_from_fn, leak, unleak, AllocError, Array,
-    Block,
+    append,
+    array_from_fn,
+    array_with_capacity,
+    block_from_fn,
+    leak,
+    unleak,
+    AllocError,
+    Array,
+    Block, //
 };

@@ -36,10 +36,23 @@
 //! context to the next (from one softirq to the next on the same CPU, say), which is ordered by
 //! whatever makes sure that there is only one of them at a time.
 
-use super::platform::{block_from_fn, AllocError, AtomicPtr, AtomicUsize, Block, Ordering};
+use super::platform::{
+    block_from_fn,
+    AllocError,
+    AtomicPtr,
+    AtomicUsize,
+    Block,
+    Ordering, //
+};
 use core::{
-    mem::{size_of, MaybeUninit},
-    ptr::{null_mut, NonNull},
+    mem::{
+        size_of,
+        MaybeUninit, //
+    },
+    ptr::{
+        null_mut,
+        NonNull, //
+    },
 };
 
 /// What the alignments below stand for.
@@ -118,7 +131,10 @@ pub struct PtrRing<T> {
 // Producer, consumer and shared state must not meet in a cache line. Loom's atomics are large.
 #[cfg(not(loom))]
 const _: () = {
-    use core::mem::{align_of, offset_of};
+    use core::mem::{
+        align_of,
+        offset_of, //
+    };
 
     assert!(align_of::<PtrRing<()>>() == CACHE_LINE);
     assert!(offset_of!(PtrRing<()>, producer) == 0);

@@ -17,15 +17,33 @@
 use crate::{
     list::List,
     platform::{
-        append, array_from_fn, array_with_capacity, leak, unleak, AllocError, Array, AtomicPtr,
-        AtomicU32, AtomicUsize, Ordering,
+        append,
+        array_from_fn,
+        array_with_capacity,
+        leak,
+        unleak,
+        AllocError,
+        Array,
+        AtomicPtr,
+        AtomicU32,
+        AtomicUsize,
+        Ordering, //
     },
-    ptr_ring::{PtrRing, MAX_BATCH},
-    stats::{CpuStats, Returned},
+    ptr_ring::{
+        PtrRing,
+        MAX_BATCH, //
+    },
+    stats::{
+        CpuStats,
+        Returned, //
+    },
 };
 use core::{
     mem::MaybeUninit,
-    ptr::{null_mut, NonNull},
+    ptr::{
+        null_mut,
+        NonNull, //
+    },
 };
 
 /// Returns how many entries a ring has, in a pool of `pages`: no more than pages, and a power of two, as the
@@ -134,7 +152,11 @@ const NOBODY: u32 = u32::MAX;
 // What each return reads is a cache line of its own. (Loom's atomics are large.)
 #[cfg(not(loom))]
 const _: () = {
-    use core::mem::{align_of, offset_of, size_of};
+    use core::mem::{
+        align_of,
+        offset_of,
+        size_of, //
+    };
 
     assert!(align_of::<Returns<()>>() == 64);
     assert!(size_of::<Lookup<()>>() == 64);

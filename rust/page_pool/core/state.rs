@@ -20,7 +20,10 @@
 //!
 //! Compiles in the kernel and on the host.
 
-use crate::platform::{AtomicU32, Ordering};
+use crate::platform::{
+    AtomicU32,
+    Ordering, //
+};
 
 const FREE: u32 = 0;
 const POOL: u32 = 1;

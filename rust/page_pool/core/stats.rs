@@ -8,7 +8,11 @@
 //! what is in flight. That harms nobody. Nothing but statistics may ever be decided by them, but for
 //! [`Returned`].
 
-use crate::platform::{AtomicU64, AtomicUsize, Ordering};
+use crate::platform::{
+    AtomicU64,
+    AtomicUsize,
+    Ordering, //
+};
 
 /// A counter with one writer at a time.
 ///

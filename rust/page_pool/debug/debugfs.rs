@@ -9,15 +9,21 @@ use super::{
 use crate::{
     hook,
     registry,
-    shared::{Shared, TOTALS},
+    shared::{
+        Shared,
+        TOTALS, //
+    },
     stats, //
 };
 use kernel::{
-    debugfs::{Dir, File},
+    debugfs::{
+        Dir,
+        File, //
+    },
     fmt,
     prelude::*,
     str::BStr,
-    uaccess::UserSliceReader,
+    uaccess::UserSliceReader, //
 };
 
 /// The files, as long as they exist.

@@ -22,7 +22,10 @@ use crate::{
 use core::ptr::NonNull;
 use kernel::prelude::*;
 use pp_bindings as bindings;
-use selftest::{Report, TestPool};
+use selftest::{
+    Report,
+    TestPool, //
+};
 
 /// Turns the hook on, and proves that it works on this kernel: first that a page is lost without it
 /// (or the rest would prove nothing), then that none is with it.

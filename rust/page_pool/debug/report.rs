@@ -9,10 +9,17 @@
 
 use crate::{
     shared::Shared,
-    slots::{self, peek, Slot},
-    HEADROOM,
+    slots::{
+        self,
+        peek,
+        Slot, //
+    },
+    HEADROOM, //
 };
-use core::net::{IpAddr, SocketAddr};
+use core::net::{
+    IpAddr,
+    SocketAddr, //
+};
 use kernel::fmt;
 use pp_bindings as bindings;
 

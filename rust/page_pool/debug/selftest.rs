@@ -18,8 +18,14 @@ use crate::hook::{
 };
 use bindings::page;
 use core::{
-    ptr::{null_mut, NonNull},
-    sync::atomic::{AtomicU32, Ordering},
+    ptr::{
+        null_mut,
+        NonNull, //
+    },
+    sync::atomic::{
+        AtomicU32,
+        Ordering, //
+    },
 };
 use kernel::prelude::*;
 use pp_bindings as bindings;

@@ -11,7 +11,10 @@
 //! usage: `pressure ROUNDS`
 
 use page_pool::pool::Pool;
-use std::{process, time::Instant};
+use std::{
+    process,
+    time::Instant, //
+};
 
 const PAGES: usize = 2560;
 const DEVICE: usize = 256;

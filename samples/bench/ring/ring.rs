@@ -26,12 +26,20 @@
 //! usage: `ring ROUNDS`
 
 use std::{
-    ffi::{c_int, c_uint},
-    hint, process,
+    ffi::{
+        c_int,
+        c_uint, //
+    },
+    hint,
+    process,
     ptr::without_provenance_mut,
-    sync::atomic::{compiler_fence, AtomicUsize, Ordering::*},
+    sync::atomic::{
+        compiler_fence,
+        AtomicUsize,
+        Ordering::*, //
+    },
     thread,
-    time::Instant,
+    time::Instant, //
 };
 
 #[path = "../../../rust/page_pool/core/list.rs"]
@@ -51,9 +59,15 @@ mod rings;
 mod stats;
 
 use list::END;
-use platform::{array_from_fn, AtomicU32};
+use platform::{
+    array_from_fn,
+    AtomicU32, //
+};
 use ptr_ring::MAX_BATCH;
-use rings::{Returns, Sources};
+use rings::{
+    Returns,
+    Sources, //
+};
 
 /// What each CPU returns in one go: as many as fit into our ring, which may be full with a batch less in
 /// it than it has entries.

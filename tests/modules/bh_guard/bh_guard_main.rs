@@ -5,7 +5,11 @@
 //! A softirq waits each time, for without one `local_bh_enable()` turns nothing on. All is done while the
 //! module is loaded, which fails if something is not as it should be.
 
-use kernel::{interrupt::local_interrupt_disable, new_spinlock_irq, prelude::*};
+use kernel::{
+    interrupt::local_interrupt_disable,
+    new_spinlock_irq,
+    prelude::*, //
+};
 use page_pool::context::BhGuard;
 use pin_init::stack_pin_init;
 

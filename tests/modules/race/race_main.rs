@@ -9,13 +9,26 @@
 
 use core::ptr::NonNull;
 use kernel::{
-    device::{Bound, Core, Device},
-    dma::{Device as _, DmaMask},
+    device::{
+        Bound,
+        Core,
+        Device, //
+    },
+    dma::{
+        Device as _,
+        DmaMask, //
+    },
     error::to_result,
     pci,
-    prelude::*,
+    prelude::*, //
 };
-use page_pool::{context::BhGuard, Mode, PagePool, Params, Stats};
+use page_pool::{
+    context::BhGuard,
+    Mode,
+    PagePool,
+    Params,
+    Stats, //
+};
 use pp_bindings as bindings;
 
 extern "C" {
