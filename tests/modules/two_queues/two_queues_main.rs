@@ -31,7 +31,7 @@ use net::{
         Ring,
         Rings,
         Side, //
-    },
+    }, //
 };
 
 type Bar<'bound> = pci::Bar<'bound, 0x6000>;
@@ -153,7 +153,6 @@ fn no_descriptors(bar: &Bar<'_>, queue: usize) {
     write!(bar, RDT, queue, 0);
     write!(bar, RDLEN, queue, 0);
 }
-
 
 #[vtable]
 impl Operations for Pair<'_> {
