@@ -105,7 +105,9 @@ pub unsafe trait TxDescriptor {
     /// Returns the descriptor that has the card send a segment, and report when it is done.
     fn fill(segment: &Segment) -> Words;
 
-    /// Returns whether the card is done with the segment. `word` reads one of the words from memory.
+    /// Returns whether the card is done with the segment.
+    ///
+    /// `word` reads one of the words from memory.
     fn sent(word: impl Fn(usize) -> u64) -> bool;
 }
 

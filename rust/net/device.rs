@@ -4,8 +4,8 @@
 //!
 //! # Locks, outermost first
 //!
-//! * The device's lock, `netdev_lock()`, held by the core around open, stop and all that changes the configuration,
-//!   often below `rtnl`. (The device is "ops locked".)
+//! * The device's lock, `netdev_lock()`, held by the core around open, stop and all that changes the
+//!   configuration, often below `rtnl`. (The device is "ops locked".)
 //! * [`Core::control`]: the same ground once more, so that the compiler can check it.
 //! * A transmit queue's lock: owns the queue's transmit ring. Bottom halves off.
 //!
@@ -187,7 +187,7 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
         unsafe { self.core.as_ref() }
     }
 
-    /// What the poll owns.
+    /// Returns what the poll owns: the receive ring.
     ///
     /// # Safety
     ///
@@ -322,13 +322,15 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         Ok(core)
     }
 
-    /// The channel of a queue.
+    /// Returns the channel of a queue.
     #[inline]
     pub(crate) fn channel(&self, queue: usize) -> Option<&Channel<'bound, D>> {
         self.channels.get(queue).map(|channel| &**channel)
     }
 
-    /// Tells the core whether the link is there. Any context; several at once may do so.
+    /// Tells the core whether the link is there.
+    ///
+    /// Any context; several at once may do so.
     pub(crate) fn update_carrier(&self) {
         let dev = self.dev.as_raw();
         let link = || !D::HAS_LINK || self.ops.link().is_some();
@@ -351,7 +353,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         }
     }
 
-    /// What the card counts.
+    /// Returns what the card counts.
     pub(crate) fn card_stats(&self) -> CardStats {
         if D::HAS_STATISTICS {
             self.ops.statistics()
@@ -360,7 +362,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         }
     }
 
-    /// Allocates the receive ring of a queue. Does not touch the hardware, which may be running on another one.
+    /// Allocates the receive ring of a queue.
+    ///
+    /// Does not touch the hardware, which may be running on another one.
     pub(crate) fn rx_side(
         &self,
         channel: &Channel<'bound, D>,
@@ -383,7 +387,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         unsafe { RxSide::new(self.parent, self.buffers, &params) }
     }
 
-    /// Allocates the rings of all queues. Does not touch the hardware, which may be running on older ones.
+    /// Allocates the rings of all queues.
+    ///
+    /// Does not touch the hardware, which may be running on older ones.
     fn rings(&self, rings: Rings) -> Result<KVec<Pair<'bound, D>>> {
         let mut pairs = KVec::with_capacity(self.channels.len(), GFP_KERNEL)?;
         for channel in &self.channels {
@@ -394,14 +400,18 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         Ok(pairs)
     }
 
-    /// The interface's name, as it is now. Under the device's lock.
+    /// Returns the interface's name, as it is now.
+    ///
+    /// Under the device's lock.
     pub(crate) fn name(&self) -> &CStr {
         // SAFETY: The device is valid, and its name ends with a zero. It is changed under the device's lock, which
         // the caller holds as long as it uses the result.
         unsafe { CStr::from_char_ptr((&raw const (*self.dev.as_raw()).name).cast()) }
     }
 
-    /// Starts the hardware on new rings. What fails leaves it stopped.
+    /// Starts the hardware on new rings.
+    ///
+    /// What fails leaves it stopped.
     fn start(&self, pairs: &mut KVec<Pair<'bound, D>>) -> Result {
         self.ops.start(&Config {
             mac: self.dev.mac(),
@@ -430,7 +440,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         Ok(())
     }
 
-    /// Starts everything on new rings. After the hardware has started nothing can fail.
+    /// Starts everything on new rings.
+    ///
+    /// After the hardware has started nothing can fail.
     fn up(
         &self,
         control: &mut Control<'bound, D>,
@@ -463,8 +475,10 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         Ok(())
     }
 
-    /// Stops everything and drops the rings. NAPI first, since it is poll that unmasks interrupts
-    /// and wakes the queue; then nobody starts anew what the next lines stop.
+    /// Stops everything and drops the rings.
+    ///
+    /// NAPI first, since it is poll that unmasks interrupts and wakes the queue; then nobody starts anew what the
+    /// next lines stop.
     fn quiesce(&self, control: &Control<'bound, D>) {
         let dev = self.dev.as_raw();
         self.channels.iter().for_each(|c| c.queue.disable());
@@ -550,7 +564,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         control.irqs = KVec::new();
     }
 
-    /// Brings the interface up. Under the device's lock.
+    /// Brings the interface up.
+    ///
+    /// Under the device's lock.
     pub(crate) fn open(&self) -> Result {
         let control = &mut *self.control.lock();
         let rings = control.rings;
@@ -560,7 +576,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             .inspect_err(|_| self.free_irqs(control))
     }
 
-    /// Brings the interface down. Under the device's lock.
+    /// Brings the interface down.
+    ///
+    /// Under the device's lock.
     pub(crate) fn stop(&self) {
         let control = &mut *self.control.lock();
         if control.up {
@@ -570,9 +588,10 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         self.free_irqs(control);
     }
 
-    /// Down and up again, with rings of another size perhaps. What is needed is allocated first, so
-    /// that a lack of memory leaves the interface as it was. If the hardware does not start again
-    /// the interface stays open, without a link, for the next attempt. Under the device's
+    /// Brings the interface down and up again, with rings of another size perhaps.
+    ///
+    /// What is needed is allocated first, so that a lack of memory leaves the interface as it was. If the hardware
+    /// does not start again the interface stays open, without a link, for the next attempt. Under the device's
     /// lock.
     pub(crate) fn restart(&self, rings: Option<Rings>) -> Result {
         let mut guard = self.control.lock();
@@ -602,15 +621,18 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         Ok(())
     }
 
-    /// Schedules a restart in so many milliseconds. Any context.
+    /// Schedules a restart in so many milliseconds.
+    ///
+    /// Any context.
     pub(crate) fn restart_later(&self, ms: u32) {
         // SAFETY: The work was set up by `new()` and is there as long as the core. It may be scheduled in any
         // context, also when it is already; what is scheduled `end()` cancels before the core goes.
         unsafe { bindings::rnet_work_schedule(self.reset.get(), ms) };
     }
 
-    /// Attaches an XDP program, or none, for packets that come after this. Under the device's lock, or not
-    /// registered. The reference is ours from here on.
+    /// Attaches an XDP program, or none, for packets that come after this.
+    ///
+    /// Under the device's lock, or not registered. The reference is ours from here on.
     pub(crate) fn set_program(&self, program: *mut bindings::bpf_prog) {
         let mut control = self.control.lock();
         self.channels
@@ -659,7 +681,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         }
     }
 
-    /// Ends what may still come. The device is not registered any more.
+    /// Ends what may still come.
+    ///
+    /// The device is not registered any more.
     pub(crate) fn end(&self) {
         // A reset that was still to come finds the device not running.
         // SAFETY: The work was set up by `new()`. It may sleep, as we are in process context, and we do not hold

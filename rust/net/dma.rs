@@ -42,7 +42,7 @@ pub(crate) struct DescRing {
 }
 
 impl DescRing {
-    /// A zeroed ring of `entries` descriptors.
+    /// Allocates a zeroed ring of `entries` descriptors.
     pub(crate) fn new(dev: &Device<Bound>, entries: usize) -> Result<Self> {
         if entries == 0 {
             return Err(EINVAL);
@@ -55,13 +55,13 @@ impl DescRing {
         })
     }
 
-    /// Number of descriptors.
+    /// Returns the number of descriptors.
     #[inline]
     pub(crate) fn entries(&self) -> usize {
         self.entries
     }
 
-    /// The index of the descriptor that comes after `index`.
+    /// Returns the index of the descriptor that comes after `index`.
     #[inline]
     pub(crate) fn after(&self, index: usize) -> usize {
         let next = index.wrapping_add(1);
@@ -72,7 +72,7 @@ impl DescRing {
         }
     }
 
-    /// How many steps it is from `from` to `to`, which are indices of this ring.
+    /// Returns how many steps it is from `from` to `to`, which are indices of this ring.
     #[inline]
     pub(crate) fn distance(&self, from: usize, to: usize) -> usize {
         let distance = to.wrapping_sub(from);
@@ -83,12 +83,12 @@ impl DescRing {
         }
     }
 
-    /// Bytes of the ring.
+    /// Returns the size of the ring, in bytes.
     pub(crate) fn size(&self) -> usize {
         self.memory.size()
     }
 
-    /// Where the device finds it.
+    /// Returns the address at which the device finds it.
     pub(crate) fn dma_addr(&self) -> u64 {
         self.memory.dma_address()
     }
@@ -103,8 +103,9 @@ impl DescRing {
         unsafe { self.memory.as_mut_ptr().cast::<u64>().add(offset) }
     }
 
-    /// Reads a word that the device may be writing. What is read later, from this descriptor or the
-    /// buffer that it stands for, is as new as the word.
+    /// Reads a word that the device may be writing.
+    ///
+    /// What is read later, from this descriptor or the buffer that it stands for, is as new as the word.
     #[inline]
     pub(crate) fn load(&self, index: usize, word: usize) -> u64 {
         // SAFETY: The pointer is valid and aligned, by `word()`. The device may write at any time, a word of 8
@@ -114,14 +115,18 @@ impl DescRing {
         value
     }
 
-    /// Makes all descriptors zero. The device does not use the ring.
+    /// Makes all descriptors zero.
+    ///
+    /// The device does not use the ring.
     pub(crate) fn clear(&mut self) {
         for index in 0..self.entries {
             self.store(index, Words::default());
         }
     }
 
-    /// Writes a descriptor. The device learns of it by a later doorbell, which orders the two.
+    /// Writes a descriptor.
+    ///
+    /// The device learns of it by a later doorbell, which orders the two.
     #[inline]
     pub(crate) fn store(&mut self, index: usize, words: Words) {
         for (word, value) in words.into_iter().enumerate() {
@@ -155,7 +160,7 @@ fn read_barrier() {
 /// - It is readable, as many bytes as it says, and stays where it is.
 /// - It belongs to the value until that is dropped.
 pub(crate) unsafe trait Transmit {
-    /// Address and length of the data.
+    /// Returns address and length of the data.
     fn memory(&self) -> (*mut u8, usize);
 }
 
@@ -191,7 +196,9 @@ pub(crate) struct Mapped<'bound, T: Transmit> {
 }
 
 impl<'bound, T: Transmit> Mapped<'bound, T> {
-    /// Maps a packet. If that is not possible, it comes back.
+    /// Maps a packet.
+    ///
+    /// If that is not possible, it comes back.
     #[inline]
     pub(crate) fn new(dev: &'bound Device<Bound>, inner: T) -> Result<Self, T> {
         let (data, len) = inner.memory();
@@ -215,13 +222,13 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
         })
     }
 
-    /// Where the device finds the packet.
+    /// Returns the address at which the device finds the packet.
     #[inline]
     pub(crate) fn dma_addr(&self) -> u64 {
         self.addr
     }
 
-    /// Bytes of the packet.
+    /// Returns the length of the packet, in bytes.
     #[inline]
     pub(crate) fn len(&self) -> u32 {
         self.len
@@ -243,7 +250,9 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
         };
     }
 
-    /// Takes the packet out again. The device is done with it.
+    /// Takes the packet out again.
+    ///
+    /// The device is done with it.
     #[inline]
     pub(crate) fn into_inner(self) -> T {
         self.unmap();
@@ -273,7 +282,7 @@ impl<T: Transmit> Drop for Mapped<'_, T> {
     }
 }
 
-/// The C structure of a device, as our own bindings know it.
+/// Returns the C structure of a device, as our own bindings know it.
 #[inline]
 pub(crate) fn raw(dev: &Device<Bound>) -> *mut bindings::device {
     // CAST: `Device` is a transparent wrapper of `struct device`.

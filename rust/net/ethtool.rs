@@ -32,7 +32,7 @@ impl LinkMode {
     pub const BASE_T_1000_FULL: Self =
         Self(bindings::ethtool_link_mode_bit_indices_ETHTOOL_LINK_MODE_1000baseT_Full_BIT);
 
-    /// The bit's word and place in a mask of modes.
+    /// Returns the bit's word and place in a mask of modes.
     pub(crate) fn bit(self) -> (usize, u32) {
         // CAST: u32 fits.
         ((self.0 / usize::BITS) as usize, self.0 % usize::BITS)
@@ -94,7 +94,9 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    /// States a counter. A name that is too long is cut.
+    /// States a counter.
+    ///
+    /// A name that is too long is cut.
     pub fn counter(&mut self, name: &str, value: u64) {
         match &mut self.what {
             What::Count(n) => *n = n.wrapping_add(1),

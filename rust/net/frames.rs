@@ -28,9 +28,10 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Sorts out what is no packet: broken frames, those in more than one buffer, and those of a length
-    /// that cannot be. A length beyond the buffer, of `buffer` bytes, would show what an earlier packet left
-    /// there.
+    /// Sorts out what is no packet: broken frames, those in more than one buffer, and those of a length that
+    /// cannot be.
+    ///
+    /// A length beyond the buffer, of `buffer` bytes, would show what an earlier packet left there.
     ///
     /// A card may be broken or hostile; one that is gone may leave all ones. Each write-back ends up as exactly
     /// one of the three kinds of [`Part`], and a packet is never longer than the buffer.

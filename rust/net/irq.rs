@@ -33,7 +33,9 @@ pub(crate) struct Irq<'bound, H: Handler> {
 }
 
 impl<'bound, H: Handler + 'bound> Irq<'bound, H> {
-    /// Requests an interrupt. Process context.
+    /// Requests an interrupt.
+    ///
+    /// Process context.
     ///
     /// # Safety
     ///

@@ -65,7 +65,7 @@ impl<'a> Napi<'a> {
         }
     }
 
-    /// Proof of the context for the page pool.
+    /// Returns a proof of the context for the page pool.
     #[inline]
     pub(crate) fn bh(&self) -> BhDisabled<'a> {
         self.bh

@@ -204,9 +204,9 @@ pub struct CardStats {
 ///
 /// [`start`](Self::start), [`start_ring`](Self::start_ring), [`stop_rx`](Self::stop_rx), [`stop`](Self::stop),
 /// [`set_mac`](Self::set_mac) and [`set_mtu`](Self::set_mtu) are called under the device's lock, in process
-/// context, so never two of them at a time. Between `start` and `stop` anything else may be called on any CPU at any time;
-/// [`doorbell`](Self::doorbell) of one ring on one CPU at a time. While the interface is down `link`, `set_mac`,
-/// `set_mtu`, `statistics` and `counters` may be called as well.
+/// context, so never two of them at a time. Between `start` and `stop` anything else may be called on any CPU at
+/// any time; [`doorbell`](Self::doorbell) of one ring on one CPU at a time. While the interface is down `link`,
+/// `set_mac`, `set_mtu`, `statistics` and `counters` may be called as well.
 ///
 /// # Examples
 ///
@@ -286,60 +286,83 @@ pub trait Operations: Send + Sync + Sized {
     /// The format of transmit descriptors.
     type Tx: TxDescriptor;
 
-    /// Starts the hardware, but no ring. Interrupts stay masked.
+    /// Starts the hardware, but no ring.
+    ///
+    /// Interrupts stay masked.
     fn start(&self, config: &Config) -> Result;
 
-    /// Tells the hardware where a ring is, which is empty, and starts that ring. At the start the transmit ring
-    /// of a queue comes first, and interrupts stay masked.
+    /// Tells the hardware where a ring is, which is empty, and starts that ring.
+    ///
+    /// At the start the transmit ring of a queue comes first, and interrupts stay masked.
     fn start_ring(&self, ring: &Ring) -> Result;
 
-    /// Stops the receive ring of one queue: no DMA for it after this, while all else goes on. It is started
-    /// again by [`start_ring`](Self::start_ring), perhaps at another place. Left out by a card that cannot.
+    /// Stops the receive ring of one queue: no DMA for it after this, while all else goes on.
+    ///
+    /// It is started again by [`start_ring`](Self::start_ring), perhaps at another place. Left out by a card that
+    /// cannot.
     fn stop_rx(&self, _queue: usize) {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Stops the hardware: no DMA and no interrupt after this, of a card that is still there. May come for a card
-    /// that is stopped already.
+    /// Stops the hardware: no DMA and no interrupt after this, of a card that is still there.
+    ///
+    /// May come for a card that is stopped already.
     fn stop(&self);
 
-    /// Tells the hardware that the ring's descriptors before `tail` are its own. Any context.
+    /// Tells the hardware that the ring's descriptors before `tail` are its own.
+    ///
+    /// Any context.
     fn doorbell(&self, side: Side, queue: usize, tail: u32);
 
-    /// Returns what the interrupt on vector `vector` was about, and acknowledges it. If it returns packets it
-    /// also masks the vector, unless the hardware has done that; else the vector is unmasked at once. Hard
-    /// interrupt.
+    /// Returns what the interrupt on vector `vector` was about, and acknowledges it.
+    ///
+    /// If it returns packets it also masks the vector, unless the hardware has done that; else the vector is
+    /// unmasked at once. Hard interrupt.
     fn interrupt(&self, vector: usize) -> Events;
 
-    /// Lets the device raise interrupts on vector `vector`. Softirq or process context.
+    /// Lets the device raise interrupts on vector `vector`.
+    ///
+    /// Softirq or process context.
     fn unmask(&self, vector: usize);
 
-    /// Returns the state of the link; `None` if there is none. Any context.
+    /// Returns the state of the link; `None` if there is none.
+    ///
+    /// Any context.
     fn link(&self) -> Option<Link> {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Receives what `mode` says. Must not sleep: a spinlock is held, or not.
+    /// Receives what `mode` says.
+    ///
+    /// Must not sleep: a spinlock is held, or not.
     fn set_rx_mode(&self, _mode: &RxMode<'_>) {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Uses another MAC address. A card that cannot has to be down for it.
+    /// Uses another MAC address.
+    ///
+    /// A card that cannot has to be down for it.
     fn set_mac(&self, _mac: &[u8; 6]) -> Result {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Receives frames of another MTU. Left out by a card for which that makes no difference.
+    /// Receives frames of another MTU.
+    ///
+    /// Left out by a card for which that makes no difference.
     fn set_mtu(&self, _mtu: u32) -> Result {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Returns what the card has counted. Any context.
+    /// Returns what the card has counted.
+    ///
+    /// Any context.
     fn statistics(&self) -> CardStats {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Names and values of more counters, for `ethtool -S`. The same ones in the same order each time.
+    /// States names and values of more counters, for `ethtool -S`.
+    ///
+    /// The same ones in the same order each time.
     fn counters(&self, _visitor: &mut Visitor<'_>) {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }
@@ -378,17 +401,17 @@ impl<'a> RxMode<'a> {
         }
     }
 
-    /// Everything.
+    /// Returns whether everything is wanted.
     pub fn promiscuous(&self) -> bool {
         self.flags & bindings::net_device_flags_IFF_PROMISC != 0
     }
 
-    /// All multicast packets.
+    /// Returns whether all multicast packets are wanted.
     pub fn all_multicast(&self) -> bool {
         self.flags & bindings::net_device_flags_IFF_ALLMULTI != 0
     }
 
-    /// The multicast addresses to listen to.
+    /// Returns the multicast addresses to listen to.
     pub fn multicast(&self) -> impl Iterator<Item = [u8; 6]> + 'a {
         // SAFETY: By the contract of `new()` the list is valid for `'a`. This is the address of its head, and no
         // read.

@@ -37,29 +37,35 @@ impl PoolStats {
         sum
     }
 
-    /// The ring has this pool from here on.
+    /// Notes that the ring has this pool from here on.
     pub(crate) fn begin(&mut self, stats: Stats) {
         self.now = Some(stats);
     }
 
-    /// The ring has no pool from here on; the one that it had exists until [`end_replaced`](Self::end_replaced)
-    /// or [`begin_again`](Self::begin_again).
+    /// Notes that the ring has no pool from here on.
+    ///
+    /// The one that it had exists until [`end_replaced`](Self::end_replaced) or
+    /// [`begin_again`](Self::begin_again).
     pub(crate) fn replace(&mut self) {
         self.replaced = self.now.take();
     }
 
-    /// The ring has the pool again that it had before [`replace`](Self::replace).
+    /// Notes that the ring has the pool again that it had before [`replace`](Self::replace).
     pub(crate) fn begin_again(&mut self) {
         self.now = self.replaced.take();
     }
 
-    /// Ends the ring's pool by `end`. Nothing of it stays but its counters.
+    /// Ends the ring's pool by `end`.
+    ///
+    /// Nothing of it stays but its counters.
     pub(crate) fn end(&mut self, end: impl FnOnce()) {
         let stats = self.now.take();
         self.end_of(stats, end);
     }
 
-    /// Ends the pool that was replaced by `end`. Nothing of it stays but its counters.
+    /// Ends the pool that was replaced by `end`.
+    ///
+    /// Nothing of it stays but its counters.
     pub(crate) fn end_replaced(&mut self, end: impl FnOnce()) {
         let stats = self.replaced.take();
         self.end_of(stats, end);

@@ -134,15 +134,18 @@ impl Queue {
         self.txq.as_ptr()
     }
 
-    /// Lets the queue be polled. NAPI is disabled before. Process context, under the device's lock.
+    /// Lets the queue be polled.
+    ///
+    /// NAPI is disabled before. Process context, under the device's lock.
     pub(crate) fn enable(&self) {
         // SAFETY: By the type invariant the instance is valid. It is disabled, and the device's lock is held, by
         // the contract of this function.
         unsafe { bindings::napi_enable_locked(self.napi()) };
     }
 
-    /// Returns when nobody polls the queue any more, nor will. NAPI is enabled before. Process context, under
-    /// the device's lock.
+    /// Returns when nobody polls the queue any more, nor will.
+    ///
+    /// NAPI is enabled before. Process context, under the device's lock.
     pub(crate) fn disable(&self) {
         // SAFETY: By the type invariant the instance is valid. It is enabled, the device's lock is held, and it
         // may sleep, by the contract of this function.
@@ -152,8 +155,9 @@ impl Queue {
         unsafe { bindings::timer_delete_sync(self.timer.get()) };
     }
 
-    /// Shows XDP and the core's netlink interface the queue. Its frames find their way back by `model`. Process
-    /// context, under the device's lock; NAPI is disabled.
+    /// Shows XDP and the core's netlink interface the queue.
+    ///
+    /// Its frames find their way back by `model`. Process context, under the device's lock; NAPI is disabled.
     pub(crate) fn publish(&self, model: (bindings::xdp_mem_type, *mut c_void)) -> Result {
         self.publish_rx(model)?;
         self.set_napi(self.napi());
@@ -173,7 +177,9 @@ impl Queue {
         }
     }
 
-    /// Undoes [`publish`](Self::publish), and forgets what the byte queue limits know. Nobody polls or sends.
+    /// Undoes [`publish`](Self::publish), and forgets what the byte queue limits know.
+    ///
+    /// Nobody polls or sends.
     pub(crate) fn withdraw(&self) {
         self.set_napi(core::ptr::null_mut());
         // SAFETY: By the type invariant the queue is valid. By the contract of this function nobody sends, and all
@@ -184,7 +190,7 @@ impl Queue {
         self.withdraw_rx();
     }
 
-    /// The part of [`publish`](Self::publish) that is about the receive ring.
+    /// Does the part of [`publish`](Self::publish) that is about the receive ring.
     pub(crate) fn publish_rx(&self, model: (bindings::xdp_mem_type, *mut c_void)) -> Result {
         let rxq = self.rxq();
         // SAFETY: The place is valid and pinned. It is not registered: it is zeroed at first, and what this does
@@ -197,7 +203,9 @@ impl Queue {
             .inspect_err(|_| unsafe { bindings::xdp_rxq_info_unreg(rxq) })
     }
 
-    /// Undoes [`publish_rx`](Self::publish_rx), if that was done. Nobody polls.
+    /// Undoes [`publish_rx`](Self::publish_rx), if that was done.
+    ///
+    /// Nobody polls.
     pub(crate) fn withdraw_rx(&self) {
         // SAFETY: The place is valid: zeroed, or what `publish_rx()` has made of it. Nobody polls, by the contract
         // of this function, so nobody uses it; and it is unregistered only if it is registered. Process context.
@@ -208,15 +216,18 @@ impl Queue {
         }
     }
 
-    /// Tells the core which interrupt the queue is polled for; -1 for none. Process context, under the device's
-    /// lock.
+    /// Tells the core which interrupt the queue is polled for; -1 for none.
+    ///
+    /// Process context, under the device's lock.
     pub(crate) fn set_irq(&self, irq: i32) {
         // SAFETY: By the type invariant the instance is valid, and by the contract of this function the device's
         // lock is held.
         unsafe { bindings::netif_napi_set_irq_locked(self.napi(), irq) };
     }
 
-    /// Schedules a poll, if none is. Any context but NMI.
+    /// Schedules a poll, if none is.
+    ///
+    /// Any context but NMI.
     #[inline]
     pub(crate) fn schedule(&self) {
         // SAFETY: By the type invariant the instance is valid, whatever state it is in. May be called in any
@@ -228,7 +239,9 @@ impl Queue {
         }
     }
 
-    /// Schedules a poll for later: the device has not a single buffer, so it raises no interrupt. In the poll.
+    /// Schedules a poll for later: the device has not a single buffer, so it raises no interrupt.
+    ///
+    /// In the poll.
     pub(crate) fn schedule_later(&self) {
         let wait = msecs_to_jiffies(SHORTAGE_MS);
         // SAFETY: `jiffies` is there at any time. It changes at any time as well, hence the single access.
@@ -244,7 +257,9 @@ impl Queue {
         self.program.load(Relaxed)
     }
 
-    /// Sets the XDP program, for polls that begin after this. Under the device's lock.
+    /// Sets the XDP program, for polls that begin after this.
+    ///
+    /// Under the device's lock.
     pub(crate) fn set_program(&self, program: *mut bindings::bpf_prog) {
         self.program.store(program, Release);
     }
@@ -293,7 +308,9 @@ impl Queue {
         unsafe { self.locked(Unlock::Bh) }
     }
 
-    /// As [`lock`](Self::lock), if nobody has it. Any context.
+    /// As [`lock`](Self::lock), if nobody has it.
+    ///
+    /// Any context.
     pub(crate) fn try_lock(&self) -> Option<TxLocked<'_>> {
         // SAFETY: By the type invariant the queue is valid. It does not wait for the lock, so it does not matter
         // who has it.
@@ -305,7 +322,7 @@ impl Queue {
         Some(unsafe { self.locked(Unlock::Plain) })
     }
 
-    /// Proof of the lock that somebody else has taken and releases.
+    /// Returns a proof of the lock that somebody else has taken and releases.
     ///
     /// # Safety
     ///
@@ -366,7 +383,9 @@ pub(crate) struct TxLocked<'a> {
 }
 
 impl TxLocked<'_> {
-    /// The transmit counters. The lock makes us their only writer.
+    /// Returns the transmit counters.
+    ///
+    /// The lock makes us their only writer.
     #[inline]
     pub(crate) fn stats(&self) -> &TxStats {
         &self.queue.tx
@@ -381,7 +400,9 @@ impl TxLocked<'_> {
         unsafe { bindings::rnet_tx_stop(self.queue.txq()) };
     }
 
-    /// Lets the core send. No-op if it may already.
+    /// Lets the core send.
+    ///
+    /// No-op if it may already.
     #[inline]
     pub(crate) fn start(&self) {
         // SAFETY: By the type invariant of `Queue` the queue is valid, and by that of `TxLocked` this CPU holds
@@ -396,8 +417,9 @@ impl TxLocked<'_> {
         self.start();
     }
 
-    /// Tells the byte queue limits that an skb of `bytes` is in the ring. Returns whether the doorbell has to
-    /// be rung now, or `more` is to come at once.
+    /// Tells the byte queue limits that an skb of `bytes` is in the ring.
+    ///
+    /// Returns whether the doorbell has to be rung now, or `more` is to come at once.
     #[inline]
     pub(crate) fn sent(&self, bytes: u32, more: bool) -> bool {
         // SAFETY: By the type invariant of `Queue` the queue is valid, and by that of `TxLocked` this CPU holds
@@ -405,8 +427,9 @@ impl TxLocked<'_> {
         unsafe { bindings::rnet_tx_sent(self.queue.txq(), bytes, more) }
     }
 
-    /// Tells the byte queue limits what the device has finished, in skbs that were [`sent`](Self::sent). No
-    /// more than those are believed.
+    /// Tells the byte queue limits what the device has finished, in skbs that were [`sent`](Self::sent).
+    ///
+    /// No more than those are believed.
     #[inline]
     pub(crate) fn completed(&self, packets: u32, bytes: u32) {
         // SAFETY: By the type invariant of `Queue` the queue is valid, and by that of `TxLocked` this CPU holds

@@ -193,8 +193,9 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     }
 }
 
-/// Stops the receive ring of a queue. The queue is not polled after this, so nothing that is sent is completed
-/// either; all else goes on. Returns the ring, unless the queue has none: then nothing has changed.
+/// Stops the receive ring of a queue and returns it, unless the queue has none: then nothing has changed.
+///
+/// The queue is not polled after this, so nothing that is sent is completed either; all else goes on.
 fn stop<'bound, D: Operations + 'bound>(
     core: &Core<'bound, D>,
     channel: &Channel<'bound, D>,

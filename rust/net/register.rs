@@ -35,7 +35,9 @@ fn is_valid_mac(mac: &[u8; 6]) -> bool {
 pub(crate) struct Registration<'bound, D: Operations>(Pin<KBox<Core<'bound, D>>>);
 
 impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
-    /// Registers a device. Process context.
+    /// Registers a device.
+    ///
+    /// Process context.
     ///
     /// # Safety
     ///
@@ -101,8 +103,9 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
         Ok(Self(core))
     }
 
-    /// Takes the device from the core, if that has not been done. Process context; called by the bus and
-    /// by `drop()`, one after the other.
+    /// Takes the device from the core, if that has not been done.
+    ///
+    /// Process context; called by the bus and by `drop()`, one after the other.
     pub(crate) fn unregister(&self) {
         // CAST: It is stored in a byte.
         const REGISTERED: u8 = bindings::netdev_reg_state_NETREG_REGISTERED as u8;

@@ -90,7 +90,7 @@ struct Lack {
 }
 
 impl Lack {
-    /// No descriptor has a buffer.
+    /// Returns what a ring lacks in which no descriptor has a buffer.
     fn of_all(ring: &DescRing) -> Self {
         Self {
             missing: ring.entries().saturating_sub(1),
@@ -124,7 +124,9 @@ struct Poll<'a, 'n, 'bound, T: Operations> {
 }
 
 impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
-    /// Makes a ring with its buffers. Process context.
+    /// Makes a ring with its buffers.
+    ///
+    /// Process context.
     ///
     /// # Safety
     ///
@@ -150,7 +152,9 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         Ok(ring)
     }
 
-    /// Fills the ring. Where there is memory for some buffers only, NAPI asks for the others. Process context.
+    /// Fills the ring.
+    ///
+    /// Where there is memory for some buffers only, NAPI asks for the others. Process context.
     fn fill(&mut self) -> Result {
         let Self {
             descs,
@@ -177,7 +181,9 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         Ok(())
     }
 
-    /// Takes all buffers back from the device, which is stopped. Process context.
+    /// Takes all buffers back from the device, which is stopped.
+    ///
+    /// Process context.
     fn take_back(&mut self) {
         let Self {
             descs,
@@ -206,36 +212,40 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         }
     }
 
-    /// Makes a ring that the device has used as a new one, with the buffers of the same pool. The device is stopped,
-    /// or at least this ring is. Process context.
+    /// Makes a ring that the device has used as a new one, with the buffers of the same pool.
+    ///
+    /// The device is stopped, or at least this ring is. Process context.
     pub(crate) fn rewind(&mut self) -> Result {
         self.take_back();
         self.descs.reset();
         self.fill()
     }
 
-    /// Lets the pool know that the queue's NAPI instance is the one that uses it. NAPI is disabled, and enabled
-    /// after this.
+    /// Lets the pool know that the queue's NAPI instance is the one that uses it.
+    ///
+    /// NAPI is disabled, and enabled after this.
     pub(crate) fn attach(&self, queue: &Queue) {
         self.pool.attach(queue);
     }
 
-    /// Undoes [`attach`](Self::attach). NAPI is disabled.
+    /// Undoes [`attach`](Self::attach).
+    ///
+    /// NAPI is disabled.
     pub(crate) fn detach(&self) {
         self.pool.detach();
     }
 
-    /// How XDP frames find their way back.
+    /// Returns the memory model by which XDP frames find their way back.
     pub(crate) fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {
         self.pool.mem_model()
     }
 
-    /// A handle to the pool's counters.
+    /// Returns a handle to the pool's counters.
     pub(crate) fn pool_stats(&self) -> Stats {
         self.pool.stats()
     }
 
-    /// What the device has to know about the ring.
+    /// Returns what the device has to know about the ring.
     pub(crate) fn describe(&self, queue: usize) -> Ring {
         Ring::new(Side::Rx, queue, &self.descs.ring)
     }
@@ -245,13 +255,15 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         self.descs.ring_doorbell(doorbell);
     }
 
-    /// Whether the device has no buffer at all, so that it raises no interrupt.
+    /// Returns whether the device has no buffer at all, so that it raises no interrupt.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.descs.fill == self.descs.next
     }
 
-    /// Processes up to `budget` packets, and what the device has sent. Returns how many packets there were.
+    /// Processes up to `budget` packets, and what the device has sent.
+    ///
+    /// Returns how many packets there were.
     ///
     /// # Safety
     ///
@@ -357,7 +369,9 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> core::ops::Drop for RxRing<'bo
 }
 
 impl<D: RxDescriptor> Descs<D> {
-    /// Descriptors without a buffer. The ring is zeroed.
+    /// Makes descriptors without a buffer.
+    ///
+    /// The ring is zeroed.
     fn new(ring: DescRing) -> Self {
         Self {
             next: 0,
@@ -378,8 +392,9 @@ impl<D: RxDescriptor> Descs<D> {
         self.frames = Frames::default();
     }
 
-    /// Gives buffers to the descriptors that have none, at most `max`, as far as there are any. A call for each
-    /// batch, so that the loop over packets has the registers.
+    /// Gives buffers to the descriptors that have none, at most `max`, as far as there are any.
+    ///
+    /// A call for each batch, so that the loop over packets has the registers.
     #[inline(never)]
     fn refill<'id, O: Open<'id>>(&mut self, pool: &mut O, posted: &mut O::Ring<'_>, max: usize) {
         self.lack.failures = 0;
@@ -429,7 +444,9 @@ impl<D: RxDescriptor> Descs<D> {
 }
 
 impl<T: Operations> Poll<'_, '_, '_, T> {
-    /// Takes a packet from the device. Bad frames are counted and recycled.
+    /// Takes a packet from the device.
+    ///
+    /// Bad frames are counted and recycled.
     #[inline]
     fn accept<'id, O: Open<'id>>(
         &mut self,
@@ -455,8 +472,9 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         None
     }
 
-    /// Hands a packet to the stack. Compiled into the loop over packets, which the compiler would not do for two
-    /// callers.
+    /// Hands a packet to the stack.
+    ///
+    /// Compiled into the loop over packets, which the compiler would not do for two callers.
     #[inline(always)]
     fn deliver<'id, O: Open<'id>>(
         &mut self,

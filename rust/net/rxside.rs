@@ -77,12 +77,12 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
         })
     }
 
-    /// What the device has to know about the ring.
+    /// Returns what the device has to know about the ring.
     pub(crate) fn describe(&self, queue: usize) -> Ring {
         each!(self, ring => ring.describe(queue))
     }
 
-    /// How XDP frames find their way back.
+    /// Returns the memory model by which XDP frames find their way back.
     pub(crate) fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {
         each!(self, ring => ring.mem_model())
     }
@@ -97,7 +97,7 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
         each!(self, ring => ring.detach());
     }
 
-    /// A handle to the pool's counters.
+    /// Returns a handle to the pool's counters.
     pub(crate) fn pool_stats(&self) -> Stats {
         each!(self, ring => ring.pool_stats())
     }
@@ -112,7 +112,7 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
         each!(self, ring => ring.start(doorbell));
     }
 
-    /// Whether the device has no buffer at all, so that it raises no interrupt.
+    /// Returns whether the device has no buffer at all, so that it raises no interrupt.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         each!(self, ring => ring.is_empty())

@@ -92,7 +92,7 @@ impl SkBuff {
         ptr
     }
 
-    /// Bytes of the packet.
+    /// Returns the length of the packet, in bytes.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         // SAFETY: By the type invariant the skb is valid, and nobody writes the field while it is with the driver.
@@ -100,15 +100,16 @@ impl SkBuff {
         unsafe { (*self.0.as_ptr()).len as usize }
     }
 
-    /// Whether all of the packet is in one piece of memory. The core linearises what a device
-    /// without scatter/gather is to send.
+    /// Returns whether all of the packet is in one piece of memory.
+    ///
+    /// The core linearises what a device without scatter/gather is to send.
     #[inline]
     pub(crate) fn is_linear(&self) -> bool {
         // SAFETY: By the type invariant the skb is valid, and nobody writes the field while it is with the driver.
         unsafe { (*self.0.as_ptr()).data_len == 0 }
     }
 
-    /// Start of the packet's linear part.
+    /// Returns the address of the start of the packet's linear part.
     #[inline]
     pub(crate) fn data(&self) -> *mut u8 {
         // SAFETY: By the type invariant the skb is valid, and nobody writes the field while it is with the driver.
@@ -134,7 +135,9 @@ impl SkBuff {
         unsafe { bindings::dev_kfree_skb_any_reason(self.into_raw(), reason.raw()) };
     }
 
-    /// Frees a packet that was sent. `budget` proves that the per-CPU cache of NAPI may be used.
+    /// Frees a packet that was sent.
+    ///
+    /// `budget` proves that the per-CPU cache of NAPI may be used.
     #[inline]
     pub(crate) fn consume(self, budget: Budget<'_>) {
         // SAFETY: By the type invariant the reference is ours, and `into_raw()` gives it to the callee. By that of
@@ -178,8 +181,9 @@ impl<'a> ToStack<'a> {
         Self(packet, PhantomData)
     }
 
-    /// Hands a received packet to the stack. It starts with the Ethernet header. `false`: there is no memory for
-    /// an skb, and the packet is lost.
+    /// Hands a received packet to the stack.
+    ///
+    /// It starts with the Ethernet header. `false`: there is no memory for an skb, and the packet is lost.
     ///
     /// A small packet is copied and `buf` goes back into the pool at once. Of a larger one the page
     /// itself becomes the head of the skb, and comes back to the pool when the last user of it,

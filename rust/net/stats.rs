@@ -104,7 +104,7 @@ impl Counts {
         *n = n.wrapping_add(1);
     }
 
-    /// Whether something was sent back.
+    /// Returns whether something was sent back.
     #[inline]
     pub(crate) fn sent(&self) -> bool {
         // CAST: As above.
@@ -113,7 +113,9 @@ impl Counts {
 }
 
 impl RxStats {
-    /// Adds what happened in a poll. Only the poll calls this.
+    /// Adds what happened in a poll.
+    ///
+    /// Only the poll calls this.
     #[inline]
     pub(crate) fn add(&self, counts: &Counts) {
         self.polls.inc();
@@ -126,7 +128,7 @@ impl RxStats {
         add(&self.xdp, &counts.xdp);
     }
 
-    /// All good packets that went no further.
+    /// Returns how many good packets went no further.
     pub(crate) fn all_dropped(&self) -> u64 {
         let dropped = self.dropped.iter().map(Counter::get);
         dropped.fold(0, u64::wrapping_add)

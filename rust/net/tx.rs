@@ -98,7 +98,9 @@ pub(crate) struct TxRing<'bound, D: TxDescriptor> {
 }
 
 impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
-    /// Allocates a ring for frames of up to `max_frame` bytes. Process context.
+    /// Allocates a ring for frames of up to `max_frame` bytes.
+    ///
+    /// Process context.
     pub(crate) fn new(dev: &'bound Device<Bound>, entries: u32, max_frame: usize) -> Result<Self> {
         // CAST: u32 fits.
         let entries = entries as usize;
@@ -120,19 +122,21 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         })
     }
 
-    /// What the device has to know about the ring.
+    /// Returns what the device has to know about the ring.
     pub(crate) fn describe(&self, queue: usize) -> Ring {
         Ring::new(Side::Tx, queue, &self.ring)
     }
 
-    /// Free descriptors.
+    /// Returns how many descriptors are free.
     #[inline]
     fn room(&self) -> usize {
         let filled = self.ring.distance(self.clean, self.next);
         self.ring.entries().wrapping_sub(filled).wrapping_sub(1)
     }
 
-    /// Fills a descriptor. The caller has seen that there is room.
+    /// Fills a descriptor.
+    ///
+    /// The caller has seen that there is room.
     #[inline(always)]
     fn push(&mut self, locked: &TxLocked<'_>, addr: u64, len: u32, what: InFlight<'bound>) {
         if let Some(slot) = self.in_flight.get_mut(self.next) {
@@ -165,7 +169,9 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         }
     }
 
-    /// Sends a packet of the stack. If there is no room it comes back, which the engine keeps from happening.
+    /// Sends a packet of the stack.
+    ///
+    /// If there is no room it comes back, which the engine keeps from happening.
     pub(crate) fn xmit(
         &mut self,
         locked: &TxLocked<'_>,
@@ -208,7 +214,9 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
             .ok()
     }
 
-    /// Sends a frame of another device. If there is no room, or no mapping, it comes back.
+    /// Sends a frame of another device.
+    ///
+    /// If there is no room, or no mapping, it comes back.
     pub(crate) fn xmit_frame(
         &mut self,
         locked: &TxLocked<'_>,
@@ -224,7 +232,9 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         Ok(())
     }
 
-    /// Sends a received page back, over the mapping that it has. If there is no room it comes back.
+    /// Sends a received page back, over the mapping that it has.
+    ///
+    /// If there is no room it comes back.
     #[inline]
     pub(crate) fn xmit_page<'id, O: Open<'id>>(
         &mut self,
@@ -287,7 +297,9 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         }
     }
 
-    /// Frees what the device has sent. In the poll.
+    /// Frees what the device has sent.
+    ///
+    /// In the poll.
     pub(crate) fn clean<'id>(
         &mut self,
         locked: &TxLocked<'_>,
@@ -309,8 +321,10 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         self.report(locked, &done);
     }
 
-    /// As [`clean`](Self::clean), for netpoll: in any context, even a hard interrupt. Frames of other devices, and
-    /// pages that are not our pool's, cannot be freed there, and wait for the next poll, with what is behind them.
+    /// As [`clean`](Self::clean), for netpoll: in any context, even a hard interrupt.
+    ///
+    /// Frames of other devices, and pages that are not our pool's, cannot be freed there, and wait for the next
+    /// poll, with what is behind them.
     #[cold]
     fn clean_netpoll(&mut self, locked: &TxLocked<'_>) {
         let mut done = Done::default();
@@ -326,7 +340,9 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         self.report(locked, &done);
     }
 
-    /// How many packets of the stack are in flight: they are lost when the ring goes.
+    /// Returns how many packets of the stack are in flight.
+    ///
+    /// They are lost when the ring goes.
     pub(crate) fn pending(&self) -> usize {
         let slots = self.in_flight.iter().flatten();
         slots
@@ -349,7 +365,7 @@ unsafe impl<D: TxDescriptor> Sync for TxSide<'_, D> {}
 unsafe impl<D: TxDescriptor> Send for TxSide<'_, D> {}
 
 impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
-    /// Without a ring.
+    /// Makes a side without a ring.
     pub(crate) fn new() -> Self {
         Self(UnsafeCell::new(None))
     }
@@ -372,6 +388,7 @@ impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
     }
 
     /// Runs `f` with the ring, if there is one, and the lock of its queue, which is the one that is polled.
+    ///
     /// Takes the poll, so that nobody in there takes the lock twice.
     ///
     /// # Safety
@@ -392,7 +409,9 @@ impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
         ring.map(|ring| f(ring, &locked, napi.budget()))
     }
 
-    /// Cleans the ring for netpoll. Any context.
+    /// Cleans the ring for netpoll.
+    ///
+    /// Any context.
     ///
     /// # Safety
     ///
@@ -408,7 +427,9 @@ impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
         }
     }
 
-    /// Closes the ring: who comes after this finds none. Process context.
+    /// Closes the ring: who comes after this finds none.
+    ///
+    /// Process context.
     ///
     /// # Safety
     ///
@@ -424,7 +445,9 @@ impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
         }
     }
 
-    /// Puts a new ring in place, and lets the core and XDP send. Process context.
+    /// Puts a new ring in place, and lets the core and XDP send.
+    ///
+    /// Process context.
     ///
     /// # Safety
     ///
@@ -440,7 +463,9 @@ impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
         locked.start();
     }
 
-    /// Takes the ring. Process context.
+    /// Takes the ring.
+    ///
+    /// Process context.
     ///
     /// # Safety
     ///

@@ -210,7 +210,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         sent
     }
 
-    /// The poll of a NAPI instance.
+    /// Polls a queue for a NAPI instance.
     ///
     /// # Safety
     ///

@@ -58,7 +58,7 @@ pub(crate) struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    /// The program of the queue that is being polled, if it has one.
+    /// Returns the program of the queue that is being polled, if it has one.
     #[inline]
     pub(crate) fn of(napi: &Napi<'a>) -> Option<Self> {
         let queue = napi.queue();
@@ -72,8 +72,10 @@ impl<'a> Program<'a> {
         })
     }
 
-    /// Runs the program over a packet, and carries out what needs no driver. What is too short for an
-    /// Ethernet header is no packet: the kernel takes that header for granted after a program.
+    /// Runs the program over a packet, and carries out what needs no driver.
+    ///
+    /// What is too short for an Ethernet header is no packet: the kernel takes that header for granted after a
+    /// program.
     ///
     /// `_napi` proves that the transmit queue is not locked: a redirected frame may be sent by the same
     /// device.
@@ -238,8 +240,9 @@ impl Frame {
         core::mem::forget(self);
     }
 
-    /// Appends zeroes up to the smallest size of an Ethernet frame. If there is no room for them, the
-    /// frame stays as it is.
+    /// Appends zeroes up to the smallest size of an Ethernet frame.
+    ///
+    /// If there is no room for them, the frame stays as it is.
     #[inline]
     pub(crate) fn pad(&mut self) {
         let len = self.len();
@@ -259,14 +262,14 @@ impl Frame {
         }
     }
 
-    /// Start of the packet.
+    /// Returns the address of the start of the packet.
     #[inline]
     pub(crate) fn data(&self) -> *mut u8 {
         // SAFETY: By the type invariant the frame is valid and ours, so nobody writes the field meanwhile.
         unsafe { (*self.0.as_ptr()).data.cast() }
     }
 
-    /// Bytes of the packet.
+    /// Returns the length of the packet, in bytes.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         // SAFETY: By the type invariant the frame is valid and ours, so nobody writes the field meanwhile. CAST:

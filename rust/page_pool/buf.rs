@@ -65,7 +65,7 @@ impl DeviceBuf<'_> {
         unsafe { Owned::new(slot) }
     }
 
-    /// Where the device writes: [`ROOM`] bytes at this address.
+    /// Returns where the device writes: [`ROOM`] bytes at this address.
     #[inline(always)]
     pub(crate) fn dma_addr(&self) -> u64 {
         // SAFETY: By the type invariant the slot is valid, as long as the brand, and ours. (The sum is an address
@@ -115,7 +115,7 @@ pub struct CpuBuf<'id> {
 }
 
 impl CpuBuf<'_> {
-    /// What the device wrote: `len` bytes, cut to [`ROOM`], for a device may lie.
+    /// Makes a buffer of what the device wrote: `len` bytes, cut to [`ROOM`], for a device may lie.
     ///
     /// # Safety
     ///
@@ -150,7 +150,7 @@ impl CpuBuf<'_> {
         unsafe { self.slot.as_ref() }
     }
 
-    /// The bytes of the packet.
+    /// Returns the bytes of the packet.
     #[inline]
     pub fn data(&self) -> &[u8] {
         // SAFETY: By the type invariants the range is inside of the page, whose address is not null. The page is
@@ -159,7 +159,9 @@ impl CpuBuf<'_> {
         unsafe { core::slice::from_raw_parts(self.as_ptr(), self.len()) }
     }
 
-    /// The bytes of the packet, to write. Pages of the pool stay mapped, so writing is fine.
+    /// Returns the bytes of the packet, to write.
+    ///
+    /// Pages of the pool stay mapped, so writing is fine.
     #[inline]
     pub fn data_mut(&mut self) -> &mut [u8] {
         // SAFETY: By the type invariants the range is inside of the page, whose address is not null. The page is
@@ -168,31 +170,31 @@ impl CpuBuf<'_> {
         unsafe { core::slice::from_raw_parts_mut(self.as_ptr().cast_mut(), self.len()) }
     }
 
-    /// The length of the packet, in bytes.
+    /// Returns the length of the packet, in bytes.
     #[inline(always)]
     pub fn len(&self) -> usize {
         self.len as usize
     }
 
-    /// Whether the packet has no byte.
+    /// Returns whether the packet has no byte.
     #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Where the packet begins, in bytes from the start of the page.
+    /// Returns where the packet begins, in bytes from the start of the page.
     #[inline(always)]
     pub fn offset(&self) -> usize {
         self.offset as usize
     }
 
-    /// The first byte of the packet.
+    /// Returns the address of the first byte of the packet.
     #[inline(always)]
     pub fn as_ptr(&self) -> *const u8 {
         self.page_start().wrapping_add(self.offset())
     }
 
-    /// The first byte of the page.
+    /// Returns the address of the first byte of the page.
     #[inline(always)]
     pub fn page_start(&self) -> *mut u8 {
         self.slot().va()
@@ -218,7 +220,9 @@ impl CpuBuf<'_> {
         }
     }
 
-    /// Moves the range, after an XDP program did. A range that leaves the buffer is cut.
+    /// Moves the range, after an XDP program did.
+    ///
+    /// A range that leaves the buffer is cut.
     ///
     /// # Safety
     ///
@@ -310,19 +314,19 @@ unsafe impl Send for Detached {}
 unsafe impl Sync for Detached {}
 
 impl Detached {
-    /// Where the device reads. Valid as long as the pool exists.
+    /// Returns the address from which the device reads.
     #[inline]
     pub fn dma_addr(&self) -> u64 {
         self.dma.wrapping_add(u64::from(self.offset))
     }
 
-    /// How many bytes.
+    /// Returns how many bytes it reads.
     #[inline]
     pub fn len(&self) -> usize {
         self.len as usize
     }
 
-    /// Whether there is no byte.
+    /// Returns whether there is no byte.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -345,7 +349,7 @@ impl Drop for Detached {
 pub struct StackPage(pub(crate) NonNull<bindings::page>);
 
 impl StackPage {
-    /// The page, whose reference is the caller's from here on.
+    /// Returns the page, whose reference is the caller's from here on.
     #[inline]
     pub fn into_page(self) -> NonNull<bindings::page> {
         let page = self.0;

@@ -34,8 +34,9 @@ impl BhDisabled<'_> {
         Self(PhantomData)
     }
 
-    /// The number of the CPU that we are bound to; that of no CPU in hard interrupt context, where
-    /// nothing may be put into a ring.
+    /// Returns the number of the CPU that we are bound to.
+    ///
+    /// In hard interrupt context it is that of no CPU, since nothing may be put into a ring there.
     #[inline]
     pub(crate) fn cpu(&self) -> usize {
         // SAFETY: By the type invariant bottom halves are off, so the task does not migrate, and the number stays
@@ -92,7 +93,7 @@ impl BhGuard {
         Ok(Self(PhantomData))
     }
 
-    /// The proof, for as long as the guard is held.
+    /// Returns the proof, for as long as the guard is held.
     #[inline]
     pub fn token(&self) -> BhDisabled<'_> {
         // SAFETY: Bottom halves are off on this CPU until `self` is dropped, and the result borrows `self`.

@@ -9,8 +9,10 @@ use crate::{
 use pp_bindings as bindings;
 
 impl Side<'_> {
-    /// Ends the pool: when this returns no mapping is left. Pages that are still with the stack stay
-    /// there, and go to the page allocator when their last reference is dropped.
+    /// Ends the pool: when this returns no mapping is left.
+    ///
+    /// Pages that are still with the stack stay there, and go to the page allocator when their last reference is
+    /// dropped.
     ///
     /// # Safety
     ///

@@ -58,7 +58,9 @@ pub(crate) struct Hook {
 }
 
 impl Hook {
-    /// Turns the hook on. Process context. One module in the system can have it.
+    /// Turns the hook on.
+    ///
+    /// Process context. One module in the system can have it.
     pub(crate) fn register() -> Result<Self> {
         let attached = kind::Attached::new()?;
         ACTIVE.store(true, Ordering::Relaxed);
@@ -75,7 +77,7 @@ impl Drop for Hook {
     }
 }
 
-/// Whether the hook is on, and stays so for as long as there may be a driver.
+/// Returns whether the hook is on, and stays so for as long as there may be a driver.
 pub(crate) fn is_active() -> bool {
     ACTIVE.load(Ordering::Relaxed)
 }
@@ -89,7 +91,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// How often a tagged page came by.
+    /// Returns how often a tagged page came by.
     pub(crate) fn hits(&self) -> u64 {
         // SAFETY: The site is one of this kernel's hook, so there is a counter of it on each CPU; those are only
         // read.
@@ -97,12 +99,12 @@ impl Site {
     }
 }
 
-/// All of them.
+/// Returns all of them.
 pub(crate) fn sites() -> impl Iterator<Item = &'static Site> {
     kind::sites()
 }
 
-/// How many pages the pool was asked about.
+/// Returns how many pages the pool was asked about.
 pub(crate) fn hits() -> u64 {
     sites().filter(|site| site.asks).map(Site::hits).sum()
 }
@@ -132,7 +134,9 @@ fn put_unusual(page: *mut bindings::page, cpu: c_int) {
     }
 }
 
-/// As [`rpp_page_put`], but leaves it to the caller to free the page. `false`: it has to.
+/// As [`rpp_page_put`], but leaves it to the caller to free the page.
+///
+/// `false`: it has to.
 #[no_mangle]
 extern "C" fn rpp_page_release(page: *mut bindings::page, cpu: c_int) -> bool {
     // SAFETY: By the contract with the hook the page's count is 0, by the caller, and bottom halves are off on
@@ -157,7 +161,9 @@ unsafe fn take_back(page: *mut bindings::page, cpu: c_int) -> Option<()> {
     unsafe { pool_of(tag)?.take_back(page, tag.slot(), cpu as u32 as usize) }
 }
 
-/// See [`Shared::take_back_unusual`]. `false`: the page has no tag and no mapping any more.
+/// See [`Shared::take_back_unusual`].
+///
+/// `false`: the page has no tag and no mapping any more.
 ///
 /// # Safety
 ///

@@ -49,13 +49,14 @@ impl Batch {
         }
     }
 
-    /// Whether there is room for no more.
+    /// Returns whether there is room for no more.
     pub(crate) fn is_full(&self) -> bool {
         self.count >= REFILL
     }
 
-    /// Takes up to `want` pages from the page allocator; the batch is empty before. Any context but NMI, or
-    /// process context if it may `wait`.
+    /// Takes up to `want` pages from the page allocator; the batch is empty before.
+    ///
+    /// Any context but NMI, or process context if it may `wait`.
     ///
     /// `bounce`: rather than none at all, pages that `dev` does not reach.
     pub(crate) fn alloc(&mut self, dev: &DmaDevice, want: usize, wait: Wait, bounce: bool) {
@@ -83,9 +84,11 @@ impl Batch {
         }
     }
 
-    /// Makes something of each page and its address, into `made`, which has room for all, until that fails;
-    /// and returns how many there are. The pages of those are not the batch's any more.
-    /// (All are the kernel's own memory, since no other was asked for, and that has addresses.)
+    /// Makes something of each page and its address, into `made`, which has room for all, until that fails; and
+    /// returns how many there are.
+    ///
+    /// The pages of those are not the batch's any more. (All are the kernel's own memory, since no other was asked
+    /// for, and that has addresses.)
     #[inline(always)]
     pub(crate) fn take_each<T, E>(
         &mut self,
@@ -137,8 +140,9 @@ impl Batch {
         }
     }
 
-    /// Gives all pages back to the page allocator, and returns how many there were. Any context but
-    /// NMI.
+    /// Gives all pages back to the page allocator, and returns how many there were.
+    ///
+    /// Any context but NMI.
     pub(crate) fn free(&mut self) -> usize {
         let count = core::mem::take(&mut self.count);
         if count != 0 {
@@ -179,7 +183,9 @@ pub(crate) struct DmaDevice {
 }
 
 impl DmaDevice {
-    /// The pool's lifetime makes sure that the device stays bound.
+    /// Makes the device that pages are mapped for.
+    ///
+    /// The pool's lifetime makes sure that it stays bound.
     pub(crate) fn new(dev: &Device<Bound>) -> Self {
         let dev: &Device = dev;
         // SAFETY: The device is valid, and bound, as long as it is borrowed. What it can reach is only read.
@@ -200,7 +206,9 @@ impl DmaDevice {
         self.dev.as_deref().map(raw)
     }
 
-    /// Maps a page for the device, and returns its DMA address, if it worked. Any context.
+    /// Maps a page for the device, and returns its DMA address, if it worked.
+    ///
+    /// Any context.
     ///
     /// The CPU's caches are not flushed: that is done for each use, and only for the bytes of it.
     ///
@@ -228,7 +236,9 @@ impl DmaDevice {
         (!unsafe { bindings::rpp_dma_mapping_error(dev, dma) }).then_some(dma)
     }
 
-    /// Removes a mapping. Any context.
+    /// Removes a mapping.
+    ///
+    /// Any context.
     ///
     /// # Safety
     ///
@@ -244,7 +254,7 @@ impl DmaDevice {
         };
     }
 
-    /// Whether one of the pages that are mapped at these addresses needs the syncs below: because it is
+    /// Returns whether one of the pages that are mapped at these addresses needs the syncs below: because it is
     /// bounced, or the device is not coherent.
     pub(crate) fn need_sync(&self, mut mapped: impl Iterator<Item = u64>) -> bool {
         self.raw().is_some_and(|dev| {
@@ -257,8 +267,9 @@ impl DmaDevice {
         })
     }
 
-    /// How many pages the bounce buffers hold that the device's mappings go through; of a device that
-    /// needs syncs for another reason, and of none, as many as one likes.
+    /// Returns how many pages the bounce buffers hold that the device's mappings go through.
+    ///
+    /// For a device that needs syncs for another reason, and for none, it is as many as one likes.
     pub(crate) fn bounce_pages(&self) -> u32 {
         self.raw().map_or(u32::MAX, |dev| {
             // SAFETY: The device is valid as long as we have a reference to it, and what is read of it does not
@@ -267,7 +278,9 @@ impl DmaDevice {
         })
     }
 
-    /// Gives `len` bytes at `dma` to the device. Any context.
+    /// Gives `len` bytes at `dma` to the device.
+    ///
+    /// Any context.
     #[cold]
     #[inline(never)]
     pub(crate) fn sync_for_device(&self, dma: u64, len: usize) {
@@ -279,7 +292,9 @@ impl DmaDevice {
         unsafe { bindings::rpp_dma_sync_for_device(dev, dma, len, DIRECTION) };
     }
 
-    /// Gives `len` bytes at `dma` to the CPU. Any context.
+    /// Gives `len` bytes at `dma` to the CPU.
+    ///
+    /// Any context.
     #[cold]
     #[inline(never)]
     pub(crate) fn sync_for_cpu(&self, dma: u64, len: usize) {

@@ -106,8 +106,9 @@ impl Drop for PagePool<'_> {
 }
 
 impl PagePool<'static> {
-    /// Makes a pool whose pages are not mapped, for what does no DMA. Process context; errors as for
-    /// [`new`](Self::new).
+    /// Makes a pool whose pages are not mapped, for what does no DMA.
+    ///
+    /// Process context; errors as for [`new`](Self::new).
     ///
     /// # Safety
     ///
@@ -128,13 +129,16 @@ impl PagePool<'static> {
 }
 
 impl<'dev> PagePool<'dev> {
-    /// Returns whether there can be pools: not where the hook that pages come back by cannot be had. Any
-    /// context.
+    /// Returns whether there can be pools: not where the hook that pages come back by cannot be had.
+    ///
+    /// Any context.
     pub fn available() -> bool {
         hook::is_active()
     }
 
-    /// Makes a pool for `dev`. Process context.
+    /// Makes a pool for `dev`.
+    ///
+    /// Process context.
     ///
     /// Fails with `EOPNOTSUPP` where there are [none](Self::available), with `EINVAL` for a pool without pages
     /// or with too many, with `ENOMEM`, and with `ENOSPC` when there are too many pools.
@@ -162,18 +166,21 @@ impl<'dev> PagePool<'dev> {
         })
     }
 
-    /// Brings some pages into the cache, if it has none, or returns why that is not possible. Process
-    /// context: unlike [`alloc`](NapiPool::alloc) it waits for memory.
+    /// Brings some pages into the cache, if it has none, or returns why that is not possible.
+    ///
+    /// Process context: unlike [`alloc`](NapiPool::alloc) it waits for memory.
     pub fn prepare(&mut self) -> Result<(), AllocError> {
         self.pool.side().prepare()
     }
 
-    /// A handle to the statistics, which may be read anywhere and outlives the pool.
+    /// Returns a handle to the statistics, which may be read anywhere and outlives the pool.
     pub fn stats(&self) -> Stats {
         Stats(self.pool.arc())
     }
 
-    /// Makes the storage for `entries` buffers that are with the device. Process context.
+    /// Makes the storage for `entries` buffers that are with the device.
+    ///
+    /// Process context.
     pub fn posted(&self, entries: usize) -> Result<Posted> {
         Ok(Posted {
             slots: array_from_fn(entries, |_| None)?,
@@ -181,7 +188,9 @@ impl<'dev> PagePool<'dev> {
         })
     }
 
-    /// Whether `page` is in the pool, and not with the stack. For the self-test.
+    /// Returns whether `page` is in the pool, and not with the stack.
+    ///
+    /// For the self-test.
     pub(crate) fn has(&self, page: NonNull<pp_bindings::page>) -> bool {
         self.pool.has(page.as_ptr())
     }
@@ -225,7 +234,7 @@ impl Stats {
     /// The counters' names: upstream's, then ours.
     pub const NAMES: &'static [&'static str] = &stats::NAMES;
 
-    /// The counters' values, in the order of the names.
+    /// Returns the counters' values, in the order of the names.
     pub fn snapshot(&self) -> Snapshot {
         self.0.snapshot()
     }
@@ -321,13 +330,17 @@ impl<'id> NapiPool<'id, '_> {
         }
     }
 
-    /// How close the pool is to its limit. To be asked before a page is given away: see [`Pressure`].
+    /// Returns how close the pool is to its limit.
+    ///
+    /// To be asked before a page is given away: see [`Pressure`].
     #[inline]
     pub fn pressure(&mut self) -> Pressure {
         self.side.pressure(self.bh)
     }
 
-    /// Lets a page go to the stack. It comes back when its last reference is dropped.
+    /// Lets a page go to the stack.
+    ///
+    /// It comes back when its last reference is dropped.
     #[inline]
     pub fn into_stack(&mut self, buf: CpuBuf<'id>) -> StackPage {
         let slot = buf.into_slot();
@@ -344,7 +357,9 @@ impl<'id> NapiPool<'id, '_> {
         StackPage(unsafe { NonNull::new_unchecked(page) })
     }
 
-    /// Lets a page go, mapped, to be sent by this device. Its bytes are the device's from here on.
+    /// Lets a page go, mapped, to be sent by this device.
+    ///
+    /// Its bytes are the device's from here on.
     #[inline]
     pub fn detach(&mut self, buf: CpuBuf<'id>) -> Detached {
         let (offset, len) = (buf.offset(), buf.len());
@@ -447,8 +462,10 @@ pub struct OpenRing<'id, 'a> {
 }
 
 impl<'id> OpenRing<'id, '_> {
-    /// Notes that `buf` is with the device, at `index`, and returns the address for the descriptor:
-    /// [`ROOM`] bytes are there. So no device has a buffer that is not noted.
+    /// Notes that `buf` is with the device, at `index`, and returns the address for the descriptor: [`ROOM`] bytes
+    /// are there.
+    ///
+    /// So no device has a buffer that is not noted.
     ///
     /// `buf` comes back if there is no such index, or a buffer already.
     #[inline(always)]

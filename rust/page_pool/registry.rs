@@ -70,12 +70,12 @@ impl Registered {
         self.0.clone()
     }
 
-    /// Whether the pool has `page`.
+    /// Returns whether the pool has `page`.
     pub(crate) fn has(&self, page: *mut bindings::page) -> bool {
         self.0.has(page)
     }
 
-    /// The NAPI side.
+    /// Returns the NAPI side.
     #[inline(always)]
     pub(crate) fn side(&mut self) -> Side<'_> {
         // SAFETY: By the type invariant nobody else takes the NAPI side. The result borrows `self` mutably, so
@@ -113,7 +113,7 @@ pub(crate) fn for_each_pool(mut f: impl FnMut(&Shared)) {
     }
 }
 
-/// The pool that a tag leads to.
+/// Returns the pool that a tag leads to.
 ///
 /// # Safety
 ///

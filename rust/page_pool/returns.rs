@@ -16,9 +16,10 @@ use crate::{
 use pp_bindings as bindings;
 
 impl Shared {
-    /// Takes back a page whose last reference was just dropped, if nothing is unusual about it: it goes
-    /// into this CPU's ring. `None`: nothing has happened yet, and it is for
-    /// [`take_back_unusual`](Self::take_back_unusual).
+    /// Takes back a page whose last reference was just dropped, if nothing is unusual about it: it goes into this
+    /// CPU's ring.
+    ///
+    /// `None`: nothing has happened yet, and it is for [`take_back_unusual`](Self::take_back_unusual).
     ///
     /// On the path of each page that went to the stack: there is one way out for all that is unusual, so
     /// no register has to be saved.
@@ -56,7 +57,9 @@ impl Shared {
         Some(())
     }
 
-    /// Takes back a page whose last reference was just dropped. `true`: it is ours again.
+    /// Takes back a page whose last reference was just dropped.
+    ///
+    /// `true`: it is ours again.
     ///
     /// `false`: it is no page of this pool any more. It has no mapping and no tag, and the caller frees
     /// it.
@@ -131,8 +134,9 @@ impl Shared {
         false
     }
 
-    /// The count of a page that is not with the stack reached 0: somebody dropped a reference that was
-    /// the pool's.
+    /// Deals with a page that is not with the stack and whose count reached 0.
+    ///
+    /// Somebody dropped a reference that was the pool's.
     ///
     /// # Safety
     ///
@@ -151,8 +155,9 @@ impl Shared {
         true
     }
 
-    /// Puts a page into the ring of CPU `cpu`, or on the list if there is none. If the ring is full the page
-    /// leaves the pool, and is returned.
+    /// Puts a page into the ring of CPU `cpu`, or on the list if there is none.
+    ///
+    /// If the ring is full the page leaves the pool, and is returned.
     ///
     /// # Safety
     ///

@@ -83,7 +83,9 @@ pub(crate) struct Shared {
 unsafe impl Sync for Shared {}
 
 impl Shared {
-    /// Makes a pool whose slots are all free. May sleep.
+    /// Makes a pool whose slots are all free.
+    ///
+    /// May sleep.
     pub(crate) fn new(dev: DmaDevice, name: &CStr, params: Params, id: u16) -> Result<Self> {
         let Params { pages, ring, mode } = params;
         let cpus = kernel::cpu::nr_cpu_ids() as usize;
@@ -108,12 +110,14 @@ impl Shared {
         })
     }
 
-    /// All slots, whatever is in them.
+    /// Returns all slots, whatever is in them.
     pub(crate) fn slots(&self) -> &[Slot] {
         self.returns.slots()
     }
 
-    /// The slot at that address, if it is one of this pool's. The pointer may be any.
+    /// Returns the slot at that address, if it is one of this pool's.
+    ///
+    /// The pointer may be any.
     #[inline]
     pub(crate) fn slot_at(&self, slot: *const Slot) -> Option<&Slot> {
         const SIZE: usize = core::mem::size_of::<Slot>();
@@ -132,8 +136,10 @@ impl Shared {
         (offset / core::mem::size_of::<Slot>()) as u32
     }
 
-    /// The destructor of a page: the mapping is removed, the tag cleared, the slot free. It is for the
-    /// caller to note the slot, and to count. The page is the caller's, and so is its one reference.
+    /// Takes a page out of the pool: its destructor.
+    ///
+    /// The mapping is removed, the tag cleared, the slot free. It is for the caller to note the slot, and to
+    /// count. The page is the caller's, and so is its one reference.
     pub(crate) fn retire(&self, slot: Owned) -> (&Slot, *mut bindings::page) {
         // SAFETY: By its type invariant the slot is in the table of a pool that exists. It was taken from this
         // pool's cache, rings or list, or found in its table, so that is ours, and there as long as `self`.
@@ -159,6 +165,7 @@ impl Shared {
     }
 
     /// Notes a slot that is free, for the NAPI side to find, and that its page does not count any more.
+    ///
     /// Any context.
     pub(crate) fn let_go(&self, slot: &Slot) {
         self.shared_stats.unmapped.inc_shared();
@@ -168,8 +175,9 @@ impl Shared {
         self.limit.give_back(1);
     }
 
-    /// Puts another limit in force, for at most as many pages as the pool was made for. Pages above it
-    /// go back to the system as they return. Any context.
+    /// Puts another limit in force, for at most as many pages as the pool was made for.
+    ///
+    /// Pages above it go back to the system as they return. Any context.
     pub(crate) fn set_limit(&self, max: u32) -> Result {
         if max as usize > self.slots().len() {
             return Err(ERANGE);
@@ -178,8 +186,9 @@ impl Shared {
         Ok(())
     }
 
-    /// Removes the mapping of a page that went past the hook, if that one did, so that its slot can be used
-    /// again. For the NAPI side, since only that puts another page into a slot.
+    /// Removes the mapping of a page that went past the hook, if that one did, so that its slot can be used again.
+    ///
+    /// For the NAPI side, since only that puts another page into a slot.
     pub(crate) fn reclaim_lost(&self, index: usize, slot: &Slot) {
         // A page that comes back leaves `Out` before it loses its tag: if this is still `Out`, it is the page
         // that was looked at.
@@ -191,34 +200,35 @@ impl Shared {
         }
     }
 
-    /// Whether the slot is `Out` and its page has not got its tag: it went past the hook, or just comes
+    /// Returns whether the slot is `Out` and its page has not got its tag: it went past the hook, or just comes
     /// back.
     fn is_lost(&self, index: usize, slot: &Slot) -> bool {
         // CAST: There are at most `MAX_SLOTS` slots.
         slot.state.is_out() && Tag::of(slot.page()) != Some(Tag::new(self.id, index as u32))
     }
 
-    /// Whether the pool has `page` in its cache, in a ring, or on the list.
+    /// Returns whether the pool has `page` in its cache, in a ring, or on the list.
     pub(crate) fn has(&self, page: *mut bindings::page) -> bool {
         self.slots()
             .iter()
             .any(|slot| slot.page() == page && slot.state.is_pool())
     }
 
-    /// The pages that the pool has, wherever they are, and the most that it may have.
+    /// Returns the pages that the pool has, wherever they are, and the most that it may have.
     pub(crate) fn owned(&self) -> (u32, u32) {
         (self.limit.owned(), self.limit.max())
     }
 
-    /// The pages that are with the stack, and how many of them look as if they were lost. The second
-    /// number may include pages that are just coming back.
+    /// Returns the pages that are with the stack, and how many of them look as if they were lost.
+    ///
+    /// The second number may include pages that are just coming back.
     pub(crate) fn outstanding(&self) -> (usize, usize) {
         let lost = self.slots().iter().enumerate();
         let lost = lost.filter(|(index, slot)| self.is_lost(*index, slot));
         (self.out().count(), lost.count())
     }
 
-    /// The slots whose pages are with the stack, or were a moment ago.
+    /// Returns the slots whose pages are with the stack, or were a moment ago.
     pub(crate) fn out(&self) -> impl Iterator<Item = &Slot> {
         self.slots().iter().filter(|slot| slot.state.is_out())
     }

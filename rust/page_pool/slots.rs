@@ -83,19 +83,23 @@ impl Slot {
         self.state.fill();
     }
 
-    /// The page. May be asked at any time: for a free slot the answer is a page that it once had.
+    /// Returns the page.
+    ///
+    /// May be asked at any time: for a free slot the answer is a page that it once had.
     #[inline(always)]
     pub(crate) fn page(&self) -> *mut bindings::page {
         self.page.load(Ordering::Relaxed)
     }
 
-    /// The DMA address of the page's first byte, for who owns the page or won the slot.
+    /// Returns the DMA address of the page's first byte, for who owns the page or won the slot.
     #[inline(always)]
     pub(crate) fn dma(&self) -> u64 {
         self.dma.load(Ordering::Relaxed)
     }
 
-    /// The address of the page's first byte, for who owns the page. Others may not go there.
+    /// Returns the address of the page's first byte, for who owns the page.
+    ///
+    /// Others may not go there.
     #[inline(always)]
     pub(crate) fn va(&self) -> *mut u8 {
         self.va.load(Ordering::Relaxed)
@@ -103,20 +107,24 @@ impl Slot {
 }
 
 impl Slot {
-    /// The owner gives the page away. The last `put_page()` brings it back.
+    /// Gives the page away, which its owner does.
+    ///
+    /// The last `put_page()` brings it back.
     #[inline]
     pub(crate) fn hand_out(&self) {
         self.next.store(now(), Ordering::Relaxed);
         self.state.hand_out();
     }
 
-    /// When the page was given away, by the clock of [`now`]. For a page that is out.
+    /// Returns when the page was given away, by the clock of [`now`].
+    ///
+    /// For a page that is out.
     pub(crate) fn left(&self) -> u32 {
         self.next.load(Ordering::Relaxed)
     }
 }
 
-/// The lower half of the kernel's clock, which counts [`RPP_HZ`](bindings::RPP_HZ) a second.
+/// Returns the lower half of the kernel's clock, which counts [`RPP_HZ`](bindings::RPP_HZ) a second.
 #[inline]
 pub(crate) fn now() -> u32 {
     // SAFETY: `jiffies` is there at any time. It changes at any time as well, hence the single access.
@@ -163,7 +171,7 @@ impl Tag {
         Self(PREFIX << 48 | u64::from(pool) << 32).of_slot(slot)
     }
 
-    /// The tag of slot `slot`, from that of slot 0.
+    /// Returns the tag of slot `slot`, from that of slot 0.
     #[inline(always)]
     pub(crate) fn of_slot(self, slot: u32) -> Self {
         Self(self.0 | u64::from(slot) << 2)
@@ -179,8 +187,9 @@ impl Tag {
         (self.0 as u32 >> 2) as usize
     }
 
-    /// Reads the tag of a page that was seen to have one. If it has not, the result leads to no page, or
-    /// to another one.
+    /// Reads the tag of a page that was seen to have one.
+    ///
+    /// If it has not, the result leads to no page, or to another one.
     ///
     /// # Safety
     ///
@@ -192,8 +201,9 @@ impl Tag {
         Self(unsafe { word0(page).read_volatile() })
     }
 
-    /// Reads the tag of a page that may be anybody's, or be gone with its memory. `None`: it has none,
-    /// and if [`clear`](Self::clear) is the reason, its slot is seen to have left `Out`.
+    /// Reads the tag of a page that may be anybody's, or be gone with its memory.
+    ///
+    /// `None`: it has none, and if [`clear`](Self::clear) is the reason, its slot is seen to have left `Out`.
     pub(crate) fn of(page: *mut bindings::page) -> Option<Self> {
         let word = peek(word0(page));
         smp_mb(Read);
@@ -231,9 +241,10 @@ fn word0(page: *mut bindings::page) -> *mut u64 {
         .cast()
 }
 
-/// Reads kernel memory that may not be there: who takes memory out of a running system takes the
-/// `struct page`s of what is free as well, and a page that went past the hook is free. Process or
-/// softirq context.
+/// Reads kernel memory that may not be there: who takes memory out of a running system takes the `struct page`s of
+/// what is free as well, and a page that went past the hook is free.
+///
+/// Process or softirq context.
 pub(crate) fn peek<T: FromBytes>(from: *const T) -> Option<T> {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: `value` has room for so many bytes, and is ours. `from` may be any address: what is not there to be
@@ -246,8 +257,10 @@ pub(crate) fn peek<T: FromBytes>(from: *const T) -> Option<T> {
     (error == 0).then(|| unsafe { value.assume_init() })
 }
 
-/// Whether the page is from the emergency reserves: the kernel's `page_is_pfmemalloc()`, which is an
-/// inline function. Asked of a page that has no tag yet.
+/// Returns whether the page is from the emergency reserves: the kernel's `page_is_pfmemalloc()`, which is an
+/// inline function.
+///
+/// Asked of a page that has no tag yet.
 ///
 /// # Safety
 ///
@@ -259,7 +272,7 @@ pub(crate) unsafe fn is_pfmemalloc(page: *mut bindings::page) -> bool {
     unsafe { word0(page).read() & 2 != 0 }
 }
 
-/// Whether a page has none of `flags`, and nobody is charged for it.
+/// Returns whether a page has none of `flags`, and nobody is charged for it.
 ///
 /// # Safety
 ///
@@ -292,8 +305,9 @@ pub(crate) unsafe fn revive(page: *mut bindings::page) {
     unsafe { &*refcount(page) }.store(1, Ordering::Release);
 }
 
-/// The reference count of a page, and whether user space has it mapped, as they were a moment ago. The
-/// page may be anybody's, or be gone with its memory.
+/// Returns the reference count of a page, and whether user space has it mapped, as they were a moment ago.
+///
+/// The page may be anybody's, or be gone with its memory.
 pub(crate) fn users(page: *mut bindings::page) -> Option<(u32, bool)> {
     const MAPCOUNT: usize = offset_of!(bindings::page, __bindgen_anon_2);
     let count = peek(refcount(page).cast::<u32>())?;
@@ -302,8 +316,9 @@ pub(crate) fn users(page: *mut bindings::page) -> Option<(u32, bool)> {
     Some((count, mapped >= 0))
 }
 
-/// Drops the reference that [`revive`] made, and returns whether it was the last. It is not when
-/// somebody took a speculative reference in between; that one's last put frees the page.
+/// Drops the reference that [`revive`] made, and returns whether it was the last.
+///
+/// It is not when somebody took a speculative reference in between; that one's last put frees the page.
 ///
 /// # Safety
 ///

@@ -84,7 +84,9 @@ pub(crate) struct NapiSide {
 }
 
 impl NapiSide {
-    /// Makes the side of a pool for `cpus` CPUs, all of whose slots are free. May sleep.
+    /// Makes the side of a pool for `cpus` CPUs, all of whose slots are free.
+    ///
+    /// May sleep.
     pub(crate) fn new(cpus: usize, mode: Mode) -> Result<Self> {
         let mut cache = Cache::new();
         if mode == Mode::AllocMap {
@@ -103,7 +105,7 @@ impl NapiSide {
         })
     }
 
-    /// How many pages nobody uses, as far as is known.
+    /// Returns how many pages nobody uses, as far as is known.
     #[inline(always)]
     pub(crate) fn idle(&self) -> u32 {
         // CAST: Both are at most the number of slots.
@@ -140,7 +142,7 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// The same for a shorter time.
+    /// Returns the same for a shorter time.
     #[inline(always)]
     pub(crate) fn again(&mut self) -> Side<'_> {
         // INVARIANT: `self` is borrowed meanwhile.
@@ -150,7 +152,7 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// What only this side touches.
+    /// Returns what only this side touches.
     #[inline(always)]
     pub(crate) fn napi(&mut self) -> &mut NapiSide {
         // SAFETY: By the type invariant nobody else has the NAPI side for `'a`, which is what the cell holds. The
@@ -198,7 +200,9 @@ impl<'a> Side<'a> {
         slot
     }
 
-    /// Brings pages into the cache, if it is empty. Process context.
+    /// Brings pages into the cache, if it is empty.
+    ///
+    /// Process context.
     pub(crate) fn prepare(&mut self) -> Result<(), AllocError> {
         if self.napi().cache.count() == 0 {
             let slot = self.grow(Wait::ForMemory)?;
@@ -208,8 +212,10 @@ impl<'a> Side<'a> {
         Ok(())
     }
 
-    /// How close the limit is. What is home is idle, wherever it lies: in the cache, the rings, or the list.
-    /// It may take as many questions as there are sources until a page that came home counts.
+    /// Returns how close the limit is.
+    ///
+    /// What is home is idle, wherever it lies: in the cache, the rings, or the list. It may take as many questions
+    /// as there are sources until a page that came home counts.
     #[inline]
     pub(crate) fn pressure(&mut self, bh: BhDisabled<'_>) -> Pressure {
         match self.shared.limit.pressure(self.napi().idle()) {
@@ -306,6 +312,7 @@ impl<'a> Side<'a> {
     }
 
     /// Takes as many pages from the page allocator as a refill brings, maps them, and returns one of them.
+    ///
     /// The others are in the cache, which is empty before.
     #[inline(never)]
     fn grow(&mut self, wait: Wait) -> Result<Owned, AllocError> {
@@ -397,8 +404,9 @@ impl<'a> Side<'a> {
         self.shared.limit.give_back(1);
     }
 
-    /// Lets go of what is in the cache, as far as the pool has more than its limit. The device's ring may
-    /// have to do with as many buffers less as were recycled since it was filled last.
+    /// Lets go of what is in the cache, as far as the pool has more than its limit.
+    ///
+    /// The device's ring may have to do with as many buffers less as were recycled since it was filled last.
     #[cold]
     fn shed(&mut self) {
         for _ in 0..self.shared.limit.excess() {
@@ -439,8 +447,9 @@ impl<'a> Side<'a> {
         self.napi().free = self.shared.index(slot);
     }
 
-    /// Looks for pages that went past the hook, in `count` slots: those that follow the ones of the last
-    /// time. Removes their mappings, so that the slots can be used again.
+    /// Looks for pages that went past the hook, in `count` slots: those that follow the ones of the last time.
+    ///
+    /// Removes their mappings, so that the slots can be used again.
     pub(crate) fn audit(&mut self, count: usize) {
         let slots = self.shared.slots();
         for _ in 0..count.min(slots.len()) {
@@ -454,8 +463,9 @@ impl<'a> Side<'a> {
     }
 }
 
-/// The constructor of a page: maps it, gives it one of the slots that are `free`, tags it. `tag` is
-/// that of slot 0.
+/// Puts a page into a slot: its constructor.
+///
+/// Maps it, gives it one of the slots that are `free`, and tags it. `tag` is that of slot 0.
 ///
 /// # Safety
 ///

@@ -94,7 +94,8 @@ struct Rx;
 // - The card writes to the 2,048 bytes at word 0, an address of 64 bits, and to no other memory.
 // - It sets "done", which `post()` clears, after that, and leaves the buffer alone from then on.
 // - It has written as many bytes as it says.
-// By 1 and 2: `stop()` and `stop_rx()` wait until there is no DMA, the rings are those of `start_ring()`, and TAIL is the doorbell.
+// By 1 and 2: `stop()` and `stop_rx()` wait until there is no DMA, the rings are those of `start_ring()`, and TAIL
+// is the doorbell.
 unsafe impl desc::RxDescriptor for Rx {
     const BUFFER: usize = 2048;
 

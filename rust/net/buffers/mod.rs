@@ -51,7 +51,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The one that was chosen, or the kernel's where ours cannot be had.
+    /// Returns the kind that was chosen, or the kernel's where ours cannot be had.
     pub(crate) fn chosen(dev: &Device<Bound>) -> Self {
         match param::kind() {
             Self::Rust if !page_pool::PagePool::available() => {
@@ -82,7 +82,9 @@ pub(crate) trait Buffers<'bound>: Sized {
     where
         Self: 'a;
 
-    /// Makes a pool. Process context.
+    /// Makes a pool.
+    ///
+    /// Process context.
     ///
     /// # Safety
     ///
@@ -91,29 +93,39 @@ pub(crate) trait Buffers<'bound>: Sized {
     /// - When it is dropped the device does not write to its buffers any more, nor read them.
     unsafe fn new(dev: &'bound Device<Bound>, params: &Params<'_>) -> Result<Self>;
 
-    /// Makes room for the buffers of so many descriptors. Process context.
+    /// Makes room for the buffers of so many descriptors.
+    ///
+    /// Process context.
     fn posted(&self, entries: usize) -> Result<Self::Posted>;
 
-    /// Has some buffers ready, so that [`Open::alloc`] need not wait for memory. Process context.
+    /// Has some buffers ready, so that [`Open::alloc`] need not wait for memory.
+    ///
+    /// Process context.
     fn prepare(&mut self) -> Result<(), AllocError>;
 
-    /// Opens the pool for the time of `f`. A buffer of this pool fits no other pool, and cannot leave `f`.
+    /// Opens the pool for the time of `f`.
+    ///
+    /// A buffer of this pool fits no other pool, and cannot leave `f`.
     fn enter<'a, R>(
         &'a mut self,
         bh: &BhDisabled<'a>,
         f: impl for<'id> FnOnce(Self::Open<'id, 'a>) -> R,
     ) -> R;
 
-    /// The queue's NAPI instance uses the pool from here on. It is disabled, and enabled after this.
+    /// Lets the queue's NAPI instance use the pool from here on.
+    ///
+    /// It is disabled, and enabled after this.
     fn attach(&self, queue: &Queue);
 
-    /// Undoes [`attach`](Self::attach). The instance is disabled.
+    /// Undoes [`attach`](Self::attach).
+    ///
+    /// The instance is disabled.
     fn detach(&self);
 
-    /// How XDP frames find their way back.
+    /// Returns the memory model by which XDP frames find their way back.
     fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void);
 
-    /// A handle to the counters.
+    /// Returns a handle to the counters.
     fn stats(&self) -> Stats;
 }
 
@@ -151,7 +163,9 @@ pub(crate) trait Open<'id> {
     /// Gives back a buffer without a look at what the device has written.
     fn recycle_unused(&mut self, buf: Self::Device);
 
-    /// How close the pool is to its limit. To be asked before a page is given away.
+    /// Returns how close the pool is to its limit.
+    ///
+    /// To be asked before a page is given away.
     fn pressure(&mut self) -> Pressure;
 
     /// Lets a page go to the stack.
@@ -171,8 +185,9 @@ pub(crate) trait Open<'id> {
 
 /// The buffers that are with the device, open.
 pub(crate) trait Ring<D> {
-    /// Notes that `buf` is with the device, at `index`, and returns its address for the descriptor. It comes back
-    /// if there is no such index, or a buffer already.
+    /// Notes that `buf` is with the device, at `index`, and returns its address for the descriptor.
+    ///
+    /// It comes back if there is no such index, or a buffer already.
     fn post(&mut self, index: usize, buf: D) -> Result<u64, D>;
 
     /// Takes the buffer at `index`, if there is one.
@@ -185,13 +200,15 @@ pub(crate) trait Ring<D> {
 
 /// A buffer with a packet in it.
 pub(crate) trait Packet {
-    /// The first byte of the page.
+    /// Returns the address of the first byte of the page.
     fn page_start(&self) -> *mut u8;
-    /// Where the packet begins, in bytes from there.
+    /// Returns where the packet begins, in bytes from there.
     fn offset(&self) -> usize;
-    /// The length of the packet, in bytes.
+    /// Returns the length of the packet, in bytes.
     fn len(&self) -> usize;
-    /// Moves the range. One that leaves the buffer is cut.
+    /// Moves the range.
+    ///
+    /// One that leaves the buffer is cut.
     ///
     /// # Safety
     ///
@@ -200,7 +217,7 @@ pub(crate) trait Packet {
     /// Appends zeroes up to `len` bytes, as far as there is room.
     fn pad(&mut self, len: usize);
 
-    /// The first byte of the packet.
+    /// Returns the address of the first byte of the packet.
     #[inline(always)]
     fn as_ptr(&self) -> *const u8 {
         self.page_start().wrapping_add(self.offset())
@@ -211,7 +228,7 @@ pub(crate) trait Packet {
 pub(crate) trait Stack {
     /// What a `struct rnet_packet` has to say about it.
     const FLAGS: u32;
-    /// The page is an skb's head, or an XDP frame's, from here on.
+    /// Makes the page an skb's head, or an XDP frame's, from here on.
     fn given(self);
 }
 
@@ -227,7 +244,7 @@ pub(crate) enum Sent {
 }
 
 impl Sent {
-    /// Where the device reads.
+    /// Returns the address from which the device reads.
     #[inline]
     pub(crate) fn dma_addr(&self) -> u64 {
         match self {
@@ -237,7 +254,7 @@ impl Sent {
         }
     }
 
-    /// How many bytes.
+    /// Returns how many bytes it reads.
     #[inline]
     pub(crate) fn len(&self) -> u32 {
         match self {

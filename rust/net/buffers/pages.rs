@@ -44,14 +44,18 @@ pub(crate) unsafe trait PageKind {
     /// See [`Stack::FLAGS`].
     const FLAGS: u32;
 
-    /// Drops the stack's reference to a page. Not in a hard interrupt, nor with interrupts off.
+    /// Drops the stack's reference to a page.
+    ///
+    /// Not in a hard interrupt, nor with interrupts off.
     ///
     /// # Safety
     ///
     /// The caller has that reference, and gives it up.
     unsafe fn drop_reference(page: NonNull<bindings::page>);
 
-    /// Takes back a page that is mapped at `dma` for `dev`. Not in a hard interrupt, nor with interrupts off.
+    /// Takes back a page that is mapped at `dma` for `dev`.
+    ///
+    /// Not in a hard interrupt, nor with interrupts off.
     ///
     /// # Safety
     ///
@@ -82,7 +86,9 @@ pub(crate) unsafe trait Source: Sized {
     /// As for [`Buffers::new`].
     unsafe fn new(dev: Self::Device, params: &Params<'_>) -> Result<Self>;
 
-    /// Takes a page, mapped. In the poll.
+    /// Takes a page, mapped.
+    ///
+    /// In the poll.
     fn alloc(&mut self) -> Result<Page, AllocError>;
 
     /// Lets the CPU see `len` bytes behind the headroom.
@@ -96,7 +102,7 @@ pub(crate) unsafe trait Source: Sized {
     /// - The caller has it, and gives it up.
     unsafe fn put(&mut self, page: NonNull<bindings::page>, dma: u64);
 
-    /// What a page is mapped for, if that has to be known to take it back.
+    /// Returns what a page is mapped for, if that has to be known to take it back.
     fn device(&self) -> *mut bindings::device;
 
     /// Prepares a page for the stack.

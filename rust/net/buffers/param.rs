@@ -35,7 +35,7 @@ fn current() -> (&'static CStr, Kind) {
     KINDS.get(index).copied().unwrap_or(KINDS[0])
 }
 
-/// The kind that the parameter says.
+/// Returns the kind that the parameter says.
 pub(super) fn kind() -> Kind {
     current().1
 }

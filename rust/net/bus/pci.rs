@@ -130,8 +130,10 @@ pub trait Driver {
     /// How the device may interrupt. Each queue pair has a vector, so without MSI-X there is one.
     const IRQ_TYPES: &'static [pci::IrqType] = &[pci::IrqType::Msi, pci::IrqType::Intx];
 
-    /// Sets a device up, resets it, and says what it can do. Its registers can be read; it does no DMA before
-    /// this returns, for it may still have the rings of another driver.
+    /// Sets a device up, resets it, and says what it can do.
+    ///
+    /// Its registers can be read; it does no DMA before this returns, for it may still have the rings of another
+    /// driver.
     fn probe<'bound>(
         pdev: &'bound pci::Device<Core<'_>>,
         info: Option<&'bound Self::IdInfo>,
@@ -223,7 +225,9 @@ impl<T: Driver + 'static> pci::Driver for Adapter<T> {
         })
     }
 
-    /// While the device still has its power: dropping comes when the core may let it sleep already.
+    /// Takes the network device from the core while its PCI device still has its power.
+    ///
+    /// Dropping comes when the core may let it sleep already.
     fn unbind<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self::Data<'bound>>) {
         this.registration.unregister();
     }

@@ -65,7 +65,9 @@ impl<T> Cache<T> {
         }
     }
 
-    /// Closes the cache. What is in it stays.
+    /// Closes the cache.
+    ///
+    /// What is in it stays.
     pub fn close(&mut self) {
         // INVARIANT: The sum stays the same.
         self.hidden = self.count();
@@ -121,14 +123,14 @@ impl<T> Cache<T> {
         Ok(())
     }
 
-    /// The free entries.
+    /// Returns the free entries.
     pub fn spare(&mut self) -> &mut [MaybeUninit<T>] {
         let count = self.count();
         // SAFETY: By the type invariant the number of entries in use is at most `SIZE`, so the range is in bounds.
         unsafe { self.entries.get_unchecked_mut(count..) }
     }
 
-    /// The first `n` of the entries that [`spare`](Self::spare) returned are in use now.
+    /// Notes that the first `n` of the entries that [`spare`](Self::spare) returned are in use now.
     ///
     /// # Safety
     ///
@@ -155,7 +157,7 @@ impl<T> Cache<T> {
         }
     }
 
-    /// What is in the cache.
+    /// Returns what is in the cache.
     pub fn entries(&self) -> &[T] {
         // SAFETY: By the type invariant so many entries are in bounds, and initialised. `MaybeUninit<T>` has the
         // layout of `T`.
@@ -165,7 +167,7 @@ impl<T> Cache<T> {
         }
     }
 
-    /// How many entries are in the cache.
+    /// Returns how many entries are in the cache.
     #[inline]
     pub fn count(&self) -> usize {
         // One of them is 0.

@@ -75,7 +75,7 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// A limit of `max` pages, none of them taken.
+    /// Returns a limit of `max` pages, none of them taken.
     pub fn new(max: u32) -> Self {
         Self {
             max: AtomicU32::new(max),
@@ -84,7 +84,9 @@ impl Limit {
         }
     }
 
-    /// How many of `want` pages may be taken now; they are counted. Called by one side only.
+    /// Returns how many of `want` pages may be taken now; they are counted.
+    ///
+    /// Called by one side only.
     pub fn take(&self, want: u32) -> u32 {
         let room = self.room();
         let granted = if want < room { want } else { room };
@@ -93,18 +95,21 @@ impl Limit {
         granted
     }
 
-    /// `count` pages went back to the system, and their slots are free: who may take pages after this sees
-    /// that. Any context.
+    /// Notes that `count` pages went back to the system, and that their slots are free.
+    ///
+    /// Who may take pages after this sees that.
+    ///
+    /// Any context.
     pub fn give_back(&self, count: u32) {
         self.owned.fetch_sub(count, Ordering::Release);
     }
 
-    /// How many more may be taken.
+    /// Returns how many more may be taken.
     pub fn room(&self) -> u32 {
         self.max().saturating_sub(self.owned())
     }
 
-    /// How close the limit is, when `idle` of the pages taken are used by nobody.
+    /// Returns how close the limit is, when `idle` of the pages taken are used by nobody.
     #[inline]
     pub fn pressure(&self, idle: u32) -> Pressure {
         let used = self.owned().saturating_sub(idle);
@@ -119,25 +124,27 @@ impl Limit {
         }
     }
 
-    /// How many pages the pool has.
+    /// Returns how many pages the pool has.
     #[inline]
     pub fn owned(&self) -> u32 {
         self.owned.load(Ordering::Relaxed)
     }
 
-    /// Puts another limit in force. Any context.
+    /// Puts another limit in force.
+    ///
+    /// Any context.
     pub fn set(&self, max: u32) {
         // INVARIANT: The next `take()` sees it; what was taken before was within the old one.
         self.max.store(max, Ordering::Relaxed);
         self.calm.store(calm(max), Ordering::Relaxed);
     }
 
-    /// How many pages the pool has above the limit, since that was lowered.
+    /// Returns how many pages the pool has above the limit, since that was lowered.
     pub fn excess(&self) -> u32 {
         self.owned().saturating_sub(self.max())
     }
 
-    /// The limit in force.
+    /// Returns the limit in force.
     #[inline]
     pub fn max(&self) -> u32 {
         self.max.load(Ordering::Relaxed)

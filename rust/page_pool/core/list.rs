@@ -50,7 +50,9 @@ impl List {
         }
     }
 
-    /// Puts `index` on the list; `next` is where that slot keeps its link. Any context.
+    /// Puts `index` on the list; `next` is where that slot keeps its link.
+    ///
+    /// Any context.
     pub fn push(&self, index: u32, next: &AtomicU32) {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {

@@ -51,8 +51,9 @@ mod memory {
     /// An array in one piece of physical memory.
     pub type Block<E> = KVec<E>;
 
-    /// Allocates an array of `len` elements, each made by `element` for its index. May sleep. How long
-    /// it is was the user's choice, who gets the error: the log is spared a stack trace.
+    /// Allocates an array of `len` elements, each made by `element` for its index.
+    ///
+    /// May sleep. How long it is was the user's choice, who gets the error: the log is spared a stack trace.
     pub fn array_from_fn<E>(
         len: usize,
         element: impl Fn(usize) -> E,
@@ -78,7 +79,9 @@ mod memory {
         Ok(block)
     }
 
-    /// Allocates an empty array with room for `len` elements. May sleep.
+    /// Allocates an empty array with room for `len` elements.
+    ///
+    /// May sleep.
     pub fn array_with_capacity<E>(len: usize) -> Result<Array<E>, AllocError> {
         KVVec::with_capacity(len, GFP_KERNEL | __GFP_NOWARN)
     }
@@ -88,7 +91,9 @@ mod memory {
         array.push_within_capacity(element).map_err(|full| full.0)
     }
 
-    /// Puts a value on the heap, for [`unleak`] to drop. Any context but NMI.
+    /// Puts a value on the heap, for [`unleak`] to drop.
+    ///
+    /// Any context but NMI.
     pub fn leak<T>(value: T) -> Result<NonNull<T>, AllocError> {
         let value = KBox::into_raw(KBox::new(value, GFP_ATOMIC | __GFP_NOWARN)?);
         NonNull::new(value).ok_or(AllocError)

@@ -47,9 +47,10 @@ use core::{
 };
 
 /// Returns how many entries a ring has, in a pool of `pages`: no more than pages, and a power of two, as the
-/// kernel allocates memory. What does not fit into two pages of memory is too much for one CPU's caches
-/// anyway, and goes back to the system. (Small pools on the host are for tests,
-/// which want rings that overflow.)
+/// kernel allocates memory.
+///
+/// What does not fit into two pages of memory is too much for one CPU's caches anyway, and goes back to the
+/// system. (Small pools on the host are for tests, which want rings that overflow.)
 pub fn capacity(pages: usize) -> usize {
     const MAX: usize = 1024;
     if cfg!(not(CONFIG_RUST)) && pages < 200 {
@@ -77,13 +78,17 @@ pub struct Local<T> {
 pub struct Rings<T>(Array<AtomicPtr<Local<T>>>);
 
 impl<T> Rings<T> {
-    /// Returns a table for `cpus` CPUs, none of which has a ring. May sleep.
+    /// Returns a table for `cpus` CPUs, none of which has a ring.
+    ///
+    /// May sleep.
     pub fn new(cpus: usize) -> Result<Self, AllocError> {
         // INVARIANT: All are null.
         Ok(Self(array_from_fn(cpus, |_| AtomicPtr::new(null_mut()))?))
     }
 
-    /// Returns the side of CPU `cpu`, if it has one. Any number will do.
+    /// Returns the side of CPU `cpu`, if it has one.
+    ///
+    /// Any number will do.
     #[inline(always)]
     pub fn get(&self, cpu: usize) -> Option<&Local<T>> {
         let local = self.0.as_slice().get(cpu)?.load(Ordering::Acquire);
@@ -165,7 +170,9 @@ const _: () = {
 };
 
 impl<T> Returns<T> {
-    /// Returns the ways back into `slots`, for `cpus` CPUs, which are `open` or not. May sleep.
+    /// Returns the ways back into `slots`, for `cpus` CPUs, which are `open` or not.
+    ///
+    /// May sleep.
     pub fn new(
         slots: Array<T>,
         cpus: usize,
@@ -223,13 +230,17 @@ impl<T> Returns<T> {
         self.lookup.live.load(Ordering::Acquire) != 0
     }
 
-    /// Takes no page back any more. An RCU grace period later nobody does.
+    /// Takes no page back any more.
+    ///
+    /// An RCU grace period later nobody does.
     pub fn close(&self) {
         // INVARIANT: 0 is at most any number.
         self.lookup.live.store(0, Ordering::Release);
     }
 
-    /// Asks for a ring for CPU `cpu`, if there is such a CPU. Any context.
+    /// Asks for a ring for CPU `cpu`, if there is such a CPU.
+    ///
+    /// Any context.
     pub fn ask(&self, cpu: usize) {
         if cpu < self.rings().cpus() {
             // CAST: CPUs are counted in 32 bits.
@@ -251,12 +262,14 @@ struct Tally {
 }
 
 impl Tally {
-    /// So many are there at least: only NAPI takes them.
+    /// Returns how many are there at least: only NAPI takes them.
     fn home(&self) -> u64 {
         self.seen.wrapping_sub(self.taken)
     }
 
-    /// `returned` have come so far. A page is counted after it is there, and may have been taken before.
+    /// Notes that `returned` have come so far.
+    ///
+    /// A page is counted after it is there, and may have been taken before.
     fn look(&mut self, returned: u64) {
         // INVARIANT: `seen` only grows.
         self.seen = self.seen.max(returned);
@@ -289,7 +302,9 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Returns one that knows of no ring yet, and has room for those of `cpus` CPUs. May sleep.
+    /// Returns one that knows of no ring yet, and has room for those of `cpus` CPUs.
+    ///
+    /// May sleep.
     pub fn new(cpus: usize) -> Result<Self, AllocError> {
         Ok(Self {
             rings: array_with_capacity(cpus)?,
@@ -299,8 +314,9 @@ impl Sources {
         })
     }
 
-    /// Returns how many pages are home, and in no cache. Those that came after the source that they
-    /// came by was last [looked at](Self::look) are missing.
+    /// Returns how many pages are home, and in no cache.
+    ///
+    /// Those that came after the source that they came by was last [looked at](Self::look) are missing.
     #[inline(always)]
     pub fn home(&self) -> u64 {
         self.home
@@ -334,8 +350,10 @@ impl Sources {
         self.home = self.home.wrapping_add(self.list.home());
     }
 
-    /// Fills `spare` from the rings, that of CPU `cpu` first, and returns how many of its elements were
-    /// written, from the first. Looks at the rings that there are, not at all CPUs.
+    /// Fills `spare` from the rings, that of CPU `cpu` first, and returns how many of its elements were written,
+    /// from the first.
+    ///
+    /// Looks at the rings that there are, not at all CPUs.
     ///
     /// # Safety
     ///
@@ -385,8 +403,9 @@ impl Sources {
         filled
     }
 
-    /// Fills `spare` from the ring of one source, as [`collect`](Self::collect) does. Not inlined, for the
-    /// loop over the pages to have all registers.
+    /// Fills `spare` from the ring of one source, as [`collect`](Self::collect) does.
+    ///
+    /// Not inlined, for the loop over the pages to have all registers.
     ///
     /// # Safety
     ///
@@ -416,8 +435,9 @@ impl Sources {
         got
     }
 
-    /// Makes the ring that was asked for last, if one was. Any context but NMI; without memory for it
-    /// nothing happens, and its CPU asks again.
+    /// Makes the ring that was asked for last, if one was.
+    ///
+    /// Any context but NMI; without memory for it nothing happens, and its CPU asks again.
     ///
     /// # Safety
     ///

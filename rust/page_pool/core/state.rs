@@ -54,18 +54,22 @@ const UNMAPPING: u32 = 3;
 pub struct SlotState(AtomicU32);
 
 impl SlotState {
-    /// A slot without a page.
+    /// Makes the state of a slot without a page.
     pub fn new() -> Self {
         Self(AtomicU32::new(FREE))
     }
 
-    /// `Free -> Pool`: a page was mapped and put into the slot. Only the pool's NAPI does this.
+    /// `Free -> Pool`: a page was mapped and put into the slot.
+    ///
+    /// Only the pool's NAPI does this.
     #[inline]
     pub fn fill(&self) {
         self.0.store(POOL, Ordering::Release);
     }
 
-    /// `Pool -> Out`: the owner gives the page away. The last `put_page()` brings it back.
+    /// `Pool -> Out`: the owner gives the page away.
+    ///
+    /// The last `put_page()` brings it back.
     #[inline]
     pub fn hand_out(&self) {
         // What the owner did to the page happens before the last put: whoever drops a reference
@@ -73,8 +77,9 @@ impl SlotState {
         self.0.store(OUT, Ordering::Relaxed);
     }
 
-    /// `Out -> Pool`, by the one that dropped the last reference. `false`: the slot was not out, so
-    /// somebody dropped a reference that was not theirs.
+    /// `Out -> Pool`, by the one that dropped the last reference.
+    ///
+    /// `false`: the slot was not out, so somebody dropped a reference that was not theirs.
     ///
     /// Only while the pool cannot be dying; see [`claim`](Self::claim) for then.
     #[inline]
@@ -87,8 +92,9 @@ impl SlotState {
         true
     }
 
-    /// `Out -> Unmapping`, by one of the sides that race for it. The winner gets `true`, removes the
-    /// mapping and calls [`unmapped`](Self::unmapped).
+    /// `Out -> Unmapping`, by one of the sides that race for it.
+    ///
+    /// The winner gets `true`, removes the mapping and calls [`unmapped`](Self::unmapped).
     #[inline]
     pub fn claim(&self) -> bool {
         self.0
@@ -108,26 +114,28 @@ impl SlotState {
         self.0.store(FREE, Ordering::Release);
     }
 
-    /// Whether somebody is just removing the mapping. The loser of a [`claim`](Self::claim) waits
-    /// for that, so that no page is free while its device can still write to it.
+    /// Returns whether somebody is just removing the mapping.
+    ///
+    /// The loser of a [`claim`](Self::claim) waits for that, so that no page is free while its device can still
+    /// write to it.
     #[inline]
     pub fn is_unmapping(&self) -> bool {
         self.0.load(Ordering::Acquire) == UNMAPPING
     }
 
-    /// Whether the slot has no page.
+    /// Returns whether the slot has no page.
     #[inline]
     pub fn is_free(&self) -> bool {
         self.0.load(Ordering::Acquire) == FREE
     }
 
-    /// Whether the pool or the driver has the page.
+    /// Returns whether the pool or the driver has the page.
     #[inline]
     pub fn is_pool(&self) -> bool {
         self.0.load(Ordering::Acquire) == POOL
     }
 
-    /// Whether the page is with the stack.
+    /// Returns whether the page is with the stack.
     #[inline]
     pub fn is_out(&self) -> bool {
         self.0.load(Ordering::Acquire) == OUT

@@ -34,13 +34,17 @@ impl Counter {
         Self(AtomicU64::new(0))
     }
 
-    /// Counts one more. Only the counter's writer calls this.
+    /// Counts one more.
+    ///
+    /// Only the counter's writer calls this.
     #[inline(always)]
     pub fn inc(&self) {
         self.add(1);
     }
 
-    /// Counts `n` more. Only the counter's writer calls this.
+    /// Counts `n` more.
+    ///
+    /// Only the counter's writer calls this.
     #[inline(always)]
     pub fn add(&self, n: u64) {
         self.0.store(
@@ -49,17 +53,21 @@ impl Counter {
         );
     }
 
-    /// Counts one more, where several may write. Never on the fast path.
+    /// Counts one more, where several may write.
+    ///
+    /// Never on the fast path.
     pub fn inc_shared(&self) {
         self.add_shared(1);
     }
 
-    /// Counts `n` more, where several may write. Never on the fast path.
+    /// Counts `n` more, where several may write.
+    ///
+    /// Never on the fast path.
     pub fn add_shared(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// What was counted so far.
+    /// Returns what was counted so far.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -130,7 +138,9 @@ impl Returned {
         Self(AtomicUsize::new(0))
     }
 
-    /// Counts one more, which is there. Only the way's one user calls this.
+    /// Counts one more, which is there.
+    ///
+    /// Only the way's one user calls this.
     #[inline(always)]
     pub fn inc(&self) {
         let n = self.0.load(Ordering::Relaxed).wrapping_add(1);
@@ -142,7 +152,7 @@ impl Returned {
         self.0.fetch_add(1, Ordering::Release);
     }
 
-    /// How many have come.
+    /// Returns how many have come.
     #[inline]
     pub fn get(&self) -> u64 {
         // CAST: usize is u64 here.

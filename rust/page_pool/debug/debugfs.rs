@@ -80,8 +80,10 @@ fn selftest(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-/// What all pools together have mapped and unmapped, and what went wrong with their pages, since the
-/// module was loaded. `control` is what the audit found of what escaped in the self-test: one page.
+/// What all pools together have mapped and unmapped, and what went wrong with their pages, since the module was
+/// loaded.
+///
+/// `control` is what the audit found of what escaped in the self-test: one page.
 fn totals(before: &u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "mapped {}", TOTALS.mapped.get())?;
     writeln!(f, "unmapped {}", TOTALS.unmapped.get())?;
@@ -100,7 +102,7 @@ fn outstanding(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     each(f, report::show)
 }
 
-/// A heading and what `show` writes, for each pool.
+/// Writes a heading and what `show` writes, for each pool.
 fn each(
     f: &mut fmt::Formatter<'_>,
     show: impl Fn(&Shared, &mut fmt::Formatter<'_>) -> fmt::Result,

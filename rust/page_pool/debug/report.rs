@@ -134,7 +134,9 @@ impl Report {
     }
 }
 
-/// Writes the report of one pool. Process context.
+/// Writes the report of one pool.
+///
+/// Process context.
 pub(crate) fn show(pool: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let now = slots::now();
     let mut report = Report {

@@ -182,7 +182,7 @@ fn free_pages_not_last(page: LastRef) -> Result<(), Fault> {
 struct Skb(NonNull<bindings::sk_buff>);
 
 impl Skb {
-    /// One without data, in whose fragment is the page.
+    /// Makes one without data, in whose fragment is the page.
     fn with_frag(page: LastRef) -> Result<Self, Fault> {
         const BYTES: u32 = 64;
         // SAFETY: It may sleep: process context. It asks for nothing else, and whether the result is null is

@@ -43,7 +43,7 @@ pub(crate) unsafe trait TestPool {
     /// Hands out a page, as to the network stack.
     fn take(&mut self) -> Result<NonNull<page>>;
 
-    /// Whether the pool has got the page back, no matter from which context.
+    /// Returns whether the pool has got the page back, no matter from which context.
     fn is_back(&self, page: NonNull<page>) -> bool;
 }
 
@@ -77,7 +77,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// An empty report.
+    /// Makes an empty report.
     pub(crate) fn new() -> Self {
         Self { rows: KVec::new() }
     }
@@ -91,7 +91,9 @@ impl Report {
         Ok(())
     }
 
-    /// An error, if any test failed. The kernel log says which.
+    /// Returns an error if any test failed.
+    ///
+    /// The kernel log says which.
     fn verdict(&self) -> Result {
         if self.rows.iter().all(|row| row.fault.is_none()) {
             Ok(())
@@ -101,7 +103,9 @@ impl Report {
     }
 }
 
-/// Walks every route, with the hook on. An error if one fails.
+/// Walks every route, with the hook on.
+///
+/// An error if one fails.
 pub(crate) fn run(pool: &mut impl TestPool, report: &mut Report) -> Result {
     for &(name, drop) in &ROUTES {
         report.add(name, each_time(|| route(pool, drop)))?;
@@ -110,14 +114,17 @@ pub(crate) fn run(pool: &mut impl TestPool, report: &mut Report) -> Result {
     report.verdict()
 }
 
-/// A fault that is there each time. Hits are counted for the whole system, and somebody may just free
-/// pages that are tagged since an earlier load of the module.
+/// Returns a fault that is there each time.
+///
+/// Hits are counted for the whole system, and somebody may just free pages that are tagged since an earlier load
+/// of the module.
 fn each_time(mut test: impl FnMut() -> Result<(), Fault>) -> Result<(), Fault> {
     test().or_else(|_| test()).or_else(|_| test())
 }
 
-/// The negative control, with the hook off: the same page is lost to the page allocator. If it came
-/// back even so, the rows of [`run`] would mean nothing. Costs the pool a slot.
+/// Walks one route with the hook off, where the page is lost to the page allocator: the negative control.
+///
+/// If it came back even so, the rows of [`run`] would mean nothing. Costs the pool a slot.
 pub(crate) fn run_unhooked(pool: &mut impl TestPool, report: &mut Report) -> Result {
     report.add("put_page, hook off: freed", unhooked(pool))?;
     report.verdict()
@@ -236,9 +243,11 @@ unsafe fn mark_used(page: NonNull<page>) {
     unsafe { private(page).write_volatile(USED) };
 }
 
-/// Whether the page allocator got the page. That may be long ago, so whoever has the page now may
-/// have written there, too. The first word would not do: the allocator writes it only to link the
-/// page into a list, and a page that merges with its buddy at once is in none.
+/// Returns whether the page allocator got the page.
+///
+/// That may be long ago, so whoever has the page now may have written there, too. The first word would not do: the
+/// allocator writes it only to link the page into a list, and a page that merges with its buddy at once is in
+/// none.
 fn was_freed(page: NonNull<page>) -> Result<(), Fault> {
     // SAFETY: The field is a part of a `struct page`, aligned, which is there to be read as long as the memory
     // that it stands for. Others may write it at any time, hence the single access.
@@ -248,7 +257,7 @@ fn was_freed(page: NonNull<page>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A page that is no pool's.
+/// Allocates a page that is no pool's.
 fn ordinary_page() -> Option<NonNull<page>> {
     let page = NonNull::new(LastRef::alloc()?.into_raw())?;
     // SAFETY: The page is ours and new, so both words, which are parts of it, are its user's, and nobody else

@@ -200,7 +200,9 @@ impl Function {
         result
     }
 
-    /// Puts the function back into its place. When it returns nobody executes the replacement.
+    /// Puts the function back into its place.
+    ///
+    /// When it returns nobody executes the replacement.
     ///
     /// # Safety
     ///
@@ -232,6 +234,8 @@ impl Function {
 pub(super) struct Attached(usize);
 
 impl Attached {
+    /// Finds the functions and replaces them.
+    ///
     /// Process context.
     pub(super) fn new() -> Result<Self> {
         let ips = find()?;
@@ -255,7 +259,9 @@ impl Attached {
 
 impl Drop for Attached {
     /// Waits for RCU tasks: once for each site, so under a second on an idle system, but behind a kernel thread
-    /// that never sleeps for as long as that runs. After it nobody executes our code.
+    /// that never sleeps for as long as that runs.
+    ///
+    /// After it nobody executes our code.
     fn drop(&mut self) {
         for function in FUNCTIONS.iter().take(self.0).rev() {
             // SAFETY: By the type invariant the function is attached, and it is detached once. The module's exit
@@ -299,7 +305,7 @@ static PROBE: Probe = Probe {
 
 static PROBE_OPS: Ops = Ops::new(Some(bindings::rpp_hook_probe));
 
-/// One of the functions was called, in the context of `task` and with `argument`; it is at `ip`.
+/// Notes that one of the functions was called, in the context of `task` and with `argument`; it is at `ip`.
 ///
 /// Called by the callback only.
 #[no_mangle]
@@ -328,7 +334,9 @@ extern "C" fn rpp_hook_probed(
     }
 }
 
-/// Frees a page through `function`, and returns where that is. The probe is registered.
+/// Frees a page through `function`, and returns where that is.
+///
+/// The probe is registered.
 fn probe(function: &Function) -> Result<c_ulong> {
     let page = LastRef::alloc().ok_or(ENOMEM)?;
     PROBE.argument.store(
@@ -360,7 +368,9 @@ fn probe(function: &Function) -> Result<c_ulong> {
     }
 }
 
-/// Finds the functions. Process context.
+/// Finds the functions.
+///
+/// Process context.
 fn find() -> Result<[c_ulong; SITES]> {
     let ops = PROBE_OPS.0.get();
     let result = probe_all(ops);

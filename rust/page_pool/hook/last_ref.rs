@@ -21,7 +21,9 @@ use pp_bindings as bindings;
 pub(crate) struct LastRef(NonNull<bindings::page>);
 
 impl LastRef {
-    /// Allocates a page. Process context.
+    /// Allocates a page.
+    ///
+    /// Process context.
     pub(crate) fn alloc() -> Option<Self> {
         let mut page = null_mut();
         // SAFETY: It may sleep: process context, by the contract of this function. There is room for one page, and
@@ -43,7 +45,7 @@ impl LastRef {
         Self(page)
     }
 
-    /// The page, whose reference is still ours.
+    /// Returns the page, whose reference is still ours.
     pub(crate) fn as_ptr(&self) -> *mut bindings::page {
         self.0.as_ptr()
     }
@@ -53,7 +55,7 @@ impl LastRef {
         ManuallyDrop::new(self).as_ptr()
     }
 
-    /// The first byte of the page.
+    /// Returns the address of the first byte of the page.
     pub(crate) fn address(&self) -> *mut c_void {
         let mut address = null_mut();
         // SAFETY: By the type invariant the page is valid and has an address. There is one page in the array,

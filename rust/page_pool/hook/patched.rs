@@ -51,7 +51,9 @@ impl Drop for Attached {
     }
 }
 
-/// Frees a page that is in no pool. Nobody calls it here, where the kernel is about to free the page anyway.
+/// Frees a page that is in no pool.
+///
+/// Nobody calls it here, where the kernel is about to free the page anyway.
 ///
 /// # Safety
 ///

@@ -42,8 +42,9 @@ fn packet(pool: &Pool, page: usize) -> Pressure {
 }
 
 /// All pages were given away, and have come back, as many of a hundred as that from interrupts and the
-/// others on CPU 1, whether or not the CPUs have `rings` yet. Then packets come, which are copied under pressure, as `ToStack::receive()`
-/// does, and else go to the stack and come back on CPU 0. Returns how many met None, Some and High.
+/// others on CPU 1, whether or not the CPUs have `rings` yet. Then packets come, which are copied under
+/// pressure, as `ToStack::receive()` does, and else go to the stack and come back on CPU 0. Returns how
+/// many met None, Some and High.
 fn after_a_flood(percent: usize, rings: bool) -> [usize; 3] {
     let mut pool = Pool::new(PAGES, PAGES as u32, 2);
     if rings {
