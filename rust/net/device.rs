@@ -18,10 +18,7 @@ use crate::{
         Params, //
     },
     ethtool::Visitor,
-    irq::{
-        Irq,
-        Name, //
-    },
+    irq::Irq,
     netdev::{
         CardStats,
         Config,
@@ -380,10 +377,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         // after the device was stopped; or by `queue_mgmt`, after `stop_rx()`: in process context, with NAPI
         // disabled or the ring detached, and before the device is unbound, since the core does not live longer
         // than `'bound`.
-        // FIXME: After `stop_rx()` the device does not write to the buffers any more, but may still read some:
-        // those that XDP_TX has put into the transmit ring, which goes on.
-        // FIXME: A used ring that does not start again is left to the core by `queue_start()`, which says that it
-        // has started: so the core does not give it back to be dropped, and it is forgotten.
+        // The device does not read its buffers any more then either: the transmit ring has gone before, or has sent
+        // those that XDP_TX had put there. `queue_mgmt` leaves none to the core but where it is given back.
         unsafe { RxSide::new(self.parent, self.buffers, &params) }
     }
 
@@ -522,18 +517,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         let mut irqs = KVec::with_capacity(self.vectors.len(), GFP_KERNEL)?;
         for (vector, request) in self.vectors.iter().enumerate() {
             let name = if self.vectors.len() == 1 {
-                // As C drivers have it, which follows when the interface is renamed.
-                // SAFETY: The name ends with a zero and is there as long as the device, which outlives its
-                // interrupts: `stop()` releases them.
-                // FIXME: It changes when the interface is renamed, which it may be while it is up; and what a
-                // `CStr` borrows must not change. (The C function only keeps the address.)
-                Name::Lent(unsafe { CStr::from_char_ptr(self.name().as_char_ptr()) })
+                CString::try_from_fmt(fmt!("{}", self.name()))?
             } else {
-                Name::Own(CString::try_from_fmt(fmt!(
-                    "{}-TxRx-{}",
-                    self.name(),
-                    vector
-                ))?)
+                CString::try_from_fmt(fmt!("{}-TxRx-{}", self.name(), vector))?
             };
             // INVARIANT: The core is pinned, and outlives its interrupts, which `stop()` drops.
             let handler = Vector {
@@ -541,9 +527,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                 vector,
             };
             // SAFETY: `request` is a valid reference. What is copied is the number of an interrupt and the
-            // lifetime of the device, so nothing is dropped twice, and one more could be had from the vectors.
-            // FIXME: The invariant of `IrqRequest` is that its interrupt is not registered, which is not so of the
-            // original now.
+            // lifetime of the device, so nothing is dropped twice. As the invariant of the copy says, its interrupt
+            // is not registered: the interface is down, so `free_irqs()` has released what was. The original only
+            // tells its number until then.
             let request = unsafe { core::ptr::from_ref(request).read() };
             // SAFETY: The result is not forgotten: it goes into `control`, from where `free_irqs()` drops it, or
             // is dropped when one of the next steps fails.

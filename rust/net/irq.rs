@@ -13,40 +13,33 @@ use kernel::{
     str::CString, //
 };
 
-/// What `/proc/interrupts` shows.
-pub(crate) enum Name {
-    /// A name that outlives the interrupt.
-    Lent(&'static CStr),
-    /// One of its own.
-    Own(CString),
-}
-
 /// An interrupt that is requested; dropping it releases it.
 ///
 /// # Invariants
 ///
-/// `_name` owns what `registration` is named by, or that lives longer than both.
+/// `_name` owns what `registration` is named by.
 pub(crate) struct Irq<'bound, H: Handler> {
     // Goes before its name.
     registration: Pin<KBox<Registration<'bound, H>>>,
-    _name: Name,
+    _name: CString,
 }
 
 impl<'bound, H: Handler + 'bound> Irq<'bound, H> {
-    /// Requests an interrupt.
+    /// Requests an interrupt, which `/proc/interrupts` shows by `name`.
     ///
     /// Process context.
     ///
     /// # Safety
     ///
     /// The result is not forgotten.
-    pub(crate) unsafe fn new(request: IrqRequest<'bound>, name: Name, handler: H) -> Result<Self> {
-        let text = match &name {
-            Name::Lent(name) => name,
-            // SAFETY: The string ends with a zero and does not change. It is on the heap, stays there when `name`
-            // is moved, and is dropped after the registration, which is the first field of `Self`.
-            Name::Own(name) => unsafe { CStr::from_char_ptr(name.as_char_ptr()) },
-        };
+    pub(crate) unsafe fn new(
+        request: IrqRequest<'bound>,
+        name: CString,
+        handler: H,
+    ) -> Result<Self> {
+        // SAFETY: The string ends with a zero and does not change. It is on the heap, stays there when `name` is
+        // moved, and is dropped after the registration, which is the first field of `Self`.
+        let text = unsafe { CStr::from_char_ptr(name.as_char_ptr()) };
         // SAFETY: By the safety requirement the result is not forgotten, and the registration, which becomes a
         // part of it, is dropped with it.
         let registration =

@@ -21,8 +21,8 @@ use page_pool::context::BhDisabled;
 pub(crate) struct Budget<'a>(i32, PhantomData<(&'a (), *mut ())>);
 
 impl Budget<'_> {
-    /// The budget of netpoll: none, and not even the context of a poll is certain.
-    pub(crate) const NETPOLL: Self = Self(0, PhantomData);
+    /// None: outside of a poll, or in netpoll, where not even the context of one is certain.
+    pub(crate) const NONE: Self = Self(0, PhantomData);
 
     #[inline]
     pub(crate) fn get(&self) -> i32 {

@@ -25,7 +25,11 @@ use crate::{
 use core::mem::MaybeUninit;
 use kernel::{
     error::from_result,
-    prelude::*, //
+    prelude::*,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
 };
 use page_pool::context::BhGuard;
 use pp_bindings as bindings;
@@ -43,6 +47,9 @@ type Memory<'bound, D> = Option<KBox<Spare<'bound, D>>>;
 
 /// How long after a queue did not start the whole device is restarted, in milliseconds.
 const RETRY_MS: u32 = 1000;
+
+/// How long a queue may take to send what XDP programs have sent back, until it is not stopped after all.
+const DRAIN_MS: u32 = 100;
 
 impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// `struct netdev_queue_mgmt_ops`.
@@ -139,8 +146,9 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
                     Err(e)
                 }
                 Err((spare, e)) => {
-                    // The new one did not start, nor does the old one. There is nothing left but a reset.
-                    *memory = Some(spare);
+                    // The new one did not start, nor does the old one. There is nothing left but a reset, and
+                    // the core, which believes that it runs, does not ask for the memory to be freed.
+                    channel.pool.lock().end_replaced(|| drop(spare));
                     pr_err!(
                         "{}: receive queue {} does not start again ({:?}), a reset follows\n",
                         core.name(),
@@ -179,7 +187,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             if !core.control.lock().up {
                 return Err(ENETDOWN);
             }
-            let rx = stop(core, channel).ok_or(ENETDOWN)?;
+            let rx = stop(core, channel)?;
             *memory = Some(KBox::write(
                 room,
                 Spare {
@@ -193,26 +201,60 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     }
 }
 
-/// Stops the receive ring of a queue and returns it, unless the queue has none: then nothing has changed.
+/// Stops the receive ring of a queue and returns it. On an error nothing has changed.
 ///
 /// The queue is not polled after this, so nothing that is sent is completed either; all else goes on.
 fn stop<'bound, D: Operations + 'bound>(
     core: &Core<'bound, D>,
     channel: &Channel<'bound, D>,
-) -> Option<RxSide<'bound, D>> {
+) -> Result<RxSide<'bound, D>> {
     channel.queue.disable();
     // SAFETY: NAPI was disabled just now, and the device's lock is held. The reference is gone at the end of the
     // statement.
-    let Some(rx) = unsafe { channel.rx() }.take() else {
-        channel.queue.enable();
-        return None;
+    let rx = unsafe { channel.rx() }.take();
+    let rx = match rx.ok_or(ENETDOWN).and_then(|rx| sent_back(channel, rx)) {
+        Ok(rx) => rx,
+        Err(e) => {
+            resume(channel);
+            return Err(e);
+        }
     };
     // An interrupt may still come, which masks the vector; `start()` unmasks it.
     core.ops.stop_rx(channel.index());
     channel.queue.withdraw_rx();
     rx.detach();
     channel.pool.lock().replace();
-    Some(rx)
+    Ok(rx)
+}
+
+/// Waits until the device has sent what XDP programs have sent back, which lies in pages of the ring's pool: the
+/// device reads them over the pool's mappings, and the transmit ring stays. If it does not send, the queue has its
+/// ring again.
+///
+/// NAPI is disabled, so nothing is added.
+fn sent_back<'bound, D: Operations + 'bound>(
+    channel: &Channel<'bound, D>,
+    mut rx: RxSide<'bound, D>,
+) -> Result<RxSide<'bound, D>> {
+    for _ in 0..DRAIN_MS {
+        // SAFETY: The ring of `tx` is that of `queue`. NAPI is disabled, and the device's lock is held.
+        if unsafe { rx.clean_tx(&channel.queue, &channel.tx) } {
+            return Ok(rx);
+        }
+        fsleep(Delta::from_millis(1));
+    }
+    // SAFETY: NAPI is disabled, and the device's lock is held. The reference is gone at the end of the statement.
+    unsafe { *channel.rx() = Some(rx) };
+    Err(EBUSY)
+}
+
+/// Lets a queue be polled again.
+fn resume<'bound, D: Operations + 'bound>(channel: &Channel<'bound, D>) {
+    channel.queue.enable();
+    // An interrupt that came meanwhile has found nobody to poll, and has left the vector masked.
+    if let Ok(_bh) = BhGuard::new() {
+        channel.queue.schedule();
+    }
 }
 
 /// Starts a queue on a receive ring, or leaves it as it was.
@@ -250,10 +292,6 @@ unsafe fn start<'bound, D: Operations + 'bound>(
     // SAFETY: By the safety requirement NAPI is disabled, since `stop()`, and the device's lock is held. The
     // reference is gone at the end of the statement.
     unsafe { *channel.rx() = Some(rx) };
-    channel.queue.enable();
-    // An interrupt that came meanwhile has found nobody to poll, and has left the vector masked.
-    if let Ok(_bh) = BhGuard::new() {
-        channel.queue.schedule();
-    }
+    resume(channel);
     Ok(())
 }

@@ -16,14 +16,18 @@ use crate::{
     },
     desc::{
         Checksum,
-        RxDescriptor, //
+        RxDescriptor,
+        TxDescriptor, //
     },
     dma::DescRing,
     frames::{
         Frames,
         Part, //
     },
-    napi::Napi,
+    napi::{
+        Budget,
+        Napi, //
+    },
     netdev::{
         Operations,
         Ring,
@@ -210,6 +214,36 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
                 }
             });
         }
+    }
+
+    /// Frees what the device has sent, and returns whether no page of a pool is left in the transmit ring.
+    ///
+    /// Process context.
+    ///
+    /// # Safety
+    ///
+    /// - The ring of `tx` is that of `queue`, and what it has of a pool's pages is of this ring's pool.
+    /// - NAPI is disabled, and this CPU does not hold the transmit queue's lock.
+    pub(crate) unsafe fn clean_tx<T: TxDescriptor>(
+        &mut self,
+        queue: &Queue,
+        tx: &TxSide<'bound, T>,
+    ) -> bool {
+        // There always is one in process context.
+        let Ok(bh) = BhGuard::new() else {
+            return false;
+        };
+        self.pool.enter(&bh.token(), |mut pool| {
+            // SAFETY: Bottom halves are off, and by the safety requirement this CPU does not hold the lock.
+            let locked = unsafe { queue.lock() };
+            // SAFETY: By the safety requirement it is the ring of `queue`, whose lock `locked` is. It is used until
+            // the lock is released, and asked for once.
+            let Some(ring) = (unsafe { tx.get(&locked) }) else {
+                return true;
+            };
+            ring.clean(&locked, Budget::NONE, &mut pool);
+            !ring.has_pages()
+        })
     }
 
     /// Makes a ring that the device has used as a new one, with the buffers of the same pool.

@@ -102,6 +102,16 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
         each!(self, ring => ring.pool_stats())
     }
 
+    /// See [`RxRing::clean_tx`].
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    pub(crate) unsafe fn clean_tx(&mut self, queue: &Queue, tx: &TxSide<'bound, D::Tx>) -> bool {
+        // SAFETY: The requirements are those of the caller's.
+        each!(self, ring => unsafe { ring.clean_tx(queue, tx) })
+    }
+
     /// See [`RxRing::rewind`].
     pub(crate) fn rewind(&mut self) -> Result {
         each!(self, ring => ring.rewind())

@@ -312,9 +312,8 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
                 InFlight::Skb(skb) => skb.into_inner().consume(budget),
                 InFlight::Frame(frame) => drop(frame),
                 // SAFETY: By the contract of the format the device does not read a segment again that `sent()` was
-                // true of, and `finished()` has asked.
-                // FIXME: It may be a page of another pool of the same kind, the one that the queue had before its
-                // receive ring was replaced (`queue_mgmt`), and of that only our pool finds out.
+                // true of, and `finished()` has asked. The page is of this pool: before a receive ring is replaced
+                // the transmit ring has sent the pages of its pool (`queue_mgmt`), or both rings go.
                 InFlight::Page(page) => unsafe { pool.sent(page) },
             }
         }
@@ -332,12 +331,18 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
             matches!(what, InFlight::Skb(_) | InFlight::Page(Sent::Rust(_)))
         }) {
             match what {
-                InFlight::Skb(skb) => skb.into_inner().consume(Budget::NETPOLL),
+                InFlight::Skb(skb) => skb.into_inner().consume(Budget::NONE),
                 // A page takes the way of the stack's.
                 what => drop(what),
             }
         }
         self.report(locked, &done);
+    }
+
+    /// Returns whether pages of a pool are in flight.
+    pub(crate) fn has_pages(&self) -> bool {
+        let mut slots = self.in_flight.iter().flatten();
+        slots.any(|what| matches!(what, InFlight::Page(_)))
     }
 
     /// Returns how many packets of the stack are in flight.

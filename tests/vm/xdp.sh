@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.." || exit
 N=200
 ATTACHES=${ATTACHES:-15}
 
-plan 18 2
+plan 19 2
 
 # runs: how often the attached program ran; there is no other.
 runs() {
@@ -368,6 +368,34 @@ under_traffic() {
 }
 
 # A program stays while the interface is down, and when it gets other rings.
+# The transmit ring stays, and has pages of the pool that goes, which the device reads over the pool's mappings.
+restart_tx() {
+	is_rust || skip "another driver"
+	local dir
+	dir=/sys/class/net/$(iface)
+	insmod restart.ko
+	attach tx
+	# What was sent back by one poll is in the ring until the next one, so that comes late.
+	echo 2000000000 >"$dir/gro_flush_timeout"
+	echo 1000 >"$dir/napi_defer_hard_irqs"
+	for _ in 1 2 3; do
+		pktgen 64 60 32
+		restart_one 0
+		# QEMU's device is deaf for a second after that, and the poll comes in two.
+		sleep 3
+	done
+	echo 0 >"$dir/gro_flush_timeout"
+	echo 0 >"$dir/napi_defer_hard_irqs"
+	rmmod restart
+	detach
+	settle
+	ping_peer 10
+	pool_clean
+	# What the kernel's pool has counted wrong it says at its end.
+	ip link set "$(iface)" down
+	up
+}
+
 reopen() {
 	attach pass
 	ip link set "$(iface)" down
@@ -431,6 +459,7 @@ try "REDIRECT to a tap that keeps them: refused at nine tenths" redirect_hoarder
 try "PASS with a header put in front" adjust
 try "PASS with metadata: the stack has them, copied or not" metadata
 try "programs attached and detached, under traffic" under_traffic
+try "one receive queue restarted, while XDP sends back" restart_tx
 try "program kept over down, up, and other rings" reopen
 try "MTU that is too large for XDP" mtu
 try "driver removed with a program, under traffic" remove
