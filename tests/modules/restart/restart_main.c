@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Has the core stop a receive queue and start it on a new ring, while the rest of the device goes on:
+ * Has the core stop a receive queue and start it on a new ring, while the rest
+ * of the device goes on:
  *
  *	echo "eth0 0" > /sys/module/restart/parameters/queue
  *
