@@ -716,9 +716,9 @@ impl<'bound, D: Operations + 'bound> Handler for Vector<'bound, D> {
     }
 }
 
-/// How long after a restart that failed the next one comes, in milliseconds. Without a carrier the watchdog does
+/// How long after a start that failed the next one comes, in milliseconds. Without a carrier the watchdog does
 /// not ask for one.
-const RETRY_MS: u32 = 1000;
+pub(crate) const RETRY_MS: u32 = 1000;
 
 /// # Safety
 ///

@@ -10,7 +10,8 @@
 use crate::{
     device::{
         Channel,
-        Core, //
+        Core,
+        RETRY_MS, //
     },
     netdev::{
         Operations,
@@ -25,11 +26,9 @@ use crate::{
 use core::mem::MaybeUninit;
 use kernel::{
     error::from_result,
+    io::poll::read_poll_timeout,
     prelude::*,
-    time::{
-        delay::fsleep,
-        Delta, //
-    }, //
+    time::Delta, //
 };
 use page_pool::context::BhGuard;
 use pp_bindings as bindings;
@@ -45,11 +44,25 @@ struct Spare<'bound, D: Operations> {
 /// What the core keeps for us between two calls: zeroed memory at first, which is `None`.
 type Memory<'bound, D> = Option<KBox<Spare<'bound, D>>>;
 
-/// How long after a queue did not start the whole device is restarted, in milliseconds.
-const RETRY_MS: u32 = 1000;
-
 /// How long a queue may take to send what XDP programs have sent back, until it is not stopped after all.
-const DRAIN_MS: u32 = 100;
+const DRAIN: Delta = Delta::from_millis(100);
+
+/// Returns the core, and what it keeps for us.
+///
+/// # Safety
+///
+/// - `dev` is as the invariant of [`Table`] says, with that driver, and registered for `'a`.
+/// - `memory` is of the size that was asked for, and either zeroed or what one of the callbacks has left there. It is
+///   nobody else's for `'a`.
+unsafe fn arguments<'a, 'bound, D: Operations + 'bound>(
+    dev: *mut bindings::net_device,
+    memory: *mut c_void,
+) -> (&'a Core<'bound, D>, &'a mut Memory<'bound, D>) {
+    // SAFETY: By the safety requirement the device is valid, its private area holds a pointer to its core, whose
+    // driver is `D`, and the core outlives `'a`, as the device is registered. `memory` has room for a `Memory`, is
+    // aligned by its allocator, and holds one: zeroes are `None`.
+    unsafe { (core_of::<D>(dev), &mut *memory.cast()) }
+}
 
 impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// `struct netdev_queue_mgmt_ops`.
@@ -75,12 +88,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         memory: *mut c_void,
         index: c_int,
     ) -> c_int {
-        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
-        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
-        // `memory` has room for a `Memory`, is nobody else's, and zeroed, which is `None`; the allocator aligns
-        // it.
-        let (core, memory) =
-            unsafe { (core_of::<D>(dev), &mut *memory.cast::<Memory<'bound, D>>()) };
+        // SAFETY: The requirements are those of the caller's.
+        let (core, memory) = unsafe { arguments::<D>(dev, memory) };
         // CAST: The number of a queue.
         let queue = index as usize;
         from_result(|| {
@@ -102,11 +111,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// - The device's lock is held.
     /// - `memory` is what one of the others has left there, and nobody else's.
     unsafe extern "C" fn queue_mem_free(dev: *mut bindings::net_device, memory: *mut c_void) {
-        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
-        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
-        // `memory` is a `Memory` that another callback has left, and nobody else's.
-        let (core, memory) =
-            unsafe { (core_of::<D>(dev), &mut *memory.cast::<Memory<'bound, D>>()) };
+        // SAFETY: The requirements are those of the caller's.
+        let (core, memory) = unsafe { arguments::<D>(dev, memory) };
         let Some(spare) = memory.take() else {
             return;
         };
@@ -127,11 +133,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         memory: *mut c_void,
         index: c_int,
     ) -> c_int {
-        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
-        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
-        // `memory` is a `Memory` that another callback has left, and nobody else's.
-        let (core, memory) =
-            unsafe { (core_of::<D>(dev), &mut *memory.cast::<Memory<'bound, D>>()) };
+        // SAFETY: The requirements are those of the caller's.
+        let (core, memory) = unsafe { arguments::<D>(dev, memory) };
         from_result(|| {
             // CAST: The number of a queue.
             let channel = core.channel(index as usize).ok_or(EINVAL)?;
@@ -173,12 +176,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         memory: *mut c_void,
         index: c_int,
     ) -> c_int {
-        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
-        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
-        // `memory` has room for a `Memory`, is nobody else's, and zeroed, which is `None`; the allocator aligns
-        // it.
-        let (core, memory) =
-            unsafe { (core_of::<D>(dev), &mut *memory.cast::<Memory<'bound, D>>()) };
+        // SAFETY: The requirements are those of the caller's.
+        let (core, memory) = unsafe { arguments::<D>(dev, memory) };
         from_result(|| {
             // CAST: The number of a queue.
             let channel = core.channel(index as usize).ok_or(EINVAL)?;
@@ -209,16 +208,16 @@ fn stop<'bound, D: Operations + 'bound>(
     channel: &Channel<'bound, D>,
 ) -> Result<RxSide<'bound, D>> {
     channel.queue.disable();
-    // SAFETY: NAPI was disabled just now, and the device's lock is held. The reference is gone at the end of the
-    // statement.
-    let rx = unsafe { channel.rx() }.take();
-    let rx = match rx.ok_or(ENETDOWN).and_then(|rx| sent_back(channel, rx)) {
-        Ok(rx) => rx,
-        Err(e) => {
-            resume(channel);
-            return Err(e);
-        }
+    // SAFETY: NAPI was disabled just now, and the device's lock is held. The reference is not used after NAPI is
+    // enabled again.
+    let ring = unsafe { channel.rx() };
+    let sent = match ring {
+        Some(rx) => sent_back(channel, rx),
+        None => Err(ENETDOWN),
     };
+    let rx = sent
+        .and_then(|()| ring.take().ok_or(ENETDOWN))
+        .inspect_err(|_| resume(channel))?;
     // An interrupt may still come, which masks the vector; `start()` unmasks it.
     core.ops.stop_rx(channel.index());
     channel.queue.withdraw_rx();
@@ -228,24 +227,19 @@ fn stop<'bound, D: Operations + 'bound>(
 }
 
 /// Waits until the device has sent what XDP programs have sent back, which lies in pages of the ring's pool: the
-/// device reads them over the pool's mappings, and the transmit ring stays. If it does not send, the queue has its
-/// ring again.
+/// device reads them over the pool's mappings, and the transmit ring stays.
 ///
 /// NAPI is disabled, so nothing is added.
 fn sent_back<'bound, D: Operations + 'bound>(
     channel: &Channel<'bound, D>,
-    mut rx: RxSide<'bound, D>,
-) -> Result<RxSide<'bound, D>> {
-    for _ in 0..DRAIN_MS {
-        // SAFETY: The ring of `tx` is that of `queue`. NAPI is disabled, and the device's lock is held.
-        if unsafe { rx.clean_tx(&channel.queue, &channel.tx) } {
-            return Ok(rx);
-        }
-        fsleep(Delta::from_millis(1));
+    rx: &mut RxSide<'bound, D>,
+) -> Result {
+    // SAFETY: The ring of `tx` is that of `queue`. NAPI is disabled, and the device's lock is held.
+    let clean = || Ok(unsafe { rx.clean_tx(&channel.queue, &channel.tx) });
+    match read_poll_timeout(clean, |&sent| sent, Delta::from_millis(1), DRAIN) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(EBUSY),
     }
-    // SAFETY: NAPI is disabled, and the device's lock is held. The reference is gone at the end of the statement.
-    unsafe { *channel.rx() = Some(rx) };
-    Err(EBUSY)
 }
 
 /// Lets a queue be polled again.
