@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit
 . tests/net.sh
 # shellcheck source=hold.sh
 . tests/hold.sh
-MB=${MB:-256} UPDOWNS=${UPDOWNS:-100} LOADS=${LOADS:-14}
+MB=${MB:-64} UPDOWNS=${UPDOWNS:-50} LOADS=${LOADS:-14}
 
 plan 24 4
 
@@ -261,7 +261,8 @@ netpoll() {
 	modprobe netconsole "netconsole=6665@$ADDR/$dev,6666@$PEER_ADDR/$PEER_MAC" || skip "no netconsole"
 	ethtool -G "$dev" tx 80
 	settle
-	ip netns exec peer socat -u UDP4-RECV:6666 OPEN:/tmp/lines,creat,trunc &
+	# It may not run before all have come: what a socket takes by default is 277 of them.
+	ip netns exec peer socat -u UDP4-RECV:6666,rcvbuf=200000 OPEN:/tmp/lines,creat,trunc &
 	eventually 10 in_peer grep -q ":1A0A 00000000:0000 " /proc/net/udp
 	sysctl -qw kernel.printk_devkmsg=on
 	starve

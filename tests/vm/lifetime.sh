@@ -20,7 +20,7 @@ HOLDERS="socket pipe mapping clone redirect"
 LIMIT=$((RPP_SLOW == 1 ? 1000 : 10000))
 # Seconds of races, and microseconds between the pages that come back meanwhile: so many, then two, four,
 # eight times as many, for what is too fast on one machine is too slow on another.
-RACE=$((60 * RPP_SLOW))
+RACE=$((30 * RPP_SLOW))
 PAUSE=$((RPP_SLOW == 1 ? 50 : 500))
 TIMES=/tmp/times RACES=/tmp/races
 BUS=/sys/bus/pci MAPPINGS=/sys/kernel/debug/dma-api/dump

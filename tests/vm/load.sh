@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.." || exit
 # shellcheck source=lib.sh
 . tests/lib.sh
 
-PAGES=${PAGES:-2000000}
+PAGES=${PAGES:-1000000}
 
 plan 8
 
