@@ -49,7 +49,7 @@ compile() {
 		-I"$build" -I"$K_SOURCE" \
 		-isystem "$K_SOURCE/tools/include" -isystem "$K_SOURCE/tools/arch/x86/include" -c -o "$build/peer.o" "$bench/peer.c"
 	in_root rustc --edition 2021 -Copt-level=2 -Ccodegen-units=1 -Coverflow-checks=on -Cpanic=abort \
-		--check-cfg 'cfg(loom,CONFIG_RUST)' -Dwarnings -Clink-arg="$build/peer.o" \
+		--check-cfg 'cfg(loom,test,CONFIG_RUST,CONFIG_KUNIT)' -Dwarnings -Clink-arg="$build/peer.o" \
 		-o "$build/ring" "$bench/ring.rs"
 	# The pool's own source, with what stands for the kernel in the tests.
 	local host=$RPP_TOP/tests/host rustc=(rustc --edition 2021 -Copt-level=2 -Cpanic=abort --cap-lints allow
