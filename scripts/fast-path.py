@@ -19,21 +19,26 @@ import sys
 # What is looked at: a name, the function, what is on the way round, the one call that may be, and
 # whether there is such a way.
 XDP, ALLOC, RECYCLE = "the XDP program's call", "alloc_fast", "recycle_cached"
-# The engines are compiled into each driver, with its formats.
-DRIVERS = ["e1000", "toy", "two_queues"]
+# The loop that does nothing else.
+DIRECT = "bench_main::direct::<page_pool::layout::Whole>"
+# The engines are compiled into each driver, with its formats, for each layout of a page that it can take.
+DRIVERS = [("e1000", "Whole"), ("e1000", "Half"), ("toy", "Whole"), ("two_queues", "Whole")]
+# A parameter that is the default is not in a name.
+ARGUMENT = {"Whole": "", "Half": "<page_pool::layout::Half>"}
 LOOPS = [
     *(
         loop
-        for driver in DRIVERS
+        for driver, layout in DRIVERS
         for loop in (
-            (f"{driver}, poll: XDP program, recycle", rf"<net::rx::RxRing<{driver}_main::.*RustPool>>::poll::<.*>", (XDP, RECYCLE), True),
-            (f"{driver}, refill: alloc", rf"<net::rx::Descs<{driver}_main::.*>>::refill::<page_pool::pool::NapiPool>", (ALLOC,), True),
+            (f"{driver}, {layout}, poll: XDP program, recycle", rf"<net::rx::RxRing<{driver}_main::.*RustPool<page_pool::layout::{layout}>>>::poll::<.*>", (XDP, RECYCLE), True),
+            (f"{driver}, {layout}, refill: alloc", rf"<net::rx::Descs<{driver}_main::.*>>::refill::<page_pool::pool::NapiPool{ARGUMENT[layout]}>", (ALLOC,), True),
         )
     ),
-    ("the bench: alloc and recycle", r"bench_main::direct", (ALLOC, RECYCLE), True),
-    ("the bench: alloc, sync and recycle", r"bench_main::direct_sync", (ALLOC, RECYCLE), True),
+    ("the bench: alloc and recycle", DIRECT, (ALLOC, RECYCLE), True),
+    ("the bench: alloc and recycle half a page", DIRECT.replace("Whole", "Half"), (ALLOC, RECYCLE), True),
+    ("the bench: alloc, sync and recycle", DIRECT.replace("direct", "direct_sync"), (ALLOC, RECYCLE), True),
     # The same loop, but the page goes by put_page().
-    ("the control: alloc and put_page", r"bench_main::ring", (ALLOC,), False),
+    ("the control: alloc and put_page", DIRECT.replace("direct", "ring"), (ALLOC,), False),
 ]
 # The C side of bpf_prog_run_xdp().
 XDP_CALL = "rnet_xdp_run"
@@ -86,11 +91,11 @@ def counters(found):
     first is alloc_fast, then comes the cache's count, and the last is recycle_cached."""
     offsets = [
         int(match[1], 16)
-        for _, text, _ in found["bench_main::direct"]
+        for _, text, _ in found[DIRECT]
         if (match := re.match(r"incq\s+0x([0-9a-f]+)\(", text))
     ]
     if len(offsets) != 3:
-        sys.exit(f"error: bench_main::direct has {len(offsets)} increments, expected 3: alloc_fast, count, recycle_cached")
+        sys.exit(f"error: {DIRECT} has {len(offsets)} increments, expected 3: alloc_fast, count, recycle_cached")
     return {ALLOC: offsets[0], RECYCLE: offsets[2]}
 
 

@@ -197,14 +197,14 @@ static __always_inline int receive(const struct rnet_packet *packet,
 }
 
 /*
- * The stack gets a packet in its page, which is the skb's head and goes back as that: by
- * put_page(), or to the kernel's page pool. Negative: no memory, and the page is still
- * the caller's.
+ * The stack gets a packet in its buffer, of @size bytes and at a multiple of them. It is
+ * the skb's head and goes back as that: by put_page(), or to the kernel's page pool.
+ * Negative: no memory, and the buffer is still the caller's.
  */
-int rnet_receive_page(const struct rnet_packet *packet)
+int rnet_receive_page(const struct rnet_packet *packet, u32 size)
 {
-	u32 offset = offset_in_page(packet->data);
-	struct sk_buff *skb = napi_build_skb(packet->data - offset, PAGE_SIZE);
+	u32 offset = (unsigned long)packet->data & (size - 1);
+	struct sk_buff *skb = napi_build_skb(packet->data - offset, size);
 
 	if (unlikely(!skb))
 		return -ENOMEM;
@@ -259,27 +259,28 @@ void rnet_skb_tx_timestamp(struct sk_buff *skb)
 
 /* The kernel's page pool */
 
-struct page *rnet_pp_alloc(struct page_pool *pool, u64 *dma, void **start)
+struct page *rnet_pp_alloc(struct page_pool *pool, u32 size, u64 *dma, void **start)
 {
-	struct page *page = page_pool_dev_alloc_pages(pool);
+	unsigned int offset = 0;
+	struct page *page = size == PAGE_SIZE ? page_pool_dev_alloc_pages(pool) :
+						page_pool_dev_alloc_frag(pool, &offset, size);
 
 	if (likely(page)) {
-		*dma = page_pool_get_dma_addr(page);
-		*start = page_address(page);
+		*dma = page_pool_get_dma_addr(page) + offset;
+		*start = page_address(page) + offset;
 	}
 	return page;
 }
 
-void rnet_pp_sync_for_cpu(struct page_pool *pool, struct page *page, u32 len)
+void rnet_pp_sync_for_cpu(struct page_pool *pool, struct page *page, void *data, u32 len)
 {
-	page_pool_dma_sync_for_cpu(pool, page, 0, len);
+	page_pool_dma_sync_for_cpu(pool, page, offset_in_page(data) - pool->p.offset, len);
 }
 
-void rnet_pp_sync_for_device(struct page_pool *pool, struct page *page, u32 offset, u32 len)
+void rnet_pp_sync_for_device(struct page_pool *pool, struct page *page, void *data, u32 len)
 {
-	dma_sync_single_range_for_device(pool->p.dev,
-					 page_pool_get_dma_addr(page), offset,
-					 len, pool->p.dma_dir);
+	dma_sync_single_range_for_device(pool->p.dev, page_pool_get_dma_addr(page),
+					 offset_in_page(data), len, pool->p.dma_dir);
 }
 
 /* In the poll of the pool's NAPI instance. */

@@ -14,8 +14,9 @@ pub type Words = [u64; 2];
 ///
 /// The functions say what the card does, by its manual:
 ///
-/// - A descriptor that is [`post`](Self::post)ed lets the card write to the first [`BUFFER`](Self::BUFFER)
-///   bytes at that address, and to no other memory.
+/// - A descriptor that is [`post`](Self::post)ed lets the card write to the first
+///   [`Ring::buffer`](crate::netdev::Ring::buffer) bytes at that address, and to no other memory: that is
+///   [`BUFFER`](Self::BUFFER), or [`HALF`](Self::HALF), as the driver was told when the ring was started.
 /// - [`completed`](Self::completed) returns something only of a descriptor that the card has written back,
 ///   after which it does not touch the buffer again; and it does not say so of one that was just posted.
 /// - The buffer's first `len` bytes were written by the card, unless `error` is set.
@@ -58,6 +59,11 @@ pub type Words = [u64; 2];
 pub unsafe trait RxDescriptor {
     /// Bytes of a frame that the card writes into one buffer at most.
     const BUFFER: usize;
+
+    /// Bytes of a frame that the card writes into half a page at most, if it can be kept to that.
+    ///
+    /// There is room for 1,536. With it, frames of the usual MTU take half the memory.
+    const HALF: Option<usize> = None;
 
     /// Returns the descriptor that gives the card a buffer at `addr`.
     fn post(addr: u64) -> Words;

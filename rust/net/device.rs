@@ -14,10 +14,13 @@
 
 use crate::{
     buffers::{
+        Division,
         Kind,
         Params, //
     },
+    desc::RxDescriptor,
     ethtool::Visitor,
+    frames::OVERHEAD,
     irq::Irq,
     netdev::{
         CardStats,
@@ -110,10 +113,22 @@ impl NetDev {
         unsafe { (*self.as_raw()).dev_addr.cast::<[u8; 6]>().read() }
     }
 
+    /// Returns the MTU.
+    ///
+    /// Under the device's lock.
     fn mtu(&self) -> u32 {
         // SAFETY: By the type invariant the device is valid. The field is written under the device's lock, which
-        // `start()`, the only caller, is called with.
+        // the caller holds.
         unsafe { (*self.as_raw()).mtu }
+    }
+
+    /// Puts another MTU in force.
+    ///
+    /// Under the device's lock.
+    fn set_mtu(&self, mtu: u32) {
+        // SAFETY: By the type invariant the device is valid. Its lock is held, so nobody else writes the field; who
+        // reads it does so at any time, hence the single access.
+        unsafe { (&raw mut (*self.as_raw()).mtu).write_volatile(mtu) };
     }
 }
 
@@ -359,9 +374,39 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         }
     }
 
+    /// Returns what a page is divided into for frames of an MTU.
+    fn division(mtu: u32) -> Division {
+        // CAST: u32 fits.
+        match D::Rx::HALF {
+            Some(half) if (mtu as usize).saturating_add(OVERHEAD) <= half => Division::Half,
+            _ => Division::Whole,
+        }
+    }
+
+    /// Receives frames of another MTU: at once, or with new rings if those want other buffers.
+    ///
+    /// An error leaves the old one in force. Under the device's lock.
+    pub(crate) fn change_mtu(&self, mtu: u32) -> Result {
+        let set = |mtu| -> Result {
+            if D::HAS_SET_MTU {
+                self.ops.set_mtu(mtu)?;
+            }
+            self.dev.set_mtu(mtu);
+            Ok(())
+        };
+        let old = self.dev.mtu();
+        set(mtu)?;
+        if Self::division(mtu) != Self::division(old) {
+            self.restart(None).inspect_err(|_| {
+                let _ = set(old);
+            })?;
+        }
+        Ok(())
+    }
+
     /// Allocates the receive ring of a queue.
     ///
-    /// Does not touch the hardware, which may be running on another one.
+    /// Does not touch the hardware, which may be running on another one. Under the device's lock.
     pub(crate) fn rx_side(
         &self,
         channel: &Channel<'bound, D>,
@@ -372,6 +417,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             queue: &channel.queue,
             name: &name,
             entries,
+            division: Self::division(self.dev.mtu()),
         };
         // SAFETY: The result is dropped by who asked for it, before the device is told of it; or by `quiesce()`,
         // after the device was stopped; or by `queue_mgmt`, after `stop_rx()`: in process context, with NAPI

@@ -9,6 +9,10 @@ use crate::desc::Completed;
 /// Shorter packets cannot have an Ethernet header.
 pub const ETH_HLEN: usize = 14;
 
+/// What a frame has in a buffer beside the packet: Ethernet header, VLAN tag, and the CRC, which not all cards
+/// strip.
+pub const OVERHEAD: usize = ETH_HLEN + 4 + 4;
+
 /// What a buffer that the card has finished is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {

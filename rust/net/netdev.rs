@@ -132,15 +132,19 @@ pub struct Ring {
     pub side: Side,
     /// The queue, from 0.
     pub queue: usize,
+    /// Bytes of a frame that the card may write into one buffer of a receive ring, and has to drop or divide what
+    /// is longer: [`BUFFER`](RxDescriptor::BUFFER), or [`HALF`](RxDescriptor::HALF).
+    pub buffer: usize,
     addr: u64,
     size: u32,
 }
 
 impl Ring {
-    pub(crate) fn new(side: Side, queue: usize, ring: &DescRing) -> Self {
+    pub(crate) fn new(side: Side, queue: usize, ring: &DescRing, buffer: usize) -> Self {
         Self {
             side,
             queue,
+            buffer,
             addr: ring.dma_addr(),
             // CAST: A few hundred KiB at most.
             size: ring.size() as u32,

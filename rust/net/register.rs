@@ -8,7 +8,7 @@ use crate::{
         Core,
         Parts, //
     },
-    frames::ETH_HLEN,
+    frames::OVERHEAD,
     netdev::Operations,
     vtable::Table, //
 };
@@ -17,10 +17,6 @@ use kernel::{
     prelude::*, //
 };
 use pp_bindings as bindings;
-
-/// What a frame has in a buffer beside the packet: Ethernet header, VLAN tag, and the CRC, which not all cards
-/// strip.
-const OVERHEAD: usize = ETH_HLEN + 4 + 4;
 
 /// How long a transmit queue may be stopped until the device counts as stuck, in seconds.
 const WATCHDOG_SECONDS: usize = 5;

@@ -11,8 +11,7 @@ use crate::{
         Open,
         Params,
         Ring as _,
-        Stats,
-        ROOM, //
+        Stats, //
     },
     desc::{
         Checksum,
@@ -57,6 +56,7 @@ use kernel::{
 };
 use page_pool::{
     context::BhGuard,
+    layout::Layout,
     AllocError, //
 };
 use pp_bindings as bindings;
@@ -128,6 +128,22 @@ struct Poll<'a, 'n, 'bound, T: Operations> {
 }
 
 impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
+    /// Bytes of a frame that the card writes into a buffer at most. 0: it cannot use such buffers.
+    const BUFFER: usize = {
+        assert!(B::Layout::HEAD);
+        match D::HALF {
+            _ if B::Layout::BUFFERS == 1 => {
+                assert!(D::BUFFER <= B::Layout::ROOM);
+                D::BUFFER
+            }
+            Some(half) => {
+                assert!(half <= B::Layout::ROOM);
+                half
+            }
+            None => 0,
+        }
+    };
+
     /// Makes a ring with its buffers.
     ///
     /// Process context.
@@ -139,7 +155,9 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
     /// - The device is stopped before that, or at least does not access the ring and its buffers any more, if it
     ///   was told of the ring.
     pub(crate) unsafe fn new(dev: &'bound Device<Bound>, params: &Params<'_>) -> Result<Self> {
-        const { assert!(D::BUFFER <= ROOM) };
+        if Self::BUFFER == 0 {
+            return Err(EINVAL);
+        }
         // CAST: u32 fits.
         let entries = params.entries as usize;
         // SAFETY: The pool becomes a part of the result, for which our caller promises what the pool wants: it is
@@ -281,7 +299,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
 
     /// Returns what the device has to know about the ring.
     pub(crate) fn describe(&self, queue: usize) -> Ring {
-        Ring::new(Side::Rx, queue, &self.descs.ring)
+        Ring::new(Side::Rx, queue, &self.descs.ring, Self::BUFFER)
     }
 
     /// Gives the device its first buffers.
@@ -360,7 +378,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
                     descs.refill(pool, posted, usize::MAX);
                     descs.ring_doorbell(|tail| ops.doorbell(Side::Rx, index, tail));
                 }
-                let part = descs.frames.sort(&written, D::BUFFER);
+                let part = descs.frames.sort(&written, Self::BUFFER);
                 let Some(buf) = poll.accept(pool, buf, part) else {
                     continue;
                 };
@@ -496,7 +514,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
                 counts.bytes = counts.bytes.wrapping_add(len as u64);
                 // SAFETY: By the contract of the format the device has written the first `len` bytes, since it has
                 // reported no error, and does not touch the buffer again. They fit: `sort()` lets no packet pass that
-                // is longer than `D::BUFFER`, which is at most `ROOM`.
+                // is longer than `RxRing::BUFFER`, for which the layout has the room.
                 return Some(unsafe { pool.sync_for_cpu(buf, len) });
             }
             Part::Error => counts.errors = counts.errors.wrapping_add(1),

@@ -4,6 +4,7 @@
 
 use crate::{
     buffers::{
+        Division,
         KernelPool,
         Kind,
         NoPool,
@@ -27,14 +28,22 @@ use kernel::{
     },
     prelude::*, //
 };
+use page_pool::layout::{
+    Half,
+    Whole, //
+};
 use pp_bindings as bindings;
 
 /// A receive ring.
 pub(crate) enum RxSide<'bound, D: Operations> {
     /// On our pool.
-    Rust(RxRing<'bound, D::Rx, RustPool<'bound>>),
+    Rust(RxRing<'bound, D::Rx, RustPool<'bound, Whole>>),
+    /// On our pool, two buffers in a page.
+    RustHalf(RxRing<'bound, D::Rx, RustPool<'bound, Half>>),
     /// On the kernel's.
-    Kernel(RxRing<'bound, D::Rx, KernelPool<'bound>>),
+    Kernel(RxRing<'bound, D::Rx, KernelPool<'bound, Whole>>),
+    /// On the kernel's, two buffers in a page.
+    KernelHalf(RxRing<'bound, D::Rx, KernelPool<'bound, Half>>),
     /// On none.
     None(RxRing<'bound, D::Rx, NoPool<'bound>>),
 }
@@ -44,7 +53,9 @@ macro_rules! each {
     ($side:expr, $ring:ident => $call:expr) => {
         match $side {
             RxSide::Rust($ring) => $call,
+            RxSide::RustHalf($ring) => $call,
             RxSide::Kernel($ring) => $call,
+            RxSide::KernelHalf($ring) => $call,
             RxSide::None($ring) => $call,
         }
     };
@@ -61,19 +72,20 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
         kind: Kind,
         params: &Params<'_>,
     ) -> Result<Self> {
-        Ok(match kind {
-            // SAFETY: The ring is all of the result, for which our caller promises what the ring wants: it is
-            // dropped in process context before `dev` is unbound, not forgotten, and when the device does not
-            // access it any more.
-            Kind::Rust => Self::Rust(unsafe { RxRing::new(dev, params) }?),
-            // SAFETY: The ring is all of the result, for which our caller promises what the ring wants: it is
-            // dropped in process context before `dev` is unbound, not forgotten, and when the device does not
-            // access it any more.
-            Kind::Kernel => Self::Kernel(unsafe { RxRing::new(dev, params) }?),
-            // SAFETY: The ring is all of the result, for which our caller promises what the ring wants: it is
-            // dropped in process context before `dev` is unbound, not forgotten, and when the device does not
-            // access it any more.
-            Kind::None => Self::None(unsafe { RxRing::new(dev, params) }?),
+        macro_rules! ring {
+            ($variant:ident) => {
+                // SAFETY: The ring is all of the result, for which our caller promises what the ring wants: it is
+                // dropped in process context before `dev` is unbound, not forgotten, and when the device does not
+                // access it any more.
+                Self::$variant(unsafe { RxRing::new(dev, params) }?)
+            };
+        }
+        Ok(match (kind, params.division) {
+            (Kind::Rust, Division::Whole) => ring!(Rust),
+            (Kind::Rust, Division::Half) => ring!(RustHalf),
+            (Kind::Kernel, Division::Whole) => ring!(Kernel),
+            (Kind::Kernel, Division::Half) => ring!(KernelHalf),
+            (Kind::None, _) => ring!(None),
         })
     }
 

@@ -185,8 +185,8 @@ impl<'a> ToStack<'a> {
     ///
     /// It starts with the Ethernet header. `false`: there is no memory for an skb, and the packet is lost.
     ///
-    /// A small packet is copied and `buf` goes back into the pool at once. Of a larger one the page
-    /// itself becomes the head of the skb, and comes back to the pool when the last user of it,
+    /// A small packet is copied and `buf` goes back into the pool at once. Of a larger one the buffer
+    /// itself becomes the head of the skb, and its page comes back to the pool when the last user of it,
     /// whoever that is, drops the page. As the pool nears its limit every packet is copied: who
     /// hoards packets then takes no more pages from the device, and nobody else loses a packet.
     ///
@@ -221,9 +221,10 @@ impl<'a> ToStack<'a> {
         let page = pool.to_stack(buf);
         packet.flags |= O::Stack::FLAGS;
         // SAFETY: By the type invariant we are in the poll of this instance. `len` bytes from `data` on and
-        // `metasize` in front are in a page of the kind that the flags say, whose end buffers leave to `struct
-        // skb_shared_info`. Its reference goes to the skb if the callee succeeds, and stays with `page` if not.
-        if unsafe { bindings::rnet_receive_page(packet) } < 0 {
+        // `metasize` in front are in a buffer of that size, which leaves its end to `struct skb_shared_info`, in a
+        // page of the kind that the flags say. Its reference goes to the skb if the callee succeeds, and stays with
+        // `page` if not. CAST: At most a page.
+        if unsafe { bindings::rnet_receive_page(packet, O::Cpu::SIZE as u32) } < 0 {
             return false;
         }
         page.given();

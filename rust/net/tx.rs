@@ -124,7 +124,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
 
     /// Returns what the device has to know about the ring.
     pub(crate) fn describe(&self, queue: usize) -> Ring {
-        Ring::new(Side::Tx, queue, &self.ring)
+        Ring::new(Side::Tx, queue, &self.ring, 0)
     }
 
     /// Returns how many descriptors are free.

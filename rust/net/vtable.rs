@@ -331,16 +331,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // core, whose driver is `D`. It is registered, so the core outlives this call.
         let core = unsafe { core_of::<D>(dev) };
         // CAST: The core has checked the range.
-        let mtu = mtu as u32;
-        from_result(|| {
-            if D::HAS_SET_MTU {
-                core.ops.set_mtu(mtu)?;
-            }
-            // SAFETY: The device is valid. Its lock is held, so nobody else writes the field; who reads it does so
-            // at any time, hence the single access.
-            unsafe { (&raw mut (*dev).mtu).write_volatile(mtu) };
-            Ok(0)
-        })
+        from_result(|| core.change_mtu(mtu as u32).map(|()| 0))
     }
 
     /// # Safety

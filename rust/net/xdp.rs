@@ -90,12 +90,12 @@ impl<'a> Program<'a> {
             pool.recycle(buf);
             return Action::Aborted;
         }
-        let start = buf.page_start();
+        let start = buf.start();
         let data = start.wrapping_add(buf.offset());
         let mut xdp = bindings::xdp_buff {
             data: data.cast(),
             // SAFETY: The packet begins `offset` bytes behind `start` and has `len` bytes. By the type invariants
-            // of the buffers its end is in the same page, before what an skb needs there.
+            // of the buffers its end is in the same buffer, before what an skb needs there.
             data_end: unsafe { data.add(buf.len()) }.cast(),
             data_meta: data.cast(),
             data_hard_start: start.cast(),
@@ -103,16 +103,16 @@ impl<'a> Program<'a> {
             txq: core::ptr::null_mut(),
             __bindgen_anon_1: bindings::xdp_buff__bindgen_ty_1 {
                 __bindgen_anon_1: bindings::xdp_buff__bindgen_ty_1__bindgen_ty_1 {
-                    // CAST: 4096.
-                    frame_sz: kernel::page::PAGE_SIZE as u32,
+                    // CAST: At most a page.
+                    frame_sz: O::Cpu::SIZE as u32,
                     flags: 0,
                 },
             },
         };
 
         // SAFETY: By the type invariant the program is valid, the queue is registered, and this is its poll:
-        // bottom halves are off, and the core has set up what programs want. `xdp` describes a packet in a page
-        // that is ours, from the start of the page on.
+        // bottom halves are off, and the core has set up what programs want. `xdp` describes a packet in a buffer
+        // that is ours, from its start on.
         let act = unsafe { bindings::rnet_xdp_run(self.prog.as_ptr(), &mut xdp) };
         match act {
             bindings::xdp_action_XDP_DROP => {
@@ -123,14 +123,14 @@ impl<'a> Program<'a> {
                 // The program may have moved both ends, and put metadata in front.
                 let meta = (xdp.data as usize).saturating_sub(xdp.data_meta as usize);
                 // SAFETY: `xdp` was made of `buf`, and the program that has run on it keeps what it moves inside
-                // of the page. What it takes from the headroom it writes, or has what the page held before.
+                // of the buffer. What it takes from the headroom it writes, or has what that held before.
                 unsafe { set_range(&mut buf, &xdp) };
                 // CAST: At most XDP_METADATA_MAX.
                 Action::Pass(buf, meta as u32)
             }
             bindings::xdp_action_XDP_TX => {
                 // SAFETY: `xdp` was made of `buf`, and the program that has run on it keeps what it moves inside
-                // of the page. What it takes from the headroom it writes, or has what the page held before.
+                // of the buffer. What it takes from the headroom it writes, or has what that held before.
                 unsafe { set_range(&mut buf, &xdp) };
                 Action::Tx(buf)
             }

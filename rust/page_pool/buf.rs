@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Buffers: one page each, and in the type who may touch it.
+//! Buffers: a page each, or [half of one](crate::layout), and in the type who may touch it.
 //!
 //! ```text
 //! NapiPool::alloc -> DeviceBuf --sync_for_cpu--> CpuBuf --+-- recycle    -> the cache
@@ -16,10 +16,12 @@
 //! `put_page()` and the hook.
 
 use crate::{
-    owned::Owned,
-    slots::Slot,
-    HEADROOM,
-    ROOM, //
+    frags::Frag,
+    layout::{
+        Layout,
+        Whole, //
+    },
+    slots::Slot, //
 };
 use core::{
     marker::PhantomData,
@@ -36,51 +38,53 @@ pub(crate) type Brand<'id> = PhantomData<fn(&'id ()) -> &'id ()>;
 ///
 /// # Invariants
 ///
-/// - The slot is of the pool that the brand stands for, in state `Pool`.
+/// - The buffer is a [`Frag`], of the pool that the brand stands for, which has the layout `L`.
 /// - This value is its only owner.
-pub struct DeviceBuf<'id> {
-    slot: NonNull<Slot>,
+pub struct DeviceBuf<'id, L: Layout = Whole> {
+    frag: NonNull<Slot>,
     _brand: Brand<'id>,
+    _layout: PhantomData<L>,
 }
 
-impl DeviceBuf<'_> {
+impl<L: Layout> DeviceBuf<'_, L> {
     /// # Safety
     ///
-    /// `slot` is of the pool that the brand stands for.
+    /// `frag` is of the pool that the brand stands for, and that has the layout `L`.
     #[inline(always)]
-    pub(crate) unsafe fn new(slot: Owned) -> Self {
-        // INVARIANT: By the type invariant of `Owned`.
+    pub(crate) unsafe fn new(frag: Frag) -> Self {
+        // INVARIANT: By the safety requirement, and the type invariant of `Frag`.
         Self {
-            slot: slot.into_raw(),
+            frag: frag.into_raw(),
             _brand: PhantomData,
+            _layout: PhantomData,
         }
     }
 
     #[inline(always)]
-    pub(crate) fn into_slot(self) -> Owned {
-        let slot = self.slot;
+    pub(crate) fn into_frag(self) -> Frag {
+        let frag = self.frag;
         forget(self);
-        // SAFETY: By the type invariant the slot is in state `Pool`, in the table of a pool that exists as long as
-        // the brand. It is only ours, and `self` is gone: its destructor does not run.
-        unsafe { Owned::new(slot) }
+        // SAFETY: By the type invariant it is a `Frag`, and only ours; and `self` is gone: its destructor does not
+        // run.
+        unsafe { Frag::new(frag) }
     }
 
-    /// Returns where the device writes: [`ROOM`] bytes at this address.
+    /// Returns where the device writes: [`Layout::ROOM`] bytes at this address.
     #[inline(always)]
     pub(crate) fn dma_addr(&self) -> u64 {
-        // SAFETY: By the type invariant the slot is valid, as long as the brand, and ours. (The sum is an address
-        // in the page, it cannot wrap.)
-        unsafe { self.slot.as_ref() }
+        // SAFETY: By the type invariant the slot is valid, as long as the brand. (The sum is an address in the
+        // page, it cannot wrap.) CAST: usize is u64 here.
+        unsafe { self.frag.as_ref() }
             .dma()
-            .wrapping_add(HEADROOM as u64)
+            .wrapping_add(L::HEADROOM as u64)
     }
 }
 
-impl Drop for DeviceBuf<'_> {
+impl<L: Layout> Drop for DeviceBuf<'_, L> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the slot is in state `Pool` and only ours, and its pool exists as long as
-        // the brand. `self`, which goes away, gives it up once.
-        unsafe { long_way(self.slot) };
+        // SAFETY: By the type invariant it is a `Frag` of a pool of that layout, and only ours. `self`, which goes
+        // away, gives it up once, on the NAPI side, which the brand does not leave.
+        unsafe { long_way::<L>(self.frag) };
     }
 }
 
@@ -104,50 +108,52 @@ impl Drop for DeviceBuf<'_> {
 ///
 /// # Invariants
 ///
-/// - The slot is of the pool that the brand stands for, in state `Pool`.
+/// - The buffer is a [`Frag`], of the pool that the brand stands for, which has the layout `L`.
 /// - This value is its only owner.
-/// - `offset + len` does not exceed `HEADROOM + ROOM`.
-pub struct CpuBuf<'id> {
-    slot: NonNull<Slot>,
+/// - `offset + len` does not exceed `L::HEADROOM + L::ROOM`.
+pub struct CpuBuf<'id, L: Layout = Whole> {
+    frag: NonNull<Slot>,
     offset: u32,
     len: u32,
     _brand: Brand<'id>,
+    _layout: PhantomData<L>,
 }
 
-impl CpuBuf<'_> {
-    /// Makes a buffer of what the device wrote: `len` bytes, cut to [`ROOM`], for a device may lie.
+impl<L: Layout> CpuBuf<'_, L> {
+    /// Makes a buffer of what the device wrote: `len` bytes, cut to [`Layout::ROOM`], for a device may lie.
     ///
     /// # Safety
     ///
     /// - As for [`DeviceBuf::new`].
     /// - The first `len` bytes were synced for the CPU, or nobody looks at them.
     #[inline(always)]
-    pub(crate) unsafe fn new(slot: Owned, len: usize) -> Self {
-        // CAST: At most `ROOM`.
-        let len = len.min(ROOM) as u32;
+    pub(crate) unsafe fn new(frag: Frag, len: usize) -> Self {
+        // CAST: At most a page.
+        let len = len.min(L::ROOM) as u32;
         // INVARIANT: By the safety requirement, and as just cut.
         Self {
-            slot: slot.into_raw(),
-            offset: HEADROOM as u32,
+            frag: frag.into_raw(),
+            offset: L::HEADROOM as u32,
             len,
             _brand: PhantomData,
+            _layout: PhantomData,
         }
     }
 
     #[inline(always)]
-    pub(crate) fn into_slot(self) -> Owned {
-        let slot = self.slot;
+    pub(crate) fn into_frag(self) -> Frag {
+        let frag = self.frag;
         forget(self);
-        // SAFETY: By the type invariant the slot is in state `Pool`, in the table of a pool that exists as long as
-        // the brand. It is only ours, and `self` is gone: its destructor does not run.
-        unsafe { Owned::new(slot) }
+        // SAFETY: By the type invariant it is a `Frag`, and only ours; and `self` is gone: its destructor does not
+        // run.
+        unsafe { Frag::new(frag) }
     }
 
     #[inline(always)]
     pub(crate) fn slot(&self) -> &Slot {
         // SAFETY: By the type invariant the slot is valid, as long as the brand. It is only shared: its fields are
         // atomics.
-        unsafe { self.slot.as_ref() }
+        unsafe { self.frag.as_ref() }
     }
 
     /// Returns the bytes of the packet.
@@ -182,7 +188,7 @@ impl CpuBuf<'_> {
         self.len == 0
     }
 
-    /// Returns where the packet begins, in bytes from the start of the page.
+    /// Returns where the packet begins, in bytes from the start of the buffer.
     #[inline(always)]
     pub fn offset(&self) -> usize {
         self.offset as usize
@@ -191,12 +197,12 @@ impl CpuBuf<'_> {
     /// Returns the address of the first byte of the packet.
     #[inline(always)]
     pub fn as_ptr(&self) -> *const u8 {
-        self.page_start().wrapping_add(self.offset())
+        self.start().wrapping_add(self.offset())
     }
 
-    /// Returns the address of the first byte of the page.
+    /// Returns the address of the first byte of the buffer.
     #[inline(always)]
-    pub fn page_start(&self) -> *mut u8 {
+    pub fn start(&self) -> *mut u8 {
         self.slot().va()
     }
 
@@ -204,7 +210,7 @@ impl CpuBuf<'_> {
     #[inline]
     pub fn pad(&mut self, len: usize) {
         let old = self.len();
-        let room = (HEADROOM + ROOM).wrapping_sub(self.offset());
+        let room = (L::HEADROOM + L::ROOM).wrapping_sub(self.offset());
         let len = len.min(room);
         if old < len {
             // SAFETY: By the type invariant, and as just cut, all of that is before the end of the buffer, in the
@@ -229,43 +235,43 @@ impl CpuBuf<'_> {
     /// The bytes of the range have been written, by the device or since.
     #[inline]
     pub unsafe fn set_range(&mut self, offset: usize, len: usize) {
-        const END: usize = HEADROOM + ROOM;
-        let offset = offset.min(END);
-        // INVARIANT: The sum does not exceed `END`.
-        // CAST: Both are less than a page.
+        let end = L::HEADROOM + L::ROOM;
+        let offset = offset.min(end);
+        // INVARIANT: The sum does not exceed `end`.
+        // CAST: Both are at most a page.
         self.offset = offset as u32;
-        self.len = len.min(END.wrapping_sub(offset)) as u32;
+        self.len = len.min(end.wrapping_sub(offset)) as u32;
     }
 }
 
-impl Drop for CpuBuf<'_> {
+impl<L: Layout> Drop for CpuBuf<'_, L> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the slot is in state `Pool` and only ours, and its pool exists as long as
-        // the brand. `self`, which goes away, gives it up once.
-        unsafe { long_way(self.slot) };
+        // SAFETY: By the type invariant it is a `Frag` of a pool of that layout, and only ours. `self`, which goes
+        // away, gives it up once, on the NAPI side, which the brand does not leave.
+        unsafe { long_way::<L>(self.frag) };
     }
 }
 
-/// Gives a page back by `put_page()`.
+/// Gives a buffer back by `put_page()`.
 ///
 /// # Safety
 ///
-/// - The caller owns `slot`, in state `Pool`, and gives it up.
-/// - The pool exists.
+/// - It is a [`Frag`] of a pool of layout `L`, which exists; the caller owns it, and gives it up.
+/// - The caller is the NAPI side of that pool.
 #[cold]
 #[inline(never)]
-unsafe fn long_way(slot: NonNull<Slot>) {
-    // SAFETY: By the safety requirement the slot is the caller's, and its pool exists, so the table that it is in
-    // is there. It is only shared.
-    let slot = unsafe { slot.as_ref() };
-    let page = slot.page();
-    slot.hand_out();
-    // SAFETY: The page has one reference, which was that of the slot's owner. It is given up here, since the
-    // caller gives up the slot.
-    unsafe { crate::pages::put(page) };
+unsafe fn long_way<L: Layout>(frag: NonNull<Slot>) {
+    // SAFETY: By the safety requirement the buffer's slot is in the table of a pool that exists. It is only shared.
+    let page = unsafe { frag.as_ref() }.page();
+    // SAFETY: By the safety requirement it is a `Frag`, which the caller gives up, and with it the reference to the
+    // page.
+    unsafe {
+        Frag::new(frag).let_go(L::BUFFERS);
+        crate::pages::put(page);
+    }
 }
 
-/// A page that left NAPI's hands with its mapping, to be sent (`XDP_TX`). Dropped, it finds its way
+/// A buffer that left NAPI's hands with its mapping, to be sent (`XDP_TX`). Dropped, its page finds its way
 /// back by `put_page()`, even when the pool is gone by then.
 ///
 /// # Examples
@@ -288,27 +294,23 @@ unsafe fn long_way(slot: NonNull<Slot>) {
 /// /// The device has sent it.
 /// unsafe fn sent(pool: &mut NapiPool<'_, '_>, page: Detached) {
 ///     // SAFETY: By this function's requirement the device has sent the page, so it does not read it any more.
-///     match unsafe { pool.attach(page) } {
-///         Ok(buf) => pool.recycle(buf),
-///         // Of another pool: by `put_page()`.
-///         Err(page) => drop(page),
-///     }
+///     unsafe { pool.attach(page) };
 /// }
 /// ```
 ///
 /// # Invariants
 ///
-/// This value owns a reference to `page`, which was in `slot`, state `Out`, when it was made.
+/// This value owns a reference to `page`: that of the buffer `frag`, which was let go of when it was made.
 pub struct Detached {
-    pub(crate) slot: NonNull<Slot>,
+    pub(crate) frag: NonNull<Slot>,
     pub(crate) page: NonNull<bindings::page>,
     pub(crate) dma: u64,
     pub(crate) offset: u32,
     pub(crate) len: u32,
 }
 
-// SAFETY: It owns a reference to a page, which may be dropped on any CPU and in any context. The slot is an
-// address that is only compared.
+// SAFETY: It owns a reference to a page, which may be dropped on any CPU and in any context. The slot's address is
+// only compared.
 unsafe impl Send for Detached {}
 // SAFETY: There is nothing to do with a shared reference but to read numbers, which do not change.
 unsafe impl Sync for Detached {}

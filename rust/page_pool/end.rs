@@ -38,12 +38,19 @@ impl Side<'_> {
             let flags = unsafe { bindings::rpp_local_irq_save() };
             if slot.state.is_pool() {
                 // It is in the cache, in a ring, on the list, or it was posted to the device: all of
-                // that is ours now, and nobody takes anything out of there any more.
+                // that is ours now, and nobody takes anything out of there any more. If one of two buffers is out,
+                // the other one's reference is ours.
+                let whole = shared.is_whole(slot);
                 // SAFETY: The slot is in the table of this pool, in state `Pool`. As argued nobody else has it, or
                 // makes an `Owned` of it later.
-                let (_, page) = shared.retire(unsafe { Owned::new(slot.into()) });
-                // SAFETY: The slot is free, so the page, with the one reference to it, is ours. There is room: a
-                // batch that was full was emptied above.
+                let slot = unsafe { Owned::new(slot.into()) };
+                let (_, page) = if whole {
+                    shared.take_out(slot)
+                } else {
+                    shared.retire(slot)
+                };
+                // SAFETY: The slot is free, and of the references to the page one is left that is ours. There is
+                // room: a batch that was full was emptied above.
                 unsafe { self.napi().batch.push(page) };
             } else if slot.state.claim() {
                 shared.shared_stats.revoked.inc_shared();

@@ -39,7 +39,9 @@ mod buf;
 pub mod context;
 mod debug;
 mod end;
+mod frags;
 mod hook;
+pub mod layout;
 mod owned;
 mod pages;
 mod params;
@@ -56,6 +58,12 @@ pub use buf::{
     DeviceBuf,
     StackPage, //
 };
+pub use layout::{
+    Half,
+    Layout,
+    Payload,
+    Whole, //
+};
 pub use limit::Pressure;
 pub use params::{
     Mode,
@@ -68,13 +76,6 @@ pub use pool::{
     Posted,
     Stats, //
 };
-
-/// Bytes before the packet, for XDP programs and for the stack to push headers.
-pub const HEADROOM: usize = 256;
-
-/// Bytes of a buffer that the device may write: a page without the headroom, and without what an skb
-/// that is built over the page needs at its end.
-pub const ROOM: usize = kernel::page::PAGE_SIZE - HEADROOM - pp_bindings::RPP_SKB_TAIL;
 
 /// Why there is no page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

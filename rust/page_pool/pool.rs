@@ -12,7 +12,13 @@ use crate::{
         StackPage, //
     },
     context::BhDisabled,
+    frags::Frag,
     hook,
+    layout::{
+        Geometry,
+        Layout,
+        Whole, //
+    },
     limit::Pressure,
     owned::Owned,
     pages::DmaDevice,
@@ -32,9 +38,7 @@ use crate::{
         Snapshot, //
     },
     supply::Side,
-    AllocError,
-    HEADROOM,
-    ROOM, //
+    AllocError, //
 };
 use core::{
     marker::PhantomData,
@@ -95,17 +99,27 @@ use kernel::{
 ///     }
 /// }
 /// ```
-pub struct PagePool<'dev> {
+pub struct PagePool<'dev, L: Layout = Whole> {
     pool: Registered,
     _dev: PhantomData<&'dev Device<Bound>>,
+    _layout: PhantomData<L>,
 }
 
 // Says that the device has to be bound when a pool is dropped: `Registered` removes the mappings.
-impl Drop for PagePool<'_> {
+impl<L: Layout> Drop for PagePool<'_, L> {
     fn drop(&mut self) {}
 }
 
 impl PagePool<'static> {
+    /// Returns whether there can be pools: not where the hook that pages come back by cannot be had.
+    ///
+    /// Any context.
+    pub fn available() -> bool {
+        hook::is_active()
+    }
+}
+
+impl<L: Layout> PagePool<'static, L> {
     /// Makes a pool whose pages are not mapped, for what does no DMA.
     ///
     /// Process context; errors as for [`new`](Self::new).
@@ -116,7 +130,7 @@ impl PagePool<'static> {
     /// - No device is given an address of this pool's buffers. An address names no mapping here, so the
     ///   device would write to whatever has that address.
     pub unsafe fn unmapped(name: &CStr, params: Params) -> Result<Self> {
-        if !Self::available() {
+        if !hook::is_active() {
             return Err(EOPNOTSUPP);
         }
         Self::of_no_device(name, params)
@@ -128,20 +142,13 @@ impl PagePool<'static> {
     }
 }
 
-impl<'dev> PagePool<'dev> {
-    /// Returns whether there can be pools: not where the hook that pages come back by cannot be had.
-    ///
-    /// Any context.
-    pub fn available() -> bool {
-        hook::is_active()
-    }
-
+impl<'dev, L: Layout> PagePool<'dev, L> {
     /// Makes a pool for `dev`.
     ///
     /// Process context.
     ///
-    /// Fails with `EOPNOTSUPP` where there are [none](Self::available), with `EINVAL` for a pool without pages
-    /// or with too many, with `ENOMEM`, and with `ENOSPC` when there are too many pools.
+    /// Fails with `EOPNOTSUPP` where there are [none](PagePool::available), with `EINVAL` for a pool without pages
+    /// or with too many, or one of halves that does not recycle, with `ENOMEM`, and with `ENOSPC` when there are too many pools.
     ///
     /// # Safety
     ///
@@ -149,20 +156,27 @@ impl<'dev> PagePool<'dev> {
     ///   would leave mappings to a device that is not there any more; dropping it waits for RCU.
     /// - When it is dropped the device does not write to its buffers any more, nor read them.
     pub unsafe fn new(dev: &'dev Device<Bound>, name: &CStr, params: Params) -> Result<Self> {
-        if !Self::available() {
+        if !hook::is_active() {
             return Err(EOPNOTSUPP);
         }
         Self::with(DmaDevice::new(dev), name, params)
     }
 
     fn with(dev: DmaDevice, name: &CStr, params: Params) -> Result<Self> {
-        if params.pages == 0 || params.pages as usize > MAX_SLOTS {
+        // CAST: u32 fits.
+        if params.pages == 0 || params.pages as usize > MAX_SLOTS / L::BUFFERS as usize {
             return Err(EINVAL);
         }
-        let pool = Registered::new(|id| Shared::new(dev, name, params, id))?;
+        // Without recycling a page is mapped for one packet.
+        if params.mode != Mode::Recycle && L::BUFFERS > 1 {
+            return Err(EINVAL);
+        }
+        let geometry = const { Geometry::of::<L>() };
+        let pool = Registered::new(|id| Shared::new(dev, name, params, geometry, id))?;
         Ok(Self {
             pool,
             _dev: PhantomData,
+            _layout: PhantomData,
         })
     }
 
@@ -181,10 +195,11 @@ impl<'dev> PagePool<'dev> {
     /// Makes the storage for `entries` buffers that are with the device.
     ///
     /// Process context.
-    pub fn posted(&self, entries: usize) -> Result<Posted> {
+    pub fn posted(&self, entries: usize) -> Result<Posted<L>> {
         Ok(Posted {
-            slots: array_from_fn(entries, |_| None)?,
+            frags: array_from_fn(entries, |_| None)?,
             pool: self.pool.arc(),
+            _layout: PhantomData,
         })
     }
 
@@ -203,12 +218,13 @@ impl<'dev> PagePool<'dev> {
     pub fn enter<'a, R>(
         &'a mut self,
         bh: &BhDisabled<'a>,
-        f: impl for<'id> FnOnce(NapiPool<'id, 'a>) -> R,
+        f: impl for<'id> FnOnce(NapiPool<'id, 'a, L>) -> R,
     ) -> R {
         f(NapiPool {
             side: self.pool.side(),
             bh: *bh,
             _brand: PhantomData,
+            _layout: PhantomData,
         })
     }
 }
@@ -268,29 +284,23 @@ impl Stats {
 ///     Some(pool.into_stack(buf))
 /// }
 /// ```
-pub struct NapiPool<'id, 'a> {
+pub struct NapiPool<'id, 'a, L: Layout = Whole> {
     side: Side<'a>,
     bh: BhDisabled<'a>,
     _brand: Brand<'id>,
+    _layout: PhantomData<L>,
 }
 
-impl<'id> NapiPool<'id, '_> {
-    /// Takes a page, ready for the device.
+impl<'id, L: Layout> NapiPool<'id, '_, L> {
+    /// Takes a buffer, ready for the device.
     ///
     /// From the cache it costs no call, no atomic operation, no lock, and does not touch `struct page`.
     /// (For a device that needs syncs the cache is closed, so the refill does them.)
     #[inline(always)]
-    pub fn alloc(&mut self) -> Result<DeviceBuf<'id>, AllocError> {
-        let slot = match self.side.napi().cache.pop() {
-            Some(slot) => {
-                self.side.shared.stats.alloc_fast.inc();
-                slot
-            }
-            None => self.side.again().refill(self.bh)?,
-        };
-        // SAFETY: The slot comes out of this pool's cache, or of a refill of it. So it is of the pool that the
-        // brand stands for.
-        Ok(unsafe { DeviceBuf::new(slot) })
+    pub fn alloc(&mut self) -> Result<DeviceBuf<'id, L>, AllocError> {
+        let frag = self.side.alloc(self.bh)?;
+        // SAFETY: It comes out of this pool, which is the one that the brand stands for, and has the layout `L`.
+        Ok(unsafe { DeviceBuf::new(frag) })
     }
 
     /// Takes over a buffer from the device; a length that is larger than the buffer is cut.
@@ -300,34 +310,26 @@ impl<'id> NapiPool<'id, '_> {
     /// The device has written `len` bytes and does not write any more, or it never had the buffer and its
     /// bytes are not looked at.
     #[inline(always)]
-    pub unsafe fn sync_for_cpu(&mut self, buf: DeviceBuf<'id>, len: usize) -> CpuBuf<'id> {
+    pub unsafe fn sync_for_cpu(&mut self, buf: DeviceBuf<'id, L>, len: usize) -> CpuBuf<'id, L> {
         if self.side.napi().need_sync {
             let dev = &self.side.shared.dev;
-            dev.sync_for_cpu(buf.dma_addr(), len.min(ROOM));
+            dev.sync_for_cpu(buf.dma_addr(), len.min(L::ROOM));
         }
         // SAFETY: By its brand the buffer is of this pool, so its slot is. The first `len` bytes were synced for
         // the CPU, if the device needs that.
-        unsafe { CpuBuf::new(buf.into_slot(), len) }
+        unsafe { CpuBuf::new(buf.into_frag(), len) }
     }
 
-    /// Gives a page back, directly into the cache.
+    /// Gives a buffer back, directly into the cache.
     #[inline(always)]
-    pub fn recycle(&mut self, buf: CpuBuf<'id>) {
-        self.put(buf.into_slot());
+    pub fn recycle(&mut self, buf: CpuBuf<'id, L>) {
+        self.side.recycle::<L>(buf.into_frag(), self.bh);
     }
 
-    /// Gives back a page without a look at what the device has written, if it has.
+    /// Gives back a buffer without a look at what the device has written, if it has.
     #[inline(always)]
-    pub fn recycle_unused(&mut self, buf: DeviceBuf<'id>) {
-        self.put(buf.into_slot());
-    }
-
-    #[inline(always)]
-    fn put(&mut self, slot: Owned) {
-        match self.side.napi().cache.push(slot) {
-            Ok(()) => self.side.shared.stats.recycle_cached.inc(),
-            Err(slot) => self.side.again().spill(slot, self.bh),
-        }
+    pub fn recycle_unused(&mut self, buf: DeviceBuf<'id, L>) {
+        self.side.recycle::<L>(buf.into_frag(), self.bh);
     }
 
     /// Returns how close the pool is to its limit.
@@ -335,48 +337,51 @@ impl<'id> NapiPool<'id, '_> {
     /// To be asked before a page is given away: see [`Pressure`].
     #[inline]
     pub fn pressure(&mut self) -> Pressure {
-        self.side.pressure(self.bh)
+        self.side.pressure(L::BUFFERS, self.bh)
     }
 
-    /// Lets a page go to the stack.
+    /// Lets a buffer go to the stack, with its reference to the page.
     ///
-    /// It comes back when its last reference is dropped.
+    /// The page comes back when its last reference is dropped.
     #[inline]
-    pub fn into_stack(&mut self, buf: CpuBuf<'id>) -> StackPage {
-        let slot = buf.into_slot();
-        let page = slot.page();
-        if self.side.shared.mode == Mode::Recycle {
-            // Whoever drops the last reference has the slot then.
-            slot.hand_out();
+    pub fn into_stack(&mut self, buf: CpuBuf<'id, L>) -> StackPage {
+        let page = buf.slot().page();
+        let frag = buf.into_frag();
+        if L::BUFFERS > 1 || self.side.shared.mode == Mode::Recycle {
+            self.side.let_go::<L>(frag);
         } else {
+            // SAFETY: The buffer, which is ours, is all of its page: so that is in state `Pool`, and nobody else has
+            // it.
+            let slot = unsafe { Owned::new(frag.into_raw()) };
             self.side.again().release_to_stack(slot);
         }
         // SAFETY: The buffer's slot was in state `Pool`, in which it has a page, by the type invariant of `Slot`:
         // so the pointer is not null.
-        // INVARIANT: The page's reference was the buffer's.
+        // INVARIANT: The buffer's reference was the buffer's.
         StackPage(unsafe { NonNull::new_unchecked(page) })
     }
 
-    /// Lets a page go, mapped, to be sent by this device.
+    /// Lets a buffer go, mapped, to be sent by this device.
     ///
-    /// Its bytes are the device's from here on.
+    /// Its bytes are the device's from here on. The pool is one that recycles.
     #[inline]
-    pub fn detach(&mut self, buf: CpuBuf<'id>) -> Detached {
+    pub fn detach(&mut self, buf: CpuBuf<'id, L>) -> Detached {
         let (offset, len) = (buf.offset(), buf.len());
-        let slot = buf.into_slot();
         // SAFETY: The buffer's slot is in state `Pool`, in which it has a page, by the type invariant of `Slot`:
         // so the pointer is not null.
-        let page = unsafe { NonNull::new_unchecked(slot.page()) };
-        let dma = slot.dma();
+        let page = unsafe { NonNull::new_unchecked(buf.slot().page()) };
+        let dma = buf.slot().dma();
         if self.side.napi().need_sync {
             // An address inside the page, it cannot wrap.
             let addr = dma.wrapping_add(offset as u64);
             self.side.shared.dev.sync_for_device(addr, len);
         }
-        slot.hand_out();
-        // INVARIANT: The page's reference was the buffer's.
+        let frag = buf.into_frag().into_raw();
+        // SAFETY: It was just taken apart.
+        self.side.let_go::<L>(unsafe { Frag::new(frag) });
+        // INVARIANT: The reference to the page is that of the buffer.
         Detached {
-            slot: slot.into_raw(),
+            frag,
             page,
             dma,
             // CAST: Both are less than a page.
@@ -385,37 +390,32 @@ impl<'id> NapiPool<'id, '_> {
         }
     }
 
-    /// Takes a sent page back without the detour, if it is of this pool.
+    /// Takes a sent buffer back without the detour, if it is of this pool; else its page takes the long way.
     ///
     /// # Safety
     ///
     /// The device has sent it, or never had its address.
     #[inline]
-    pub unsafe fn attach(&mut self, detached: Detached) -> Result<CpuBuf<'id>, Detached> {
-        // The pool that it was detached from may be gone, and another one in its place.
-        let Some(slot) = self.side.shared.slot_at(detached.slot.as_ptr()) else {
-            return Err(detached);
-        };
-        if slot.page() != detached.page.as_ptr() || !slot.state.take_back() {
-            return Err(detached);
+    pub unsafe fn attach(&mut self, detached: Detached) {
+        let (frag, page) = (detached.frag, detached.page.as_ptr());
+        // SAFETY: By the type invariant the reference is that of the buffer, and it is given up: the destructor,
+        // which would drop it, does not run. By the safety requirement no device accesses it.
+        if unsafe { self.side.take_back::<L>(frag, page, self.bh) } {
+            forget(detached);
         }
-        // SAFETY: `take_back()` made the slot ours, with the reference of `detached`, which ends here. It is
-        // in the table of this pool. The buffer is empty, so nobody reads what was not synced.
-        let buf = unsafe { CpuBuf::new(Owned::new(slot.into()), 0) };
-        forget(detached);
-        Ok(buf)
     }
 
     /// Opens a ring of the buffers that are with the device; `None` if it is of another pool.
     #[inline(always)]
-    pub fn open<'r>(&self, ring: &'r mut Posted) -> Option<OpenRing<'id, 'r>> {
+    pub fn open<'r>(&self, ring: &'r mut Posted<L>) -> Option<OpenRing<'id, 'r, L>> {
         if !core::ptr::eq(&*ring.pool, self.side.shared) {
             return None;
         }
         // INVARIANT: It is of the pool that the brand stands for.
         Some(OpenRing {
-            slots: &mut ring.slots,
+            frags: &mut ring.frags,
             _brand: PhantomData,
+            _layout: PhantomData,
         })
     }
 }
@@ -455,26 +455,27 @@ impl<'id> NapiPool<'id, '_> {
 ///
 /// # Invariants
 ///
-/// A slot in here is of the pool that the brand stands for.
-pub struct OpenRing<'id, 'a> {
-    slots: &'a mut [Option<Owned>],
+/// A buffer in here is of the pool that the brand stands for, which has the layout `L`.
+pub struct OpenRing<'id, 'a, L: Layout = Whole> {
+    frags: &'a mut [Option<Frag>],
     _brand: Brand<'id>,
+    _layout: PhantomData<L>,
 }
 
-impl<'id> OpenRing<'id, '_> {
-    /// Notes that `buf` is with the device, at `index`, and returns the address for the descriptor: [`ROOM`] bytes
-    /// are there.
+impl<'id, L: Layout> OpenRing<'id, '_, L> {
+    /// Notes that `buf` is with the device, at `index`, and returns the address for the descriptor:
+    /// [`Layout::ROOM`] bytes are there.
     ///
     /// So no device has a buffer that is not noted.
     ///
     /// `buf` comes back if there is no such index, or a buffer already.
     #[inline(always)]
-    pub fn post(&mut self, index: usize, buf: DeviceBuf<'id>) -> Result<u64, DeviceBuf<'id>> {
-        match self.slots.get_mut(index) {
+    pub fn post(&mut self, index: usize, buf: DeviceBuf<'id, L>) -> Result<u64, DeviceBuf<'id, L>> {
+        match self.frags.get_mut(index) {
             Some(entry @ None) => {
                 let addr = buf.dma_addr();
                 // INVARIANT: By its brand.
-                *entry = Some(buf.into_slot());
+                *entry = Some(buf.into_frag());
                 Ok(addr)
             }
             _ => Err(buf),
@@ -487,10 +488,10 @@ impl<'id> OpenRing<'id, '_> {
     ///
     /// The device is done with the descriptor at that index: it does not write to the buffer any more.
     #[inline(always)]
-    pub unsafe fn take(&mut self, index: usize) -> Option<DeviceBuf<'id>> {
-        let slot = self.slots.get_mut(index)?.take()?;
-        // SAFETY: By the type invariant the slot is of the pool that the brand stands for.
-        Some(unsafe { DeviceBuf::new(slot) })
+    pub unsafe fn take(&mut self, index: usize) -> Option<DeviceBuf<'id, L>> {
+        let frag = self.frags.get_mut(index)?.take()?;
+        // SAFETY: By the type invariant it is of the pool that the brand stands for, which has that layout.
+        Some(unsafe { DeviceBuf::new(frag) })
     }
 }
 
@@ -500,11 +501,9 @@ impl<'id> OpenRing<'id, '_> {
 ///
 /// # Invariants
 ///
-/// A slot in here is of `pool`.
-pub struct Posted {
-    slots: Array<Option<Owned>>,
+/// A buffer in here is of `pool`, which has the layout `L`.
+pub struct Posted<L: Layout = Whole> {
+    frags: Array<Option<Frag>>,
     pool: Arc<Shared>,
+    _layout: PhantomData<L>,
 }
-
-// What a buffer needs around its packet.
-const _: () = assert!(HEADROOM + ROOM < kernel::page::PAGE_SIZE);

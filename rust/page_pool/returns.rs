@@ -51,8 +51,8 @@ impl Shared {
         }
         // SAFETY: The page is valid, its count is 0, and by the safety requirement the caller dropped it, so
         // nobody else can take a reference.
-        unsafe { slots::revive(page) };
-        room.fill(slot.into());
+        unsafe { slots::revive(page, self.returns.buffers()) };
+        room.fill(self.slot_ptr(slot));
         local.stats.recycle_ring.inc();
         Some(())
     }
@@ -92,17 +92,17 @@ impl Shared {
             self.shared_stats.released.inc_shared();
             // SAFETY: The slot is in the table of this pool, in state `Pool` since `take_back()`, which only one
             // can win: so it is ours alone.
-            let (slot, _) = self.retire(unsafe { Owned::new(slot.into()) });
+            let (slot, _) = self.retire(unsafe { Owned::new(self.slot_ptr(slot)) });
             self.let_go(slot);
             return false;
         }
 
         // SAFETY: The page is valid, its count is 0, and by the safety requirement the caller dropped it, so
         // nobody else can take a reference.
-        unsafe { slots::revive(page) };
+        unsafe { slots::revive(page, self.returns.buffers()) };
         // SAFETY: The slot is in the table of this pool, in state `Pool` since `take_back()`, which only one can
         // win: so it is ours alone. By the safety requirement `cpu` has bottom halves off, or is no CPU.
-        if unsafe { self.put_back(Owned::new(slot.into()), cpu) }.is_some() {
+        if unsafe { self.put_back(Owned::new(self.slot_ptr(slot)), cpu) }.is_some() {
             // The page left the pool; its count goes back to what the caller found.
             // SAFETY: The page has left the pool, so the reference that `revive()` has made is ours, and given up
             // here. Nobody looks at the count in between but speculative references, see `unrevive()`.
@@ -148,16 +148,17 @@ impl Shared {
         }
         self.shared_stats.unbalanced.inc_shared();
         TOTALS.unbalanced.inc_shared();
-        // The pool still uses the page, so it has to stay.
+        // The pool still uses the page, so it has to stay. (A reference too many, if one of its buffers has gone:
+        // the page stays until the pool ends, which harms nobody.)
         // SAFETY: The page is valid, its count is 0, and by the safety requirement the caller dropped it, so
         // nobody else can take a reference.
-        unsafe { slots::revive(page) };
+        unsafe { slots::revive(page, self.returns.buffers()) };
         true
     }
 
     /// Puts a page into the ring of CPU `cpu`, or on the list if there is none.
     ///
-    /// If the ring is full the page leaves the pool, and is returned.
+    /// If the ring is full the page leaves the pool, and is returned with one reference.
     ///
     /// # Safety
     ///
@@ -175,7 +176,7 @@ impl Shared {
         // before we return.
         let Some(room) = (unsafe { local.ring.reserve() }) else {
             local.stats.recycle_ring_full.inc();
-            let (slot, page) = self.retire(slot);
+            let (slot, page) = self.take_out(slot);
             self.let_go(slot);
             return Some(page);
         };

@@ -7,6 +7,7 @@
 //! CPU, with bottom halves off, is the producer of its own ring. So no path takes a lock.
 
 use crate::{
+    layout::Geometry,
     limit::Limit,
     owned::Owned,
     pages::DmaDevice,
@@ -29,7 +30,10 @@ use crate::{
     },
     supply::NapiSide, //
 };
-use core::cell::UnsafeCell;
+use core::{
+    cell::UnsafeCell,
+    ptr::NonNull, //
+};
 use kernel::{
     prelude::*,
     str::CString, //
@@ -72,6 +76,7 @@ pub(crate) struct Shared {
     pub(crate) limit: Limit,
     pub(crate) dev: DmaDevice,
     pub(crate) mode: Mode,
+    pub(crate) geometry: Geometry,
     /// See [`Params::ring`].
     pub(crate) ring: u32,
     pub(crate) id: u16,
@@ -86,7 +91,13 @@ impl Shared {
     /// Makes a pool whose slots are all free.
     ///
     /// May sleep.
-    pub(crate) fn new(dev: DmaDevice, name: &CStr, params: Params, id: u16) -> Result<Self> {
+    pub(crate) fn new(
+        dev: DmaDevice,
+        name: &CStr,
+        params: Params,
+        geometry: Geometry,
+        id: u16,
+    ) -> Result<Self> {
         let Params { pages, ring, mode } = params;
         let cpus = kernel::cpu::nr_cpu_ids() as usize;
         // INVARIANT: All slots are free and lead to each other, and nothing refers to any.
@@ -94,16 +105,19 @@ impl Shared {
             napi: UnsafeCell::new(NapiSide::new(cpus, mode)?),
             stats: NapiStats::default(),
             returns: Returns::new(
-                slots::table(pages as usize)?,
+                // CAST: u32 fits.
+                slots::table(pages as usize, geometry.buffers as usize)?,
                 cpus,
                 mode == Mode::Recycle,
                 // SAFETY: It has no requirements: the result is a constant of the kernel's configuration.
                 unsafe { bindings::rpp_page_flags_mask() },
+                geometry.buffers,
             )?,
             limit: Limit::new(pages),
             dev,
             shared_stats: SharedStats::default(),
             mode,
+            geometry,
             ring,
             id,
             name: CString::try_from(name)?,
@@ -113,6 +127,34 @@ impl Shared {
     /// Returns all slots, whatever is in them.
     pub(crate) fn slots(&self) -> &[Slot] {
         self.returns.slots()
+    }
+
+    /// Returns where a slot is, as a pointer that is good for all of the table.
+    #[inline(always)]
+    pub(crate) fn slot_ptr(&self, slot: &Slot) -> NonNull<Slot> {
+        let address = core::ptr::from_ref(slot).addr();
+        // SAFETY: The address is that of a slot of ours, which is not null.
+        unsafe { NonNull::new_unchecked(self.slots().as_ptr().with_addr(address).cast_mut()) }
+    }
+
+    /// Returns whether somebody else than the pool has the page of a slot, or one of its buffers.
+    fn is_lent(&self, slot: &Slot) -> bool {
+        if self.geometry.buffers == 1 || !slot.state.is_pool() {
+            return slot.state.is_out();
+        }
+        !self.is_whole(slot) && slots::has_others(slot.page())
+    }
+
+    /// Returns whether NAPI, or the device, has all of a page that is in state `Pool`.
+    ///
+    /// Others get what was the answer a moment ago.
+    pub(crate) fn is_whole(&self, slot: &Slot) -> bool {
+        if self.geometry.buffers == 1 {
+            return true;
+        }
+        // SAFETY: The slot is in our table, for which the pointer is good, and of a page that has two.
+        let [other, _] = unsafe { Slot::others(self.slot_ptr(slot)) };
+        !slot.alone.peek() && !other.alone.peek()
     }
 
     /// Returns the slot at that address, if it is one of this pool's.
@@ -139,7 +181,8 @@ impl Shared {
     /// Takes a page out of the pool: its destructor.
     ///
     /// The mapping is removed, the tag cleared, the slot free. It is for the caller to note the slot, and to
-    /// count. The page is the caller's, and so is its one reference.
+    /// count. The page is the caller's, and so are its references, one for each buffer; or it has none, as in the
+    /// hook.
     pub(crate) fn retire(&self, slot: Owned) -> (&Slot, *mut bindings::page) {
         // SAFETY: By its type invariant the slot is in the table of a pool that exists. It was taken from this
         // pool's cache, rings or list, or found in its table, so that is ours, and there as long as `self`.
@@ -151,6 +194,15 @@ impl Shared {
         unsafe { Tag::clear(page) };
         slot.state.retire();
         self.unmap(slot);
+        (slot, page)
+    }
+
+    /// As [`retire`](Self::retire), and leaves one reference of those to the page.
+    pub(crate) fn take_out(&self, slot: Owned) -> (&Slot, *mut bindings::page) {
+        let (slot, page) = self.retire(slot);
+        // SAFETY: A page of the pool has a reference for each of its buffers, which are the caller's since it was
+        // retired. One stays.
+        unsafe { slots::put_spare(page, self.geometry.buffers.wrapping_sub(1)) };
         (slot, page)
     }
 
@@ -179,7 +231,8 @@ impl Shared {
     ///
     /// Pages above it go back to the system as they return. Any context.
     pub(crate) fn set_limit(&self, max: u32) -> Result {
-        if max as usize > self.slots().len() {
+        // CAST: u32 fits.
+        if max as usize > self.slots().len() / self.geometry.buffers.max(1) as usize {
             return Err(ERANGE);
         }
         self.limit.set(max);
@@ -228,9 +281,9 @@ impl Shared {
         (self.out().count(), lost.count())
     }
 
-    /// Returns the slots whose pages are with the stack, or were a moment ago.
+    /// Returns the slots whose pages are with the stack, or half of them, or were a moment ago.
     pub(crate) fn out(&self) -> impl Iterator<Item = &Slot> {
-        self.slots().iter().filter(|slot| slot.state.is_out())
+        self.slots().iter().filter(|slot| self.is_lent(slot))
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The slot table: the truth about each page of a pool.
+//! The slot table: the truth about each page of a pool, and about each buffer in it.
 //!
 //! `struct page` has a few spare words, but they are not ours to trust: once a page is with the
 //! stack anybody may write them, and the page allocator does when a page gets there. So a page
@@ -16,6 +16,7 @@ use crate::{
         array_from_fn,
         AllocError,
         Array,
+        AtomicBool,
         AtomicPtr,
         AtomicU32,
         AtomicU64,
@@ -29,7 +30,10 @@ use core::{
         size_of,
         MaybeUninit, //
     },
-    ptr::null_mut, //
+    ptr::{
+        null_mut,
+        NonNull, //
+    },
 };
 use kernel::{
     ffi::c_ulong,
@@ -42,7 +46,10 @@ use kernel::{
 };
 use pp_bindings as bindings;
 
-/// One page of a pool.
+/// One buffer of a pool, and the page that it is in.
+///
+/// A page of two buffers has two slots, one behind the other. The first one is the page's: its state and its link
+/// are those of the page, and those of the second one are not used.
 ///
 /// Page and addresses are atomics because some read them who do not own the slot: the hook compares the
 /// page, and the report on what is outstanding reads both. What they get is old or new, and they believe
@@ -50,9 +57,11 @@ use pp_bindings as bindings;
 ///
 /// # Invariants
 ///
-/// Unless the state is `Free`, `page` is a page that this pool took from the page allocator and
-/// mapped for its device at `dma`, and `va` is its address. These fields are written only in state
-/// `Free`, by the pool's NAPI side.
+/// - Unless the state is `Free`, `page` is a page that this pool took from the page allocator and
+///   mapped for its device; the buffer is there at `dma`, and for the CPU at `va`. These fields are written only in
+///   state `Free`, by the pool's NAPI side.
+/// - `to_other` and `to_first` bytes from here are the slots of the other buffer of a page, if it has two, and of its
+///   first one. They do not change.
 #[repr(C)]
 pub(crate) struct Slot {
     page: AtomicPtr<bindings::page>,
@@ -60,6 +69,9 @@ pub(crate) struct Slot {
     va: AtomicPtr<u8>,
     /// Who the page belongs to.
     pub(crate) state: SlotState,
+    pub(crate) alone: Alone,
+    to_other: i8,
+    to_first: i8,
     /// The next slot, by index: of those that are free, or of those returned from interrupt context.
     /// While the page is out: since when.
     pub(crate) next: AtomicU32,
@@ -91,13 +103,13 @@ impl Slot {
         self.page.load(Ordering::Relaxed)
     }
 
-    /// Returns the DMA address of the page's first byte, for who owns the page or won the slot.
+    /// Returns the DMA address of the buffer's first byte, for who owns the buffer or won the slot.
     #[inline(always)]
     pub(crate) fn dma(&self) -> u64 {
         self.dma.load(Ordering::Relaxed)
     }
 
-    /// Returns the address of the page's first byte, for who owns the page.
+    /// Returns the address of the buffer's first byte, for who owns the buffer.
     ///
     /// Others may not go there.
     #[inline(always)]
@@ -116,11 +128,89 @@ impl Slot {
         self.state.hand_out();
     }
 
-    /// Returns when the page was given away, by the clock of [`now`].
+    /// Puts the second buffer of a page into its slot.
     ///
-    /// For a page that is out.
+    /// # Safety
+    ///
+    /// As for [`fill`](Self::fill), of the first one.
+    pub(crate) unsafe fn fill_second(&self, page: *mut bindings::page, dma: u64, va: *mut u8) {
+        // INVARIANT: By the safety requirement.
+        self.page.store(page, Ordering::Relaxed);
+        self.dma.store(dma, Ordering::Relaxed);
+        self.va.store(va, Ordering::Relaxed);
+    }
+
+    /// Returns the slot of the other buffer of a page.
+    ///
+    /// # Safety
+    ///
+    /// `slot` is in a table that is there, of a pool whose pages have two buffers, and the pointer is good for all of
+    /// that table.
+    #[inline(always)]
+    pub(crate) unsafe fn other(slot: NonNull<Self>) -> NonNull<Self> {
+        // SAFETY: By the safety requirement the slot is there, and by its type invariant the other one of its page so
+        // many bytes from it.
+        unsafe { slot.byte_offset(slot.as_ref().to_other.into()) }
+    }
+
+    /// Returns the first slot of the page that a buffer is in.
+    ///
+    /// # Safety
+    ///
+    /// As for [`other`](Self::other).
+    #[inline(always)]
+    pub(crate) unsafe fn first(slot: NonNull<Self>) -> NonNull<Self> {
+        // SAFETY: By the safety requirement the slot is there, and by its type invariant the first one of its page so
+        // many bytes from it.
+        unsafe { slot.byte_offset(slot.as_ref().to_first.into()) }
+    }
+
+    /// Returns the slot of the other buffer of a page, and the first one.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`other`](Self::other).
+    /// - The table is there for `'a`.
+    #[inline(always)]
+    pub(crate) unsafe fn others<'a>(slot: NonNull<Self>) -> [&'a Self; 2] {
+        // SAFETY: By the safety requirement all slots of the page are there for `'a`. They are only shared: their
+        // fields are atomics.
+        unsafe { [Self::other(slot).as_ref(), Self::first(slot).as_ref()] }
+    }
+
+    /// Returns when the page was given away, or one of its buffers, by the clock of [`now`].
+    ///
+    /// For a page that is [lent](Self::is_lent).
     pub(crate) fn left(&self) -> u32 {
         self.next.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether the other buffer of a page, of two, is out: NAPI's, and only while the page is in state `Pool`.
+pub(crate) struct Alone(AtomicBool);
+
+impl Alone {
+    /// Returns what was noted last.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the pool's NAPI side.
+    #[inline(always)]
+    pub(crate) unsafe fn get(&self) -> bool {
+        // Not as an atomic: that would take one more instruction for each packet.
+        // SAFETY: By the safety requirement we are the only one that writes to it, so nobody does meanwhile.
+        unsafe { *self.0.as_ptr() }
+    }
+
+    /// Notes it.
+    #[inline(always)]
+    pub(crate) fn set(&self, alone: bool) {
+        self.0.store(alone, Ordering::Relaxed);
+    }
+
+    /// Returns what was noted a moment ago, to anybody.
+    pub(crate) fn peek(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -132,16 +222,24 @@ pub(crate) fn now() -> u32 {
     unsafe { (&raw const bindings::jiffies).read_volatile() as u32 }
 }
 
-/// Makes a table of `count` free slots, each of which leads to the next.
-pub(crate) fn table(count: usize) -> Result<Array<Slot>, AllocError> {
+/// Makes a table of slots for so many pages of so many `buffers`, which are free and lead from one to the next.
+pub(crate) fn table(pages: usize, buffers: usize) -> Result<Array<Slot>, AllocError> {
+    // CAST: 32.
+    const SIZE: i8 = size_of::<Slot>() as i8;
+    let count = pages.checked_mul(buffers).ok_or(AllocError)?;
+    let second = |index: usize| buffers > 1 && index % 2 != 0;
     array_from_fn(count, |index| Slot {
         page: AtomicPtr::new(null_mut()),
         dma: AtomicU64::new(0),
         va: AtomicPtr::new(null_mut()),
         state: SlotState::new(),
+        alone: Alone(AtomicBool::new(false)),
+        // INVARIANT: A first slot is before the other one, and a second one behind it.
+        to_other: if second(index) { -SIZE } else { SIZE },
+        to_first: if second(index) { -SIZE } else { 0 },
         // CAST: There are at most `MAX_SLOTS`.
-        next: AtomicU32::new(if index + 1 < count {
-            index as u32 + 1
+        next: AtomicU32::new(if index + buffers < count {
+            (index + buffers) as u32
         } else {
             END
         }),
@@ -292,17 +390,68 @@ pub(crate) unsafe fn is_clean(page: *mut bindings::page, flags: usize) -> bool {
     has & flags == 0 && memcg == 0
 }
 
-/// Sets the reference count of a page.
+/// Sets the reference count of a page, to one for each of its `buffers`.
 ///
 /// # Safety
 ///
 /// - `page` is valid and its count is 0.
 /// - The caller is the one that dropped it to 0, so that nobody else can take a reference.
 #[inline]
-pub(crate) unsafe fn revive(page: *mut bindings::page) {
+pub(crate) unsafe fn revive(page: *mut bindings::page, buffers: u32) {
     // SAFETY: The field is a part of the page, which is valid, of the size and alignment of an `AtomicU32`, and
     // always used as an atomic, in C as well.
-    unsafe { &*refcount(page) }.store(1, Ordering::Release);
+    unsafe { &*refcount(page) }.store(buffers, Ordering::Release);
+}
+
+/// Takes `more` references to a page, from one that there is.
+///
+/// Others may have some for a moment (who walks all pages), so they are added.
+///
+/// # Safety
+///
+/// The caller has a reference to `page`.
+#[inline]
+pub(crate) unsafe fn get(page: *mut bindings::page, more: u32) {
+    if more != 0 {
+        // SAFETY: The field is a part of the page, which is valid as long as the caller's reference, of the size
+        // and alignment of an `AtomicU32`, and always used as an atomic, in C as well.
+        unsafe { &*refcount(page) }.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+/// Returns whether there is one reference to a page, the caller's.
+///
+/// What others did to the page before they dropped theirs has happened.
+///
+/// # Safety
+///
+/// The caller has a reference to `page`.
+#[inline]
+pub(crate) unsafe fn is_only_reference(page: *mut bindings::page) -> bool {
+    // SAFETY: The field is a part of the page, which is valid as long as the caller's reference, of the size and
+    // alignment of an `AtomicU32`, and always used as an atomic, in C as well.
+    unsafe { &*refcount(page) }.load(Ordering::Acquire) == 1
+}
+
+/// Returns whether there is more than one reference to a page, or was a moment ago.
+///
+/// The page may be anybody's, or be gone with its memory.
+pub(crate) fn has_others(page: *mut bindings::page) -> bool {
+    users(page).is_some_and(|(count, _)| count > 1)
+}
+
+/// Drops so many references to a page, of which none is the last.
+///
+/// # Safety
+///
+/// The caller has one more than those, and gives them up.
+#[inline]
+pub(crate) unsafe fn put_spare(page: *mut bindings::page, spare: u32) {
+    if spare != 0 {
+        // SAFETY: The field is a part of the page, which is valid as long as the caller's reference, of the size
+        // and alignment of an `AtomicU32`, and always used as an atomic, in C as well.
+        unsafe { &*refcount(page) }.fetch_sub(spare, Ordering::Release);
+    }
 }
 
 /// Returns the reference count of a page, and whether user space has it mapped, as they were a moment ago.
@@ -316,7 +465,7 @@ pub(crate) fn users(page: *mut bindings::page) -> Option<(u32, bool)> {
     Some((count, mapped >= 0))
 }
 
-/// Drops the reference that [`revive`] made, and returns whether it was the last.
+/// Drops a reference that [`revive`] made, and returns whether it was the last.
 ///
 /// It is not when somebody took a speculative reference in between; that one's last put frees the page.
 ///

@@ -12,6 +12,11 @@ use crate::{
         REFILL, //
     },
     context::BhDisabled,
+    frags::{
+        self,
+        Frag, //
+    },
+    layout::Geometry,
     limit::Pressure,
     list::END,
     owned::Owned,
@@ -34,9 +39,7 @@ use crate::{
         Slot,
         Tag, //
     },
-    AllocError,
-    HEADROOM,
-    ROOM, //
+    AllocError, //
 };
 use core::{
     marker::PhantomData,
@@ -64,7 +67,7 @@ const SCARCE: u32 = REFILL as u32;
 /// - `chain` is [`END`], or the number of the first slot of a chain of the pool's slots in state `Pool`.
 /// - Nobody else has either chain.
 pub(crate) struct NapiSide {
-    pub(crate) cache: Cache<Owned>,
+    pub(crate) cache: Cache<Frag>,
     /// Whether a page of the pool needs syncs. Not all do of which the device has one: another mapping of it
     /// may have been bounced.
     pub(crate) need_sync: bool,
@@ -105,11 +108,11 @@ impl NapiSide {
         })
     }
 
-    /// Returns how many pages nobody uses, as far as is known.
+    /// Returns how many pages of so many `buffers` nobody uses, as far as is known.
     #[inline(always)]
-    pub(crate) fn idle(&self) -> u32 {
-        // CAST: Both are at most the number of slots.
-        (self.cache.count() as u32).wrapping_add(self.sources.home() as u32)
+    pub(crate) fn idle(&self, buffers: u32) -> u32 {
+        // CAST: Both are at most the number of buffers.
+        (self.cache.count() as u32 / buffers.max(1)).wrapping_add(self.sources.home() as u32)
     }
 }
 
@@ -160,44 +163,45 @@ impl<'a> Side<'a> {
         unsafe { &mut *self.shared.napi.get() }
     }
 
-    /// Brings pages into the empty cache and takes one of them.
+    /// Brings pages into the empty cache and takes a buffer of them.
     #[cold]
     #[inline(never)]
-    pub(crate) fn refill(mut self, bh: BhDisabled<'_>) -> Result<Owned, AllocError> {
-        let slot = if let Some(slot) = self.napi().cache.take() {
+    pub(crate) fn refill(mut self, bh: BhDisabled<'_>) -> Result<Frag, AllocError> {
+        let frag = if let Some(frag) = self.napi().cache.take() {
             // The cache is closed.
             self.shared.stats.alloc_fast.inc();
-            slot
+            frag
         } else {
             self.supply(bh.cpu())?
         };
         if self.napi().need_sync {
-            // An address in the page, it cannot wrap.
-            let dma = slot.dma().wrapping_add(HEADROOM as u64);
-            self.shared.dev.sync_for_device(dma, ROOM);
+            let Geometry { headroom, room, .. } = self.shared.geometry;
+            // An address in the page, it cannot wrap. CAST: usize is u64 here.
+            let dma = frag.dma().wrapping_add(headroom as u64);
+            self.shared.dev.sync_for_device(dma, room);
         }
-        Ok(slot)
+        Ok(frag)
     }
 
     /// As [`refill`](Self::refill), from elsewhere than the cache, on CPU `cpu`.
     #[inline(never)]
-    fn supply(&mut self, cpu: usize) -> Result<Owned, AllocError> {
+    fn supply(&mut self, cpu: usize) -> Result<Frag, AllocError> {
         self.collect(cpu);
-        if let Some(slot) = self.napi().cache.take() {
+        if let Some(frag) = self.napi().cache.take() {
             self.shared.stats.alloc_refill.inc();
             self.napi().scarce = 0;
             if self.shared.limit.excess() != 0 {
                 self.shed();
             }
-            return Ok(slot);
+            return Ok(frag);
         }
         self.shared.stats.alloc_empty.inc();
-        let slot = self.grow(Wait::Never);
-        if slot.is_ok() {
+        let frag = self.grow(Wait::Never);
+        if frag.is_ok() {
             self.shared.stats.alloc_slow.inc();
         }
-        self.napi().scarce = if slot.is_ok() { 0 } else { SCARCE };
-        slot
+        self.napi().scarce = if frag.is_ok() { 0 } else { SCARCE };
+        frag
     }
 
     /// Brings pages into the cache, if it is empty.
@@ -205,9 +209,9 @@ impl<'a> Side<'a> {
     /// Process context.
     pub(crate) fn prepare(&mut self) -> Result<(), AllocError> {
         if self.napi().cache.count() == 0 {
-            let slot = self.grow(Wait::ForMemory)?;
+            let frag = self.grow(Wait::ForMemory)?;
             // The cache has just given it.
-            let _ = self.napi().cache.put(slot);
+            let _ = self.napi().cache.put(frag);
         }
         Ok(())
     }
@@ -216,9 +220,11 @@ impl<'a> Side<'a> {
     ///
     /// What is home is idle, wherever it lies: in the cache, the rings, or the list. It may take as many questions
     /// as there are sources until a page that came home counts.
-    #[inline]
-    pub(crate) fn pressure(&mut self, bh: BhDisabled<'_>) -> Pressure {
-        match self.shared.limit.pressure(self.napi().idle()) {
+    ///
+    /// Pages have so many `buffers`.
+    #[inline(always)]
+    pub(crate) fn pressure(&mut self, buffers: u32, bh: BhDisabled<'_>) -> Pressure {
+        match self.shared.limit.pressure(self.napi().idle(buffers)) {
             Pressure::None if self.napi().scarce == 0 => Pressure::None,
             _ => self.again().pressure_slow(bh.cpu()),
         }
@@ -232,6 +238,7 @@ impl<'a> Side<'a> {
             limit,
             returns,
             stats,
+            geometry,
             ..
         } = self.shared;
         self.napi()
@@ -240,7 +247,8 @@ impl<'a> Side<'a> {
         // Lost pages may be what is missing. When packets are copied for want of pages, none may be refused.
         self.audit(1);
         // There is something to give back, and the device's ring does not lack any.
-        if limit.excess() != 0 && self.napi().scarce == 0 && self.napi().idle() != 0 {
+        if limit.excess() != 0 && self.napi().scarce == 0 && self.napi().idle(geometry.buffers) != 0
+        {
             self.collect(cpu);
             self.shed();
         }
@@ -248,7 +256,7 @@ impl<'a> Side<'a> {
             self.napi().scarce = self.napi().scarce.wrapping_sub(1);
             Pressure::High
         } else {
-            limit.pressure(self.napi().idle())
+            limit.pressure(self.napi().idle(geometry.buffers))
         };
         if pressure != Pressure::None {
             stats.pressure.inc();
@@ -269,19 +277,21 @@ impl<'a> Side<'a> {
         // `returns`, and for no others.
         unsafe { sources.make_wanted(returns) };
 
-        let want = REFILL.saturating_sub(cache.count());
+        let buffers = shared.geometry.buffers;
+        // CAST: u32 fits.
+        let want = REFILL.saturating_sub(cache.count()) / buffers.max(1) as usize;
         if let Some(spare) = cache.spare().get_mut(..want) {
             // What is in a ring is owned by who takes it out.
-            // SAFETY: `Owned` is a transparent wrapper of `NonNull<Slot>`, so the array may be written as one of
+            // SAFETY: `Frag` is a transparent wrapper of `NonNull<Slot>`, so the array may be written as one of
             // those. By the type invariant we are the only consumer of these rings.
             let got = unsafe {
                 let spare =
                     &mut *(core::ptr::from_mut(spare) as *mut [MaybeUninit<NonNull<Slot>>]);
                 sources.collect(returns.rings(), cpu, spare)
             };
-            // SAFETY: The first `got` entries were just written. What was in a ring is in state `Pool` and in
-            // nobody else's hands, so each of them is an `Owned`.
-            unsafe { cache.added(got) };
+            // SAFETY: The first `got` entries were just written, with slots. What was in a ring is in state `Pool`
+            // and in nobody else's hands, so each of them is a page that is ours, with all of its buffers.
+            unsafe { frags::divide(cache, got, buffers) };
             if got < want {
                 self.collect_listed();
             }
@@ -296,17 +306,23 @@ impl<'a> Side<'a> {
             napi.chain = shared.returns.list.take_all();
         }
         let mut listed = 0u64;
+        let buffers = shared.geometry.buffers;
         while napi.cache.count() < REFILL {
             let Some(slot) = shared.slots().get(napi.chain as usize) else {
                 break;
             };
             napi.chain = slot.next.load(Ordering::Relaxed);
             listed = listed.wrapping_add(1);
-            // SAFETY: The slot is in the table of this pool, which exists. Whoever puts a slot on the list owned
-            // it, in state `Pool`, and does not use it any more; and only we take it off.
-            let slot = unsafe { Owned::new(slot.into()) };
             // There is room: the cache holds more than `REFILL`.
-            let _ = napi.cache.put(slot);
+            if let Some(entry) = napi.cache.spare().first_mut() {
+                // SAFETY: The slot is in the table of this pool, which exists. Whoever puts a slot on the list owned
+                // it, in state `Pool`, and does not use it any more; and only we take it off. The first entry is
+                // just written.
+                unsafe {
+                    entry.write(Frag::new(shared.slot_ptr(slot)));
+                    frags::divide(&mut napi.cache, 1, buffers);
+                }
+            }
         }
         napi.sources.took_from_list(listed);
     }
@@ -315,11 +331,12 @@ impl<'a> Side<'a> {
     ///
     /// The others are in the cache, which is empty before.
     #[inline(never)]
-    fn grow(&mut self, wait: Wait) -> Result<Owned, AllocError> {
+    fn grow(&mut self, wait: Wait) -> Result<Frag, AllocError> {
         self.free_leaving();
         let shared = self.shared;
+        let buffers = shared.geometry.buffers.max(1);
         // CAST: It is 64.
-        let granted = shared.limit.take(REFILL as u32);
+        let granted = shared.limit.take(REFILL as u32 / buffers);
         if granted == 0 {
             // Lost pages may be what is missing.
             if shared.stats.alloc_limit.get() % AUDIT_INTERVAL == 0 {
@@ -349,14 +366,14 @@ impl<'a> Side<'a> {
             unsafe { adopt(shared, &mut slots, tag, page, va) }
         });
         *free = slots;
-        // SAFETY: The first `filled` entries were just written, each with the `Owned` that `adopt()` has made.
-        unsafe { cache.added(filled) };
+        // SAFETY: The first `filled` entries were just written, each with the page that `adopt()` has made ours.
+        unsafe { frags::divide(cache, filled, buffers) };
         batch.free();
         // CAST: At most `REFILL`.
         let filled = filled as u32;
         shared.limit.give_back(granted.saturating_sub(filled));
         // (The cache was empty.)
-        let new = cache.entries().iter().map(|slot| slot.dma());
+        let new = cache.entries().iter().map(|frag| frag.dma());
         if !*need_sync && shared.dev.need_sync(new) {
             *need_sync = true;
             cache.close();
@@ -370,20 +387,25 @@ impl<'a> Side<'a> {
         cache.take().ok_or(error.unwrap_or(AllocError::NoMemory))
     }
 
-    /// Takes a page that the cache has no room for.
+    /// Takes a buffer that the cache has no room for.
     #[cold]
     #[inline(never)]
-    pub(crate) fn spill(mut self, slot: Owned, bh: BhDisabled<'_>) {
+    pub(crate) fn spill(mut self, frag: Frag, bh: BhDisabled<'_>) {
         if self.shared.mode == Mode::AllocMap {
-            self.discard(slot);
+            self.discard(frag);
             return;
         }
         // It may only be closed.
-        let Err(slot) = self.napi().cache.put(slot) else {
+        let Err(frag) = self.napi().cache.put(frag) else {
             self.shared.stats.recycle_cached.inc();
             return;
         };
         self.shared.stats.recycle_cache_full.inc();
+        if self.shared.geometry.buffers > 1 {
+            return self.drop_single(frag);
+        }
+        // SAFETY: The buffer, which is ours, is all of its page: so that is in state `Pool`, and nobody else has it.
+        let slot = unsafe { Owned::new(frag.into_raw()) };
         // SAFETY: By the invariant of `BhDisabled` bottom halves are off on this CPU, whose number that is; or it
         // is one of no CPU.
         if let Some(page) = unsafe { self.shared.put_back(slot, bh.cpu()) } {
@@ -409,17 +431,22 @@ impl<'a> Side<'a> {
     /// The device's ring may have to do with as many buffers less as were recycled since it was filled last.
     #[cold]
     fn shed(&mut self) {
-        for _ in 0..self.shared.limit.excess() {
-            let Some(slot) = self.napi().cache.take() else {
+        let excess = self.shared.limit.excess();
+        for _ in 0..excess.saturating_mul(self.shared.geometry.buffers) {
+            let Some(frag) = self.napi().cache.take() else {
                 break;
             };
-            self.discard(slot);
+            self.discard(frag);
         }
         self.free_leaving();
     }
 
-    /// Lets go of a page: the page allocator gets it, with others.
-    pub(crate) fn discard(&mut self, slot: Owned) {
+    /// Lets go of a buffer: the page allocator gets its page, with others, if that is all ours.
+    pub(crate) fn discard(&mut self, frag: Frag) {
+        let slot = match self.own_page(frag) {
+            Ok(slot) => slot,
+            Err(frag) => return self.drop_single(frag),
+        };
         if self.napi().batch.is_full() {
             self.free_leaving();
         }
@@ -479,7 +506,7 @@ unsafe fn adopt(
     tag: Tag,
     page: *mut bindings::page,
     va: *mut u8,
-) -> Result<Owned, AllocError> {
+) -> Result<Frag, AllocError> {
     if *free == END {
         *free = shared.returns.freed.take_all();
     }
@@ -497,7 +524,18 @@ unsafe fn adopt(
     // `Pool`, in the pool's table, and nobody else knows of it.
     unsafe {
         tag.of_slot(index).write(page);
+        if shared.geometry.buffers > 1 {
+            let stride = shared.geometry.stride;
+            slots::get(page, 1);
+            let second = Slot::other(shared.slot_ptr(slot));
+            // CAST: usize is u64 here.
+            second.as_ref().fill_second(
+                page,
+                dma.wrapping_add(stride as u64),
+                va.wrapping_add(stride),
+            );
+        }
         slot.fill(page, dma, va);
-        Ok(Owned::new(slot.into()))
+        Ok(Frag::new(shared.slot_ptr(slot)))
     }
 }

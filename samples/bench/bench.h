@@ -45,6 +45,8 @@ typedef void bench_fn(const struct bench_peer *peer, u64 loops,
 bench_fn bench_loop;
 bench_fn bench_pool_direct;
 bench_fn bench_pool_direct_sync;
+bench_fn bench_pool_frag;
+bench_fn bench_pool_frag_ring;
 bench_fn bench_pool_ring;
 bench_fn bench_pool_release;
 bench_fn bench_pool_grow;

@@ -40,10 +40,13 @@ use kernel::{
 };
 use page_pool::{
     context::BhGuard,
+    Half,
+    Layout,
     Mode,
     NapiPool,
     PagePool,
-    Params, //
+    Params,
+    Whole, //
 };
 use pp_bindings as bindings;
 
@@ -113,12 +116,12 @@ fn in_softirq<F: FnOnce() + Send>(f: F) {
 
 /// A loop over the NAPI side of a pool. `body` handles `step` pages, or gives up.
 #[inline(always)]
-fn napi_loop(
-    pool: &mut PagePool<'_>,
+fn napi_loop<L: Layout>(
+    pool: &mut PagePool<'_, L>,
     loops: u64,
     step: u64,
     sample: &mut Sample,
-    mut body: impl FnMut(&mut NapiPool<'_, '_>) -> Option<()>,
+    mut body: impl FnMut(&mut NapiPool<'_, '_, L>) -> Option<()>,
 ) {
     let Ok(bh) = BhGuard::new() else {
         return;
@@ -138,7 +141,7 @@ fn napi_loop(
 
 /// What an XDP program drops, without a look at it.
 #[inline(never)]
-fn direct(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
+fn direct<L: Layout>(pool: &mut PagePool<'_, L>, loops: u64, sample: &mut Sample) {
     napi_loop(pool, loops, 1, sample, |napi| {
         let buf = napi.alloc().ok()?;
         barrier();
@@ -149,7 +152,7 @@ fn direct(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
 
 /// The same with a look at the packet's first 64 bytes in between.
 #[inline(never)]
-fn direct_sync(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
+fn direct_sync<L: Layout>(pool: &mut PagePool<'_, L>, loops: u64, sample: &mut Sample) {
     napi_loop(pool, loops, 1, sample, |napi| {
         let buf = napi.alloc().ok()?;
         // SAFETY: The device never had it, and nobody looks at its bytes.
@@ -162,7 +165,7 @@ fn direct_sync(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
 
 /// `N` pages at a time: a poll's worth.
 #[inline(never)]
-fn bulk<const N: usize>(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
+fn bulk<const N: usize, L: Layout>(pool: &mut PagePool<'_, L>, loops: u64, sample: &mut Sample) {
     napi_loop(pool, loops, N as u64, sample, |napi| {
         let mut bufs = [const { None }; N];
         for buf in &mut bufs {
@@ -178,7 +181,7 @@ fn bulk<const N: usize>(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample
 
 /// What goes to the stack and comes back by `put_page()`, outside of the pool's poll.
 #[inline(never)]
-fn ring(pool: &mut PagePool<'_>, loops: u64, sample: &mut Sample) {
+fn ring<L: Layout>(pool: &mut PagePool<'_, L>, loops: u64, sample: &mut Sample) {
     let Ok(bh) = BhGuard::new() else {
         return;
     };
@@ -297,7 +300,7 @@ impl Drop for Given {
     }
 }
 
-type Ours = fn(&mut PagePool<'_>, u64, &mut Sample);
+type Ours<L = Whole> = fn(&mut PagePool<'_, L>, u64, &mut Sample);
 type Peer = unsafe extern "C" fn(*const c::bench_peer, u64, *mut Sample);
 
 /// Who runs a case.
@@ -305,6 +308,8 @@ type Peer = unsafe extern "C" fn(*const c::bench_peer, u64, *mut Sample);
 enum Side {
     /// Our pool.
     Ours(Ours),
+    /// Our pool, with two buffers in a page.
+    Halves(Ours<Half>),
     /// Our code without recycling, so that each page is one that the pool has not got.
     Miss(Ours),
     /// Our pool, just made.
@@ -317,6 +322,7 @@ enum Side {
     NewPeer(Peer),
 }
 use Side::{
+    Halves,
     Miss,
     New,
     NewPeer,
@@ -333,22 +339,28 @@ const CASES: &[Case] = &[
     (c"loop", c"c", C(c::bench_loop, 0)),
     (c"direct", c"ours", Pool(direct)),
     (c"direct", c"page_pool", C(c::bench_pool_direct, 0)),
+    (c"half", c"ours", Halves(direct)),
+    (c"half", c"page_pool", C(c::bench_pool_frag, 2048)),
+    (c"half_ring", c"ours", Halves(ring)),
+    (c"half_ring", c"page_pool", C(c::bench_pool_frag_ring, 2048)),
+    (c"half_bulk_64", c"ours", Halves(bulk::<64, Half>)),
+    (c"half_bulk_64", c"ours_whole", Pool(bulk::<64, Whole>)),
     (c"ring", c"ours", Pool(ring)),
     (c"ring", c"page_pool", C(c::bench_pool_ring, 0)),
     (c"miss", c"ours", Miss(direct)),
     (c"miss", c"page_pool", C(c::bench_pool_release, 0)),
     (c"grow", c"ours", New(grow)),
     (c"grow", c"page_pool", NewPeer(c::bench_pool_grow)),
-    (c"bulk_8", c"ours", Pool(bulk::<8>)),
+    (c"bulk_8", c"ours", Pool(bulk::<8, Whole>)),
     (c"bulk_8", c"page_pool", C(c::bench_pool_bulk, 8)),
     (c"bulk_8", c"page_alloc", C(c::bench_alloc_bulk, 8)),
-    (c"bulk_16", c"ours", Pool(bulk::<16>)),
+    (c"bulk_16", c"ours", Pool(bulk::<16, Whole>)),
     (c"bulk_16", c"page_pool", C(c::bench_pool_bulk, 16)),
     (c"bulk_16", c"page_alloc", C(c::bench_alloc_bulk, 16)),
-    (c"bulk_32", c"ours", Pool(bulk::<32>)),
+    (c"bulk_32", c"ours", Pool(bulk::<32, Whole>)),
     (c"bulk_32", c"page_pool", C(c::bench_pool_bulk, 32)),
     (c"bulk_32", c"page_alloc", C(c::bench_alloc_bulk, 32)),
-    (c"bulk_64", c"ours", Pool(bulk::<64>)),
+    (c"bulk_64", c"ours", Pool(bulk::<64, Whole>)),
     (c"bulk_64", c"page_pool", C(c::bench_pool_bulk, 64)),
     (c"bulk_64", c"page_alloc", C(c::bench_alloc_bulk, 64)),
 ];
@@ -381,12 +393,17 @@ const MAPPED: &[Case] = &[
 /// What the loops work on: pools for one device, or for none.
 struct Bench<'dev> {
     ours: PagePool<'dev>,
+    halves: PagePool<'dev, Half>,
     miss: PagePool<'dev>,
     peer: CPool<'dev>,
     dev: Option<&'dev Device<Bound>>,
 }
 
-fn pool<'dev>(dev: Option<&'dev Device<Bound>>, mode: Mode, pages: u32) -> Result<PagePool<'dev>> {
+fn pool<'dev, L: Layout>(
+    dev: Option<&'dev Device<Bound>>,
+    mode: Mode,
+    pages: u32,
+) -> Result<PagePool<'dev, L>> {
     let params = Params {
         pages,
         ring: 0,
@@ -405,6 +422,7 @@ impl<'dev> Bench<'dev> {
         Ok(Self {
             dev,
             ours: pool(dev, Mode::Recycle, PAGES)?,
+            halves: pool(dev, Mode::Recycle, PAGES)?,
             miss: pool(dev, Mode::AllocMap, PAGES)?,
             peer: CPool::new(dev)?,
         })
@@ -415,7 +433,11 @@ impl<'dev> Bench<'dev> {
         let map = if self.dev.is_some() { "dma" } else { "none" };
         // Each pool gets 64 pages. On a kernel without SMP, such as User-Mode Linux, the page allocator
         // gives one at a time, and with a single page the rings would be asked for each.
-        for fill in [Pool(bulk::<64>), C(c::bench_pool_bulk, 64)] {
+        for fill in [
+            Pool(bulk::<64, Whole>),
+            Halves(bulk::<64, Half>),
+            C(c::bench_pool_bulk, 64),
+        ] {
             self.sample(fill)?;
         }
         for round in 0..=*module_parameters::rounds.value_ref() {
@@ -449,6 +471,7 @@ impl<'dev> Bench<'dev> {
         let mut sample = EMPTY;
         match what {
             Pool(f) => in_softirq(|| f(&mut self.ours, loops, &mut sample)),
+            Halves(f) => in_softirq(|| f(&mut self.halves, loops, &mut sample)),
             Miss(f) => in_softirq(|| f(&mut self.miss, loops, &mut sample)),
             New(f) => {
                 let mut new = pool(self.dev, Mode::Recycle, PAGES)?;

@@ -130,6 +130,46 @@ void bench_pool_direct_sync(const struct bench_peer *peer, u64 loops,
 	bench_stop(s, i);
 }
 
+/* Parts of pages, of peer->n bytes, dropped in NAPI, ... */
+void bench_pool_frag(const struct bench_peer *peer, u64 loops,
+		     struct bench_sample *s)
+{
+	struct page_pool *pool = peer->pool;
+	unsigned int offset;
+	struct page *page;
+	u64 i;
+
+	bench_start(s);
+	for (i = 0; i < loops; i++) {
+		page = page_pool_dev_alloc_frag(pool, &offset, peer->n);
+		if (!page)
+			return;
+		barrier();
+		page_pool_recycle_direct(pool, page);
+	}
+	bench_stop(s, i);
+}
+
+/* ... and those that come back from elsewhere. */
+void bench_pool_frag_ring(const struct bench_peer *peer, u64 loops,
+			  struct bench_sample *s)
+{
+	struct page_pool *pool = peer->pool;
+	unsigned int offset;
+	struct page *page;
+	u64 i;
+
+	bench_start(s);
+	for (i = 0; i < loops; i++) {
+		page = page_pool_dev_alloc_frag(pool, &offset, peer->n);
+		if (!page)
+			return;
+		barrier();
+		page_pool_put_page(pool, page, -1, false);
+	}
+	bench_stop(s, i);
+}
+
 /* What comes back from elsewhere. */
 void bench_pool_ring(const struct bench_peer *peer, u64 loops,
 		     struct bench_sample *s)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// error: E0133 `OpenRing::<'id, '_>::take` is unsafe
+// error: E0133 `OpenRing::<'id, '_, L>::take` is unsafe
 
 //! Bytes that the device writes: the descriptor was not completed.
 

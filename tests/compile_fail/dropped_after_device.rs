@@ -25,7 +25,7 @@ pub fn wrong(dev: &Device<Bound>) -> Result {
         ring: 0,
         mode: Mode::Recycle,
     };
-    let _pool;
+    let _pool: PagePool<'_>;
     {
         let guard = Guard(dev);
         // SAFETY: Only compiled.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// error: E0133 `PagePool::<'dev>::new` is unsafe
+// error: E0133 `PagePool::<'dev, L>::new` is unsafe
 
 //! A pool that is forgotten keeps mappings past the end of its device.
 
@@ -7,7 +7,7 @@ use kernel::{
     device::{Bound, Device},
     prelude::*,
 };
-use page_pool::{Mode, PagePool, Params};
+use page_pool::{Mode, PagePool, Params, Whole};
 
 pub fn wrong(dev: &Device<Bound>) -> Result {
     let params = Params {
@@ -15,6 +15,6 @@ pub fn wrong(dev: &Device<Bound>) -> Result {
         ring: 0,
         mode: Mode::Recycle,
     };
-    core::mem::forget(PagePool::new(dev, c"wrong", params)?);
+    core::mem::forget(PagePool::<'_, Whole>::new(dev, c"wrong", params)?);
     Ok(())
 }

@@ -13,9 +13,7 @@ use super::{
         SentPage, //
     },
     Params,
-    Sent,
-    HEADROOM,
-    ROOM, //
+    Sent, //
 };
 use crate::queue::Queue;
 use ::kernel::{
@@ -24,6 +22,7 @@ use ::kernel::{
         Device, //
     },
     error::from_err_ptr,
+    page::PAGE_SIZE,
     prelude::*, //
 };
 use core::{
@@ -31,6 +30,7 @@ use core::{
     ptr::NonNull, //
 };
 use page_pool::{
+    layout::Layout,
     stats::Snapshot,
     AllocError, //
 };
@@ -42,18 +42,21 @@ use pp_bindings as bindings;
 ///
 /// - The pool is valid, and one reference to it is this value's.
 /// - Its NAPI side is this value's.
-pub(crate) struct Source<'bound> {
+pub(crate) struct Source<'bound, L> {
     pool: NonNull<bindings::page_pool>,
     _dev: PhantomData<&'bound Device<Bound>>,
+    _layout: PhantomData<fn() -> L>,
 }
 
 // SAFETY: A pool belongs to no CPU. By the type invariant whoever has the value mutably is its NAPI side, on
 // whatever CPU that runs.
-unsafe impl Send for Source<'_> {}
+unsafe impl<L> Send for Source<'_, L> {}
 
-// SAFETY: `page_pool_dev_alloc_pages()` returns a page of order 0 that nobody else has, with an address since none
-// was asked for that is not in the direct map; and mapped, by PP_FLAG_DMA_MAP.
-unsafe impl<'bound> pages::Source for Source<'bound> {
+// SAFETY: `page_pool_dev_alloc_frag()` returns a part of a page of order 0 that nobody else has, as large as the
+// layout says, and all of it if that is a page. It has an address, since none was asked for that is not in the
+// direct map, and is mapped, by PP_FLAG_DMA_MAP. Each part counts by itself.
+unsafe impl<'bound, L: Layout> pages::Source for Source<'bound, L> {
+    type Layout = L;
     type Device = &'bound Device<Bound>;
     type Kind = Kind;
 
@@ -71,10 +74,16 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
         // SAFETY: The device is valid, since we have a reference to it. Only a number in it is read.
         fast.nid = unsafe { bindings::rnet_dev_to_node(dev_ptr) };
         fast.dma_dir = bindings::dma_data_direction_DMA_BIDIRECTIONAL;
+        // What the device may have written to: for parts of pages that is all of the page.
+        let (offset, max_len) = if L::BUFFERS == 1 {
+            (L::HEADROOM, L::ROOM)
+        } else {
+            (0, PAGE_SIZE)
+        };
         // CAST: Less than a page.
-        fast.offset = HEADROOM as u32;
-        // CAST: As above.
-        fast.max_len = ROOM as u32;
+        fast.offset = offset as u32;
+        // CAST: At most a page.
+        fast.max_len = max_len as u32;
         // SAFETY: The fields have two names each: this struct has the same ones as its anonymous twin in the
         // union, and all are initialised.
         let slow = unsafe { &mut c_params.__bindgen_anon_2.slow };
@@ -89,6 +98,7 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
         Ok(Self {
             pool: NonNull::new(pool).ok_or(ENOMEM)?,
             _dev: PhantomData,
+            _layout: PhantomData,
         })
     }
 
@@ -97,7 +107,10 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
         let (mut dma, mut start) = (0, core::ptr::null_mut());
         // SAFETY: By the type invariant the pool is valid, and its NAPI side is ours, as we are borrowed mutably.
         // Bottom halves are off while a pool is open. The places for mapping and address are ours.
-        let page = unsafe { bindings::rnet_pp_alloc(self.pool.as_ptr(), &mut dma, &mut start) };
+        // CAST: At most a page.
+        let page = unsafe {
+            bindings::rnet_pp_alloc(self.pool.as_ptr(), L::STRIDE as u32, &mut dma, &mut start)
+        };
         Ok(Page {
             page: NonNull::new(page).ok_or(AllocError::NoMemory)?,
             start: start.cast(),
@@ -108,9 +121,14 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
     #[inline]
     fn sync_for_cpu(&mut self, page: &Page, len: usize) {
         // SAFETY: By the type invariant the pool is valid. The page is one of its pages, which it has mapped, and
-        // the engine asks for no more than `ROOM` bytes. CAST: Less than a page.
+        // the engine asks for no more bytes than there is room. CAST: Less than a page, both.
         unsafe {
-            bindings::rnet_pp_sync_for_cpu(self.pool.as_ptr(), page.page.as_ptr(), len as u32)
+            bindings::rnet_pp_sync_for_cpu(
+                self.pool.as_ptr(),
+                page.page.as_ptr(),
+                page.start.wrapping_add(L::HEADROOM).cast(),
+                len as u32,
+            )
         };
     }
 
@@ -135,7 +153,13 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
         // SAFETY: By the type invariant the pool is valid. The page is one of its pages, which it has mapped, and
         // the packet is inside of it.
         unsafe {
-            bindings::rnet_pp_sync_for_device(self.pool.as_ptr(), page.page.as_ptr(), offset, len)
+            bindings::rnet_pp_sync_for_device(
+                self.pool.as_ptr(),
+                page.page.as_ptr(),
+                // CAST: u32 fits.
+                page.start.wrapping_add(offset as usize).cast(),
+                len,
+            )
         };
     }
 
@@ -173,7 +197,7 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
     }
 }
 
-impl Drop for Source<'_> {
+impl<L> Drop for Source<'_, L> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant the pool is valid, and the reference that `new()` made ends here, once.
         // Process context, and NAPI is disabled if the pool is attached, by the contract of `new()`.

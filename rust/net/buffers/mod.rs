@@ -14,7 +14,7 @@ mod rust;
 pub(crate) use rust::RustPool;
 
 /// The kernel's own page pool.
-pub(crate) type KernelPool<'bound> = pages::Pages<kernel::Source<'bound>>;
+pub(crate) type KernelPool<'bound, L> = pages::Pages<kernel::Source<'bound, L>>;
 /// No pool.
 pub(crate) type NoPool<'bound> = pages::Pages<none::Source<'bound>>;
 
@@ -28,16 +28,12 @@ use ::kernel::{
 };
 use page_pool::{
     context::BhDisabled,
+    layout::Layout,
     stats::Snapshot,
     AllocError,
     Pressure, //
 };
 use pp_bindings as bindings;
-
-/// Bytes in front of a packet, for XDP programs and for the stack to push headers.
-pub(crate) const HEADROOM: usize = page_pool::HEADROOM;
-/// Bytes of a buffer that a device may write to.
-pub(crate) const ROOM: usize = page_pool::ROOM;
 
 /// The kinds of pools. The module parameter `buffers` chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +59,15 @@ impl Kind {
     }
 }
 
+/// What a page of a pool is divided into: see [`page_pool::layout`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Division {
+    /// Nothing: it is one buffer.
+    Whole,
+    /// Two buffers.
+    Half,
+}
+
 /// What a pool is made for.
 pub(crate) struct Params<'a> {
     /// The queue that it belongs to.
@@ -71,10 +76,14 @@ pub(crate) struct Params<'a> {
     pub(crate) name: &'a CStr,
     /// Descriptors of the ring.
     pub(crate) entries: u32,
+    /// What a page is divided into, if this kind of pool can.
+    pub(crate) division: Division,
 }
 
 /// A pool, closed.
 pub(crate) trait Buffers<'bound>: Sized {
+    /// How the buffers lie in a page. An skb can be built over each.
+    type Layout: Layout;
     /// The buffers that are with the device, by descriptor.
     type Posted: Send;
     /// The pool, open.
@@ -174,7 +183,7 @@ pub(crate) trait Open<'id> {
     /// Lets a page go, mapped, to be sent by this device; or it comes back.
     fn send(&mut self, buf: Self::Cpu) -> Result<Sent, Self::Cpu>;
 
-    /// Takes a page back that was sent.
+    /// Takes a buffer back that was sent.
     ///
     /// # Safety
     ///
@@ -200,8 +209,11 @@ pub(crate) trait Ring<D> {
 
 /// A buffer with a packet in it.
 pub(crate) trait Packet {
-    /// Returns the address of the first byte of the page.
-    fn page_start(&self) -> *mut u8;
+    /// Bytes of the buffer, with the headroom and with what an skb needs at its end: a power of two, of which its
+    /// address is a multiple.
+    const SIZE: usize;
+    /// Returns the address of the first byte of the buffer.
+    fn start(&self) -> *mut u8;
     /// Returns where the packet begins, in bytes from there.
     fn offset(&self) -> usize;
     /// Returns the length of the packet, in bytes.
@@ -220,15 +232,15 @@ pub(crate) trait Packet {
     /// Returns the address of the first byte of the packet.
     #[inline(always)]
     fn as_ptr(&self) -> *const u8 {
-        self.page_start().wrapping_add(self.offset())
+        self.start().wrapping_add(self.offset())
     }
 }
 
-/// A page on its way to the stack, with a packet in it. Dropped, it goes back.
+/// A buffer on its way to the stack, with a packet in it. Dropped, it goes back.
 pub(crate) trait Stack {
     /// What a `struct rnet_packet` has to say about it.
     const FLAGS: u32;
-    /// Makes the page an skb's head, or an XDP frame's, from here on.
+    /// Makes the buffer an skb's head, or an XDP frame's, from here on.
     fn given(self);
 }
 

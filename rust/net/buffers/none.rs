@@ -12,8 +12,7 @@ use super::{
     },
     Params,
     Sent,
-    Stats,
-    HEADROOM, //
+    Stats, //
 };
 use crate::queue::Queue;
 use ::kernel::{
@@ -25,7 +24,13 @@ use ::kernel::{
     prelude::*, //
 };
 use core::ptr::NonNull;
-use page_pool::AllocError;
+use page_pool::{
+    layout::{
+        Layout,
+        Whole, //
+    },
+    AllocError, //
+};
 use pp_bindings as bindings;
 
 /// The same mapping serves what is received, and what is sent back.
@@ -53,6 +58,7 @@ pub(crate) struct Source<'bound>(&'bound Device<Bound>);
 // SAFETY: The helper returns a new page of order 0, which nobody else has, mapped for the device; and its address,
 // which it has since none was asked for that is not in the direct map.
 unsafe impl<'bound> pages::Source for Source<'bound> {
+    type Layout = Whole;
     type Device = &'bound Device<Bound>;
     type Kind = Kind;
 
@@ -76,9 +82,9 @@ unsafe impl<'bound> pages::Source for Source<'bound> {
     #[inline]
     fn sync_for_cpu(&mut self, page: &Page, len: usize) {
         // CAST: Less than a page.
-        let start = page.dma.wrapping_add(HEADROOM as u64);
+        let start = page.dma.wrapping_add(Whole::HEADROOM as u64);
         // SAFETY: The device is bound for `'bound`, and the page, which is this source's, mapped for it in this
-        // direction. The engine asks for no more than `ROOM` bytes, which are inside of it.
+        // direction. The engine asks for no more bytes than there is room, which are inside of it.
         unsafe { bindings::rpp_dma_sync_for_cpu(self.device(), start, len, DIRECTION) };
     }
 

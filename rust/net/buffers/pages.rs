@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Buffers that are whole pages, from elsewhere than our pool: what all [`Source`]s have in common.
+//! Buffers from elsewhere than our pool: what all [`Source`]s have in common.
 
 use super::{
     Buffers,
@@ -10,9 +10,7 @@ use super::{
     Ring,
     Sent,
     Stack,
-    Stats,
-    HEADROOM,
-    ROOM, //
+    Stats, //
 };
 use crate::queue::Queue;
 use ::kernel::{
@@ -29,6 +27,7 @@ use core::{
 };
 use page_pool::{
     context::BhDisabled,
+    layout::Layout,
     AllocError,
     Pressure, //
 };
@@ -70,9 +69,13 @@ pub(crate) unsafe trait PageKind {
 ///
 /// Of what [`alloc`](Self::alloc) returns:
 ///
-/// - It is a page of order 0 in the direct map, with its address and its mapping.
-/// - Nobody else uses the page.
+/// - It is a buffer of layout [`Layout`](Self::Layout) in a page of order 0 in the direct map, with its address and
+///   its mapping, and with a reference of its own to the page.
+/// - Nobody else uses the buffer.
 pub(crate) unsafe trait Source: Sized {
+    /// How the buffers lie in a page.
+    type Layout: Layout;
+
     /// What it needs of the device.
     type Device;
 
@@ -86,7 +89,7 @@ pub(crate) unsafe trait Source: Sized {
     /// As for [`Buffers::new`].
     unsafe fn new(dev: Self::Device, params: &Params<'_>) -> Result<Self>;
 
-    /// Takes a page, mapped.
+    /// Takes a buffer, mapped.
     ///
     /// In the poll.
     fn alloc(&mut self) -> Result<Page, AllocError>;
@@ -130,7 +133,7 @@ pub(crate) unsafe trait Source: Sized {
     fn stats(&self) -> Stats;
 }
 
-/// A page with its address and its mapping. Whoever has this owns it, and gives it back.
+/// A buffer with its page, and its own address and mapping. Whoever has this owns it, and gives it back.
 pub(crate) struct Page {
     pub(crate) page: NonNull<bindings::page>,
     pub(crate) start: *mut u8,
@@ -140,30 +143,34 @@ pub(crate) struct Page {
 // SAFETY: The value owns a page and its mapping, which belong to no CPU, and only its owner follows the address.
 unsafe impl Send for Page {}
 
-/// A pool, or none, of whole pages.
+/// A pool, or none.
 pub(crate) struct Pages<S>(S);
+
+/// See [`PagePool::enter`](page_pool::PagePool::enter).
+type Brand<'id> = PhantomData<fn(&'id ()) -> &'id ()>;
 
 /// As above, open in a poll.
 pub(crate) struct OpenPages<'id, 'a, S> {
     source: &'a mut S,
-    _brand: PhantomData<fn(&'id ()) -> &'id ()>,
+    _brand: Brand<'id>,
 }
 
 /// A page for the device.
 #[must_use = "it is leaked unless it is given back"]
-pub(crate) struct DevicePage<'id>(Page, PhantomData<fn(&'id ()) -> &'id ()>);
+pub(crate) struct DevicePage<'id, L>(Page, Brand<'id>, PhantomData<fn() -> L>);
 
 /// A page with a packet.
 ///
 /// # Invariants
 ///
-/// `offset + len` does not exceed `HEADROOM + ROOM`.
+/// `offset + len` does not exceed `L::HEADROOM + L::ROOM`.
 #[must_use = "it is leaked unless it is given back"]
-pub(crate) struct CpuPage<'id> {
+pub(crate) struct CpuPage<'id, L> {
     page: Page,
     offset: u32,
     len: u32,
-    _brand: PhantomData<fn(&'id ()) -> &'id ()>,
+    _brand: Brand<'id>,
+    _layout: PhantomData<fn() -> L>,
 }
 
 /// A page on its way to the stack.
@@ -213,6 +220,7 @@ impl<K: PageKind> Drop for SentPage<K> {
 }
 
 impl<'bound, S: Source<Device = &'bound Device<Bound>>> Buffers<'bound> for Pages<S> {
+    type Layout = S::Layout;
     type Posted = KVVec<Option<Page>>;
     type Open<'id, 'a>
         = OpenPages<'id, 'a, S>
@@ -269,44 +277,49 @@ impl<'bound, S: Source<Device = &'bound Device<Bound>>> Buffers<'bound> for Page
 
 impl<'id, S: Source> Open<'id> for OpenPages<'id, '_, S> {
     type Posted = KVVec<Option<Page>>;
-    type Ring<'r> = PageRing<'r>;
-    type Device = DevicePage<'id>;
-    type Cpu = CpuPage<'id>;
+    type Ring<'r> = PageRing<'r, S::Layout>;
+    type Device = DevicePage<'id, S::Layout>;
+    type Cpu = CpuPage<'id, S::Layout>;
     type Stack = StackPage<S::Kind>;
 
     #[inline(always)]
-    fn alloc(&mut self) -> Result<DevicePage<'id>, AllocError> {
-        Ok(DevicePage(self.source.alloc()?, PhantomData))
+    fn alloc(&mut self) -> Result<DevicePage<'id, S::Layout>, AllocError> {
+        Ok(DevicePage(self.source.alloc()?, PhantomData, PhantomData))
     }
 
     #[inline(always)]
     fn open<'r>(&self, posted: &'r mut Self::Posted) -> Option<Self::Ring<'r>> {
-        Some(PageRing(posted))
+        Some(PageRing(posted, PhantomData))
     }
 
     #[inline(always)]
-    unsafe fn sync_for_cpu(&mut self, buf: DevicePage<'id>, len: usize) -> CpuPage<'id> {
-        let len = len.min(ROOM);
+    unsafe fn sync_for_cpu(
+        &mut self,
+        buf: DevicePage<'id, S::Layout>,
+        len: usize,
+    ) -> CpuPage<'id, S::Layout> {
+        let len = len.min(S::Layout::ROOM);
         self.source.sync_for_cpu(&buf.0, len);
         // INVARIANT: As just cut.
         CpuPage {
             page: buf.0,
-            offset: HEADROOM as u32,
+            offset: S::Layout::HEADROOM as u32,
             // CAST: Less than a page.
             len: len as u32,
             _brand: PhantomData,
+            _layout: PhantomData,
         }
     }
 
     #[inline(always)]
-    fn recycle(&mut self, buf: CpuPage<'id>) {
+    fn recycle(&mut self, buf: CpuPage<'id, S::Layout>) {
         // SAFETY: `buf` is given up. It is of this source: from `alloc()`, by its brand, or from the ring of
         // posted buffers, which `RxRing` has together with the source.
         unsafe { self.source.put(buf.page.page, buf.page.dma) };
     }
 
     #[inline(always)]
-    fn recycle_unused(&mut self, buf: DevicePage<'id>) {
+    fn recycle_unused(&mut self, buf: DevicePage<'id, S::Layout>) {
         // SAFETY: `buf` is given up. It is of this source: from `alloc()`, by its brand, or from the ring of
         // posted buffers, which `RxRing` has together with the source.
         unsafe { self.source.put(buf.0.page, buf.0.dma) };
@@ -318,14 +331,14 @@ impl<'id, S: Source> Open<'id> for OpenPages<'id, '_, S> {
     }
 
     #[inline]
-    fn to_stack(&mut self, buf: CpuPage<'id>) -> StackPage<S::Kind> {
+    fn to_stack(&mut self, buf: CpuPage<'id, S::Layout>) -> StackPage<S::Kind> {
         self.source.release(&buf.page);
         // INVARIANT: The reference was the buffer's.
         StackPage(buf.page.page, PhantomData)
     }
 
     #[inline]
-    fn send(&mut self, buf: CpuPage<'id>) -> Result<Sent, CpuPage<'id>> {
+    fn send(&mut self, buf: CpuPage<'id, S::Layout>) -> Result<Sent, CpuPage<'id, S::Layout>> {
         self.source.send(&buf.page, buf.offset, buf.len);
         // INVARIANT: The page was the buffer's.
         Ok(S::wrap(SentPage {
@@ -349,15 +362,16 @@ impl<'id, S: Source> Open<'id> for OpenPages<'id, '_, S> {
     }
 }
 
-/// Pages that are with the device.
-pub(crate) struct PageRing<'a>(&'a mut [Option<Page>]);
+/// Buffers that are with the device.
+pub(crate) struct PageRing<'a, L>(&'a mut [Option<Page>], PhantomData<fn() -> L>);
 
-impl<'id> Ring<DevicePage<'id>> for PageRing<'_> {
+impl<'id, L: Layout> Ring<DevicePage<'id, L>> for PageRing<'_, L> {
     #[inline(always)]
-    fn post(&mut self, index: usize, buf: DevicePage<'id>) -> Result<u64, DevicePage<'id>> {
+    fn post(&mut self, index: usize, buf: DevicePage<'id, L>) -> Result<u64, DevicePage<'id, L>> {
         match self.0.get_mut(index) {
             Some(entry @ None) => {
-                let addr = buf.0.dma.wrapping_add(HEADROOM as u64);
+                // CAST: usize is u64 here.
+                let addr = buf.0.dma.wrapping_add(L::HEADROOM as u64);
                 *entry = Some(buf.0);
                 Ok(addr)
             }
@@ -366,14 +380,20 @@ impl<'id> Ring<DevicePage<'id>> for PageRing<'_> {
     }
 
     #[inline(always)]
-    unsafe fn take(&mut self, index: usize) -> Option<DevicePage<'id>> {
-        Some(DevicePage(self.0.get_mut(index)?.take()?, PhantomData))
+    unsafe fn take(&mut self, index: usize) -> Option<DevicePage<'id, L>> {
+        Some(DevicePage(
+            self.0.get_mut(index)?.take()?,
+            PhantomData,
+            PhantomData,
+        ))
     }
 }
 
-impl Packet for CpuPage<'_> {
+impl<L: Layout> Packet for CpuPage<'_, L> {
+    const SIZE: usize = L::STRIDE;
+
     #[inline(always)]
-    fn page_start(&self) -> *mut u8 {
+    fn start(&self) -> *mut u8 {
         self.page.start
     }
 
@@ -391,18 +411,18 @@ impl Packet for CpuPage<'_> {
 
     #[inline]
     unsafe fn set_range(&mut self, offset: usize, len: usize) {
-        const END: usize = HEADROOM + ROOM;
-        let offset = offset.min(END);
-        // INVARIANT: The sum does not exceed `END`.
-        // CAST: Both are less than a page.
+        let end = L::HEADROOM + L::ROOM;
+        let offset = offset.min(end);
+        // INVARIANT: The sum does not exceed `end`.
+        // CAST: Both are at most a page.
         self.offset = offset as u32;
-        self.len = len.min(END.wrapping_sub(offset)) as u32;
+        self.len = len.min(end.wrapping_sub(offset)) as u32;
     }
 
     #[inline]
     fn pad(&mut self, len: usize) {
         let old = self.len();
-        let len = len.min((HEADROOM + ROOM).wrapping_sub(self.offset()));
+        let len = len.min((L::HEADROOM + L::ROOM).wrapping_sub(self.offset()));
         if old < len {
             let end = self
                 .page

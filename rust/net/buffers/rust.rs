@@ -22,6 +22,7 @@ use ::kernel::{
 };
 use page_pool::{
     context::BhDisabled,
+    layout::Layout,
     AllocError,
     CpuBuf,
     DeviceBuf,
@@ -36,21 +37,22 @@ use page_pool::{
 use pp_bindings as bindings;
 
 /// The recycling pool of this project.
-pub(crate) struct RustPool<'bound>(PagePool<'bound>);
+pub(crate) struct RustPool<'bound, L: Layout>(PagePool<'bound, L>);
 
-impl<'bound> Buffers<'bound> for RustPool<'bound> {
-    type Posted = Posted;
+impl<'bound, L: Layout> Buffers<'bound> for RustPool<'bound, L> {
+    type Layout = L;
+    type Posted = Posted<L>;
     type Open<'id, 'a>
-        = NapiPool<'id, 'a>
+        = NapiPool<'id, 'a, L>
     where
         Self: 'a;
 
     unsafe fn new(dev: &'bound Device<Bound>, params: &Params<'_>) -> Result<Self> {
         let pool = page_pool::Params {
             // A ring's worth may be with the device, another one in flight, and NAPI's cache has to have
-            // something to recycle.
+            // something to recycle. (Of halves half as many would do; it is a limit, and the same for both.)
             pages: params.entries.saturating_mul(2).saturating_add(2048),
-            ring: params.entries,
+            ring: params.entries.div_ceil(L::BUFFERS),
             mode: Mode::Recycle,
         };
         // SAFETY: The pool is all of the result, for which our caller promises what the pool wants: it is dropped
@@ -59,7 +61,7 @@ impl<'bound> Buffers<'bound> for RustPool<'bound> {
         Ok(Self(unsafe { PagePool::new(dev, params.name, pool) }?))
     }
 
-    fn posted(&self, entries: usize) -> Result<Posted> {
+    fn posted(&self, entries: usize) -> Result<Posted<L>> {
         self.0.posted(entries)
     }
 
@@ -71,7 +73,7 @@ impl<'bound> Buffers<'bound> for RustPool<'bound> {
     fn enter<'a, R>(
         &'a mut self,
         bh: &BhDisabled<'a>,
-        f: impl for<'id> FnOnce(NapiPool<'id, 'a>) -> R,
+        f: impl for<'id> FnOnce(NapiPool<'id, 'a, L>) -> R,
     ) -> R {
         self.0.enter(bh, f)
     }
@@ -91,37 +93,37 @@ impl<'bound> Buffers<'bound> for RustPool<'bound> {
     }
 }
 
-impl<'id> Open<'id> for NapiPool<'id, '_> {
-    type Posted = Posted;
-    type Ring<'r> = OpenRing<'id, 'r>;
-    type Device = DeviceBuf<'id>;
-    type Cpu = CpuBuf<'id>;
+impl<'id, L: Layout> Open<'id> for NapiPool<'id, '_, L> {
+    type Posted = Posted<L>;
+    type Ring<'r> = OpenRing<'id, 'r, L>;
+    type Device = DeviceBuf<'id, L>;
+    type Cpu = CpuBuf<'id, L>;
     type Stack = StackPage;
 
     #[inline(always)]
-    fn alloc(&mut self) -> Result<DeviceBuf<'id>, AllocError> {
+    fn alloc(&mut self) -> Result<DeviceBuf<'id, L>, AllocError> {
         NapiPool::alloc(self)
     }
 
     #[inline(always)]
-    fn open<'r>(&self, posted: &'r mut Posted) -> Option<OpenRing<'id, 'r>> {
+    fn open<'r>(&self, posted: &'r mut Posted<L>) -> Option<OpenRing<'id, 'r, L>> {
         NapiPool::open(self, posted)
     }
 
     #[inline(always)]
-    unsafe fn sync_for_cpu(&mut self, buf: DeviceBuf<'id>, len: usize) -> CpuBuf<'id> {
+    unsafe fn sync_for_cpu(&mut self, buf: DeviceBuf<'id, L>, len: usize) -> CpuBuf<'id, L> {
         // SAFETY: By the safety requirement the device has written `len` bytes. It does not write any more: a
         // buffer that it has is in the ring, and is taken out when it is done.
         unsafe { NapiPool::sync_for_cpu(self, buf, len) }
     }
 
     #[inline(always)]
-    fn recycle(&mut self, buf: CpuBuf<'id>) {
+    fn recycle(&mut self, buf: CpuBuf<'id, L>) {
         NapiPool::recycle(self, buf);
     }
 
     #[inline(always)]
-    fn recycle_unused(&mut self, buf: DeviceBuf<'id>) {
+    fn recycle_unused(&mut self, buf: DeviceBuf<'id, L>) {
         NapiPool::recycle_unused(self, buf);
     }
 
@@ -131,12 +133,12 @@ impl<'id> Open<'id> for NapiPool<'id, '_> {
     }
 
     #[inline]
-    fn to_stack(&mut self, buf: CpuBuf<'id>) -> StackPage {
+    fn to_stack(&mut self, buf: CpuBuf<'id, L>) -> StackPage {
         NapiPool::into_stack(self, buf)
     }
 
     #[inline]
-    fn send(&mut self, buf: CpuBuf<'id>) -> Result<Sent, CpuBuf<'id>> {
+    fn send(&mut self, buf: CpuBuf<'id, L>) -> Result<Sent, CpuBuf<'id, L>> {
         Ok(Sent::Rust(self.detach(buf)))
     }
 
@@ -144,31 +146,31 @@ impl<'id> Open<'id> for NapiPool<'id, '_> {
     unsafe fn sent(&mut self, page: Sent) {
         if let Sent::Rust(page) = page {
             // SAFETY: By the safety requirement the device has sent the page, so it does not read it any more.
-            if let Ok(buf) = unsafe { self.attach(page) } {
-                NapiPool::recycle(self, buf);
-            }
+            unsafe { self.attach(page) };
         }
     }
 }
 
-impl<'id> Ring<DeviceBuf<'id>> for OpenRing<'id, '_> {
+impl<'id, L: Layout> Ring<DeviceBuf<'id, L>> for OpenRing<'id, '_, L> {
     #[inline(always)]
-    fn post(&mut self, index: usize, buf: DeviceBuf<'id>) -> Result<u64, DeviceBuf<'id>> {
+    fn post(&mut self, index: usize, buf: DeviceBuf<'id, L>) -> Result<u64, DeviceBuf<'id, L>> {
         OpenRing::post(self, index, buf)
     }
 
     #[inline(always)]
-    unsafe fn take(&mut self, index: usize) -> Option<DeviceBuf<'id>> {
+    unsafe fn take(&mut self, index: usize) -> Option<DeviceBuf<'id, L>> {
         // SAFETY: By the safety requirement the device is done with the descriptor at that index, and does not
         // write to the buffer any more.
         unsafe { OpenRing::take(self, index) }
     }
 }
 
-impl Packet for CpuBuf<'_> {
+impl<L: Layout> Packet for CpuBuf<'_, L> {
+    const SIZE: usize = L::STRIDE;
+
     #[inline(always)]
-    fn page_start(&self) -> *mut u8 {
-        CpuBuf::page_start(self)
+    fn start(&self) -> *mut u8 {
+        CpuBuf::start(self)
     }
 
     #[inline(always)]

@@ -25,6 +25,7 @@ pub use core::sync::atomic::{
     AtomicPtr,
     AtomicU32,
     AtomicU64,
+    AtomicU8,
     AtomicUsize,
     Ordering, //
 };

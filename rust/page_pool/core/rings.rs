@@ -26,7 +26,6 @@ use crate::{
         Array,
         AtomicPtr,
         AtomicU32,
-        AtomicUsize,
         Ordering, //
     },
     ptr_ring::{
@@ -128,7 +127,9 @@ struct Lookup<T> {
     rings: Rings<T>,
     /// How many slots there are for those who return pages: all, or none when the pool does not recycle,
     /// or is being destroyed.
-    live: AtomicUsize,
+    live: AtomicU32,
+    /// Buffers in a page, each with a reference to it.
+    buffers: u32,
     flags_mask: usize,
 }
 
@@ -178,14 +179,17 @@ impl<T> Returns<T> {
         cpus: usize,
         open: bool,
         flags_mask: usize,
+        buffers: u32,
     ) -> Result<Self, AllocError> {
         // INVARIANT: All of them, or none.
-        let live = AtomicUsize::new(if open { slots.len() } else { 0 });
+        // CAST: There are less than 2^32.
+        let live = AtomicU32::new(if open { slots.len() as u32 } else { 0 });
         Ok(Self {
             lookup: Lookup {
                 slots,
                 rings: Rings::new(cpus)?,
                 live,
+                buffers,
                 flags_mask,
             },
             list: List::new(),
@@ -199,7 +203,8 @@ impl<T> Returns<T> {
     /// such a ring.
     #[inline(always)]
     pub fn find(&self, index: usize, cpu: usize) -> Option<(&T, &Local<T>)> {
-        if index >= self.lookup.live.load(Ordering::Acquire) {
+        // CAST: u32 fits.
+        if index >= self.lookup.live.load(Ordering::Acquire) as usize {
             return None;
         }
         let local = self.lookup.rings.get(cpu)?;
@@ -207,6 +212,12 @@ impl<T> Returns<T> {
         // read, and `index` is less.
         let slot = unsafe { self.lookup.slots.as_slice().get_unchecked(index) };
         Some((slot, local))
+    }
+
+    /// Returns how many references a page of the pool has that is home: one for each buffer.
+    #[inline(always)]
+    pub fn buffers(&self) -> u32 {
+        self.lookup.buffers
     }
 
     /// Returns the flags that no page of the pool has.
@@ -467,7 +478,10 @@ impl Sources {
             return Ok(());
         }
         let local = leak(Local {
-            ring: PtrRing::new(capacity(returns.slots().len()))?,
+            // CAST: u32 fits.
+            ring: PtrRing::new(capacity(
+                returns.slots().len() / returns.buffers().max(1) as usize,
+            ))?,
             stats: CpuStats::default(),
             source: self.rings.len(),
         })?;

@@ -18,17 +18,20 @@
 //! destroyed do two sides want the same slot: then both use [`claim`](SlotState::claim), one wins,
 //! and the winner removes the mapping. (An audit claims too, but only what cannot come back.)
 //!
+//! A page may be two buffers, each with a reference to it. It is in state `Pool` as long as NAPI, or the device, has
+//! one of them, and goes `Out` with the second one.
+//!
 //! Compiles in the kernel and on the host.
 
 use crate::platform::{
-    AtomicU32,
+    AtomicU8,
     Ordering, //
 };
 
-const FREE: u32 = 0;
-const POOL: u32 = 1;
-const OUT: u32 = 2;
-const UNMAPPING: u32 = 3;
+const FREE: u8 = 0;
+const POOL: u8 = 1;
+const OUT: u8 = 2;
+const UNMAPPING: u8 = 3;
 
 /// The state of one slot.
 ///
@@ -51,12 +54,12 @@ const UNMAPPING: u32 = 3;
 /// state.unmapped();
 /// assert!(state.is_free());
 /// ```
-pub struct SlotState(AtomicU32);
+pub struct SlotState(AtomicU8);
 
 impl SlotState {
     /// Makes the state of a slot without a page.
     pub fn new() -> Self {
-        Self(AtomicU32::new(FREE))
+        Self(AtomicU8::new(FREE))
     }
 
     /// `Free -> Pool`: a page was mapped and put into the slot.
@@ -77,7 +80,8 @@ impl SlotState {
         self.0.store(OUT, Ordering::Relaxed);
     }
 
-    /// `Out -> Pool`, by the one that dropped the last reference.
+    /// `Out -> Pool`, by the one that dropped the last reference; or by NAPI, which got one of two buffers back,
+    /// with its reference, so that nobody drops the last one meanwhile.
     ///
     /// `false`: the slot was not out, so somebody dropped a reference that was not theirs.
     ///

@@ -4,8 +4,8 @@
 //!
 //! Nothing is recorded for this but the time at which a page left. The rest is in the page: how many
 //! references there are, whether user space has it mapped, and the packet that it came with, whose
-//! addresses and ports name the socket. A page may come back, or be written to, while it is looked at;
-//! then the report is off by one.
+//! addresses and ports name the socket. Of a page of several packets it is not known which one is held: all are
+//! named. A page may come back, or be written to, while it is looked at; then the report is off by one.
 
 use crate::{
     shared::Shared,
@@ -14,13 +14,15 @@ use crate::{
         peek,
         Slot, //
     },
-    HEADROOM, //
 };
 use core::net::{
     IpAddr,
     SocketAddr, //
 };
-use kernel::fmt;
+use kernel::{
+    fmt,
+    page::PAGE_SIZE, //
+};
 use pp_bindings as bindings;
 
 /// How many different flows are told apart; the others are summed up.
@@ -49,11 +51,11 @@ enum Flow {
 const HEADERS: usize = 14 + 60 + 4;
 
 impl Flow {
-    /// Of the packet that begins at the usual place of a page.
-    fn of(slot: &Slot) -> Self {
+    /// Of the packet that begins so many bytes behind the page's beginning.
+    fn of(slot: &Slot, begin: usize) -> Self {
         // Whoever has the page may write to it, and if it was freed past the hook it may even be
         // unmapped. The bytes are printed, and nothing depends on them: zeroes will do.
-        let headers = peek(slot.va().wrapping_add(HEADROOM).cast()).unwrap_or([0u8; HEADERS]);
+        let headers = peek(slot.va().wrapping_add(begin).cast()).unwrap_or([0u8; HEADERS]);
         let at = |i: usize| headers.get(i).copied().unwrap_or(0);
         let word = |i: usize| u16::from_be_bytes([at(i), at(i + 1)]);
         let v4 = |i| IpAddr::from([at(i), at(i + 1), at(i + 2), at(i + 3)]);
@@ -106,7 +108,7 @@ struct Report {
 }
 
 impl Report {
-    fn add(&mut self, slot: &Slot, now: u32) {
+    fn add(&mut self, pool: &Shared, slot: &Slot, now: u32) {
         let page = slot.page();
         // The difference is right also when the clock has wrapped.
         let age = now.wrapping_sub(slot.left()) as usize / bindings::RPP_HZ;
@@ -116,7 +118,13 @@ impl Report {
         self.references[(count as usize).min(self.references.len() - 1)] += 1;
         self.mapped += u32::from(mapped);
 
-        let flow = Flow::of(slot);
+        let geometry = &pool.geometry;
+        for begin in (geometry.headroom..PAGE_SIZE).step_by(geometry.stride) {
+            self.add_flow(Flow::of(slot, begin));
+        }
+    }
+
+    fn add_flow(&mut self, flow: Flow) {
         for entry in &mut self.flows {
             match entry {
                 Some((known, n)) if *known == flow => {
@@ -148,7 +156,7 @@ pub(crate) fn show(pool: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         other_flows: 0,
     };
     for slot in pool.out() {
-        report.add(slot, now);
+        report.add(pool, slot, now);
     }
 
     writeln!(f, "  outstanding {}", report.total)?;

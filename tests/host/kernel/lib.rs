@@ -8,6 +8,12 @@ pub mod ffi {
 }
 
 /// As in the kernel.
+pub mod page {
+    /// Bytes in a page.
+    pub const PAGE_SIZE: usize = 4096;
+}
+
+/// As in the kernel.
 pub mod str {
     pub use std::ffi::CString;
 }

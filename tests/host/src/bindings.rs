@@ -18,7 +18,8 @@ pub struct page {
     pub(crate) word: AtomicUsize,
     pub(crate) count: AtomicU32,
     pub(crate) mapped: Exclusive<bool>,
-    pub(crate) content: Exclusive<u64>,
+    /// What each of its buffers holds.
+    pub(crate) content: [Exclusive<u64>; 2],
     /// The page is the system's.
     pub(crate) free: Exclusive<bool>,
     /// It would be, but its mapping is still there.
@@ -32,7 +33,7 @@ impl page {
             word: AtomicUsize::new(0),
             count: AtomicU32::new(0),
             mapped: Exclusive::new(false),
-            content: Exclusive::new(0),
+            content: [Exclusive::new(0), Exclusive::new(0)],
             free: Exclusive::new(true),
             escaped: Exclusive::new(false),
         }
@@ -42,6 +43,9 @@ impl page {
         std::ptr::from_ref(self).cast_mut()
     }
 }
+
+/// As on x86-64, with the usual 17 fragments.
+pub const RPP_SKB_TAIL: usize = 320;
 
 pub(crate) unsafe fn synchronize_net() {
     Pool::current().synchronize_net();

@@ -27,6 +27,10 @@ pub mod stats;
 
 #[path = "../../../rust/page_pool/end.rs"]
 mod end;
+#[path = "../../../rust/page_pool/frags.rs"]
+mod frags;
+#[path = "../../../rust/page_pool/layout.rs"]
+pub mod layout;
 #[path = "../../../rust/page_pool/owned.rs"]
 mod owned;
 #[path = "../../../rust/page_pool/params.rs"]
@@ -55,9 +59,6 @@ pub use limit::Pressure;
 pub use params::{Mode, Params};
 
 use kernel::prelude::Error;
-
-const HEADROOM: usize = 256;
-const ROOM: usize = 2048;
 
 /// Why there is no page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

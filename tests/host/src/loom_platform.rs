@@ -137,6 +137,7 @@ visible! {
     AtomicBool: bool,
     AtomicPtr<T>: *mut T,
     AtomicU32: u32,
+    AtomicU8: u8,
     AtomicUsize: usize,
 }
 

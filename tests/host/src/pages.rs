@@ -3,7 +3,7 @@
 //! Stands for `rust/page_pool/pages.rs`: pages from the system, and their mapping, which notices when
 //! it is removed twice or outlived by its page's life in the pool.
 
-use crate::{bindings::page, exclusive::pause, params::Wait, pool::Pool};
+use crate::{bindings::page, exclusive::pause, params::Wait, pool::Pool, slots::Slot};
 use std::{mem::MaybeUninit, ptr::null_mut};
 
 /// Pages on their way. What is freed goes to the system when the whole batch does, as there.
@@ -74,6 +74,7 @@ impl Batch {
 pub(crate) unsafe fn put(page: *mut page) {
     // SAFETY: By the safety requirement.
     Pool::current().put(unsafe { &*page }, 0);
+    Slot::hand_out_late();
 }
 
 /// A device. The DMA address of a page is its address.

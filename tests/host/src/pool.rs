@@ -10,8 +10,9 @@ use crate::{
     bindings::page,
     context::BhDisabled,
     exclusive::Exclusive,
+    frags::Frag,
+    layout::{Geometry, Half, Layout, Whole},
     limit::{Limit, Pressure},
-    owned::Owned,
     pages::DmaDevice,
     params::{Mode, Params},
     platform::{AtomicPtr, Ordering},
@@ -21,7 +22,11 @@ use crate::{
     stats::NAMES,
     supply::Side,
 };
-use std::{cell::Cell, ptr::null_mut, sync::atomic};
+use std::{
+    cell::Cell,
+    ptr::{null_mut, NonNull},
+    sync::atomic,
+};
 
 #[cfg(loom)]
 use loom::{sync::RwLock, thread_local};
@@ -54,13 +59,47 @@ pub enum Mistake {
     TakeBackAlways,
     /// Of the pages that came back from interrupts the pressure does not hear.
     ListIsNotIdle,
+    /// NAPI does not look whether the half that is out was put.
+    HalfIsHome,
+    /// A page of which NAPI gives up the second half goes out after the reference has gone.
+    OutTooLate,
+    /// A page that comes back has one reference, however many buffers.
+    ReviveOne,
+    /// A page is taken for whole although one half is out: the end of a pool drops the stack's reference, too.
+    NeverAlone,
 }
+
+/// A half of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buffer {
+    /// The page.
+    pub page: usize,
+    /// Which half it is.
+    pub second: bool,
+    raw: NonNull<Slot>,
+}
+
+impl Buffer {
+    /// The other half of the page.
+    pub fn other(self) -> Self {
+        Self {
+            second: !self.second,
+            // SAFETY: The pool's table is there.
+            raw: unsafe { Slot::other(self.raw) },
+            ..self
+        }
+    }
+}
+
+// SAFETY: The slot is shared by all threads, and the buffer has one owner.
+unsafe impl Send for Buffer {}
 
 /// A pool, with all pages of its system.
 pub struct Pool {
     pages: Vec<page>,
     slots: u32,
     cpus: u32,
+    geometry: Geometry,
     /// The owner's, see [`shared`](Self::shared).
     shared: atomic::AtomicPtr<Shared>,
     /// The registry.
@@ -87,7 +126,17 @@ thread_local! {
 impl Pool {
     /// A pool of up to `slots` of the system's `pages`, with a ring for each of `cpus`.
     pub fn new(pages: usize, slots: u32, cpus: u32) -> Self {
+        Self::of::<Whole>(pages, slots, cpus)
+    }
+
+    /// As [`new`](Self::new), with two buffers in a page.
+    pub fn of_halves(pages: usize, slots: u32, cpus: u32) -> Self {
+        Self::of::<Half>(pages, slots, cpus)
+    }
+
+    fn of<L: Layout>(pages: usize, slots: u32, cpus: u32) -> Self {
         let pool = Self {
+            geometry: Geometry::of::<L>(),
             pages: (0..pages).map(page::new).collect(),
             slots,
             cpus,
@@ -109,7 +158,7 @@ impl Pool {
             ring: 0,
             mode: Mode::Recycle,
         };
-        let shared = Shared::new(DmaDevice, c"pool", params, 0).unwrap();
+        let shared = Shared::new(DmaDevice, c"pool", params, self.geometry, 0).unwrap();
         let shared = Box::into_raw(Box::new(shared));
         self.shared.store(shared, atomic::Ordering::Relaxed);
         self.registered.store(shared, Ordering::Release);
@@ -185,7 +234,13 @@ impl Pool {
 
     /// Uses a page, as only its owner may.
     pub fn touch(&self, page: usize) {
-        self.pages[page].content.with(|content| *content += 1);
+        self.pages[page].content[0].with(|content| *content += 1);
+    }
+
+    /// Uses a half, as only its owner may.
+    pub fn touch_half(&self, half: Buffer) {
+        let content = &self.pages[half.page].content[usize::from(half.second)];
+        content.with(|content| *content += 1);
     }
 
     /// Takes another reference, from one that there is.
@@ -250,12 +305,48 @@ impl Pool {
     /// Takes a page from the cache, or from what was returned.
     pub fn alloc(&self, cpu: usize) -> Option<usize> {
         self.napi(|side| {
-            let cached = side.napi().cache.pop();
-            let slot = cached.or_else(|| side.again().refill(BhDisabled::on(cpu)).ok())?;
-            assert!(slot.state.is_pool(), "not the pool's");
-            // SAFETY: It has a page. The driver's slots are found by their pages.
-            Some(unsafe { &*slot.page() }.number)
+            let frag = side.alloc(BhDisabled::on(cpu)).ok()?;
+            // The driver's slots are found by their pages.
+            Some(page_of(&frag))
         })
+    }
+
+    /// Takes half a page, as [`alloc`](Self::alloc) does.
+    pub fn alloc_half(&self, cpu: usize) -> Option<Buffer> {
+        self.napi(|side| {
+            let frag = side.alloc(BhDisabled::on(cpu)).ok()?;
+            Some(Buffer {
+                page: page_of(&frag),
+                second: frag.second,
+                raw: frag.into_raw(),
+            })
+        })
+    }
+
+    /// Gives a half to the stack.
+    pub fn half_into_stack(&self, half: Buffer) {
+        // SAFETY: The driver has it alone.
+        self.napi(|side| side.let_go::<Half>(unsafe { Frag::new(half.raw) }));
+    }
+
+    /// Gives a half back that the driver has.
+    pub fn recycle_half(&self, half: Buffer, cpu: usize) {
+        // SAFETY: The driver has it alone.
+        self.napi(|side| unsafe {
+            side.recycle::<Half>(Frag::new(half.raw), BhDisabled::on(cpu));
+        });
+    }
+
+    /// Gives a half back that was sent, with its reference. `false`: it is not the pool's.
+    pub fn half_sent(&self, half: Buffer, cpu: usize) -> bool {
+        let page = self.pages[half.page].as_ptr();
+        // SAFETY: The reference was its own.
+        self.napi(|side| unsafe { side.take_back::<Half>(half.raw, page, BhDisabled::on(cpu)) })
+    }
+
+    /// How many references there are to a page.
+    pub fn references(&self, page: usize) -> u32 {
+        self.pages[page].count.load(Ordering::Relaxed)
     }
 
     /// Brings one page of the system into the cache. `false`: the limit is reached.
@@ -274,7 +365,11 @@ impl Pool {
                     break;
                 }
             }
-            slots.into_iter().for_each(|slot| recycle(side, slot, 0));
+            for frag in slots {
+                if let Err(frag) = side.napi().cache.push(frag) {
+                    side.again().spill(frag, BhDisabled::on(0));
+                }
+            }
         });
         self.offered.with(Option::take).is_none()
     }
@@ -283,30 +378,30 @@ impl Pool {
     pub fn into_stack(&self, page: usize) {
         let count = self.pages[page].count.load(Ordering::Relaxed);
         assert_eq!(count, 1, "references");
-        self.napi(|side| self.slot_of(side.shared, page).hand_out());
+        // SAFETY: The driver has it alone.
+        self.napi(|side| side.let_go::<Whole>(unsafe { self.frag_of(side.shared, page) }));
     }
 
     /// Gives a page back that the driver has.
     pub fn recycle(&self, page: usize, cpu: usize) {
-        self.napi(|side| {
-            // SAFETY: The driver has it alone.
-            let slot = unsafe { Owned::new(self.slot_of(side.shared, page).into()) };
-            recycle(side, slot, cpu);
+        // SAFETY: The driver has it alone.
+        self.napi(|side| unsafe {
+            side.recycle::<Whole>(self.frag_of(side.shared, page), BhDisabled::on(cpu));
         });
     }
 
     /// Gives one of the pages in the cache back to the system.
     pub fn shrink(&self) {
         self.napi(|side| {
-            let slot = side.napi().cache.take().unwrap();
-            side.discard(slot);
+            let frag = side.napi().cache.take().unwrap();
+            side.discard(frag);
             side.free_leaving();
         });
     }
 
     /// How close the limit is.
     pub fn pressure(&self, cpu: usize) -> Pressure {
-        self.napi(|side| side.pressure(BhDisabled::on(cpu)))
+        self.napi(|side| side.pressure(self.geometry.buffers, BhDisabled::on(cpu)))
     }
 
     /// Removes the mappings of pages that escaped, and returns how many there were.
@@ -324,14 +419,14 @@ impl Pool {
     pub fn ask(&self, times: usize) {
         self.napi(|side| {
             for _ in 0..times {
-                std::hint::black_box(side.pressure(BhDisabled::on(0)));
+                std::hint::black_box(side.pressure(1, BhDisabled::on(0)));
             }
         });
     }
 
     /// How many pages are idle, as far as the pool knows.
     pub fn idle(&self) -> usize {
-        self.napi(|side| side.napi().idle()) as usize
+        self.napi(|side| side.napi().idle(self.geometry.buffers)) as usize
     }
 
     /// Asks about the pressure so often that the pool has looked at each source. (Without any it need
@@ -365,9 +460,15 @@ impl Pool {
         drop(unsafe { Box::from_raw(shared) });
     }
 
-    /// The slot of a page that is the pool's.
-    fn slot_of<'a>(&self, shared: &'a Shared, page: usize) -> &'a Slot {
-        &shared.slots()[self.pages[page].word.load(Ordering::Relaxed) - 1]
+    /// The buffer that a page of the pool is.
+    ///
+    /// # Safety
+    ///
+    /// The caller has it alone.
+    unsafe fn frag_of(&self, shared: &Shared, page: usize) -> Frag {
+        let slot = &shared.slots()[self.pages[page].word.load(Ordering::Relaxed) - 1];
+        // SAFETY: By the safety requirement.
+        unsafe { Frag::new(shared.slot_ptr(slot)) }
     }
 
     /// Whether the page is the system's.
@@ -396,7 +497,8 @@ impl Pool {
     /// How many slots are free, the pool's, and out.
     pub fn states(&self) -> [usize; 3] {
         let slots = self.shared().slots();
-        let count = |is: fn(&SlotState) -> bool| slots.iter().filter(|s| is(&s.state)).count();
+        let slots = slots.iter().filter(|slot| !slot.second);
+        let count = |is: fn(&SlotState) -> bool| slots.clone().filter(|s| is(&s.state)).count();
         [
             count(SlotState::is_free),
             count(SlotState::is_pool),
@@ -414,10 +516,13 @@ impl Drop for Pool {
     }
 }
 
-fn recycle(side: &mut Side<'_>, slot: Owned, cpu: usize) {
-    if let Err(slot) = side.napi().cache.push(slot) {
-        side.again().spill(slot, BhDisabled::on(cpu));
-    }
+/// The number of the page that a buffer is in, which is the pool's.
+fn page_of(frag: &Frag) -> usize {
+    // SAFETY: The pool's table is there.
+    let first = unsafe { Slot::first(NonNull::from(&**frag)).as_ref() };
+    assert!(first.state.is_pool(), "not the pool's");
+    // SAFETY: It has a page.
+    unsafe { &*first.page() }.number
 }
 
 fn counter(shared: &Shared, name: &str) -> u64 {

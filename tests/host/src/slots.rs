@@ -6,11 +6,15 @@ use crate::{
     bindings::page,
     exclusive::pause,
     list::END,
-    platform::{array_from_fn, AllocError, Array, AtomicPtr, AtomicU32, Ordering},
+    platform::{array_from_fn, AllocError, Array, AtomicBool, AtomicPtr, AtomicU32, Ordering},
     pool::{Mistake, Pool},
     state::SlotState,
 };
-use std::{ops::Deref, ptr::null_mut};
+use std::{
+    cell::Cell,
+    ops::Deref,
+    ptr::{null_mut, NonNull},
+};
 
 /// One page of a pool.
 pub(crate) struct Slot {
@@ -19,6 +23,8 @@ pub(crate) struct Slot {
     _dma: u64,
     _va: u64,
     pub(crate) state: State,
+    pub(crate) alone: Alone,
+    pub(crate) second: bool,
     pub(crate) next: AtomicU32,
 }
 
@@ -54,23 +60,116 @@ impl Slot {
     /// As there, but for the time.
     pub(crate) fn hand_out(&self) {
         self.next.store(0, Ordering::Relaxed);
-        self.state.hand_out();
+        if Pool::makes(Mistake::OutTooLate) {
+            LATE.set(self);
+        } else {
+            self.state.hand_out();
+        }
+    }
+
+    /// As there.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    pub(crate) unsafe fn fill_second(&self, page: *mut page, _dma: u64, _va: *mut u8) {
+        self.page.store(page, Ordering::Relaxed);
+    }
+
+    /// As there.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    pub(crate) unsafe fn other(slot: NonNull<Self>) -> NonNull<Self> {
+        // SAFETY: By the safety requirement.
+        unsafe {
+            if slot.as_ref().second {
+                slot.sub(1)
+            } else {
+                slot.add(1)
+            }
+        }
+    }
+
+    /// As there.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    pub(crate) unsafe fn first(slot: NonNull<Self>) -> NonNull<Self> {
+        // SAFETY: By the safety requirement.
+        unsafe {
+            if slot.as_ref().second {
+                slot.sub(1)
+            } else {
+                slot
+            }
+        }
+    }
+
+    /// As there.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    pub(crate) unsafe fn others<'a>(slot: NonNull<Self>) -> [&'a Self; 2] {
+        // SAFETY: By the safety requirement.
+        unsafe { [Self::other(slot).as_ref(), Self::first(slot).as_ref()] }
+    }
+
+    /// Does what a mistake has left out.
+    pub(crate) fn hand_out_late() {
+        // SAFETY: The pool's table is there as long as somebody uses the pool.
+        if let Some(slot) = unsafe { LATE.replace(null_mut()).as_ref() } {
+            slot.state.hand_out();
+        }
     }
 }
 
 /// As there.
-pub(crate) fn table(count: usize) -> Result<Array<Slot>, AllocError> {
+pub(crate) fn table(pages: usize, buffers: usize) -> Result<Array<Slot>, AllocError> {
+    let count = pages * buffers;
     array_from_fn(count, |index| Slot {
         page: AtomicPtr::new(null_mut()),
         _dma: 0,
         _va: 0,
         state: State(SlotState::new()),
-        next: AtomicU32::new(if index + 1 < count {
-            index as u32 + 1
+        alone: Alone(AtomicBool::new(false)),
+        second: index % buffers != 0,
+        next: AtomicU32::new(if index + buffers < count {
+            (index + buffers) as u32
         } else {
             END
         }),
     })
+}
+
+std::thread_local! {
+    /// A slot whose page is to go out when the reference has gone.
+    static LATE: Cell<*const Slot> = const { Cell::new(null_mut()) };
+}
+
+/// Whether a half is alone, and a mistake.
+pub(crate) struct Alone(AtomicBool);
+
+impl Alone {
+    /// As there. (Loom would see a load that races as well.)
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    pub(crate) unsafe fn get(&self) -> bool {
+        self.peek()
+    }
+
+    pub(crate) fn set(&self, alone: bool) {
+        self.0.store(alone, Ordering::Relaxed);
+    }
+
+    pub(crate) fn peek(&self) -> bool {
+        self.0.load(Ordering::Relaxed) && !Pool::makes(Mistake::NeverAlone)
+    }
 }
 
 /// The shipping state, and mistakes.
@@ -178,7 +277,12 @@ pub(crate) unsafe fn is_clean(_: *mut page, _: usize) -> bool {
 /// # Safety
 ///
 /// As there.
-pub(crate) unsafe fn revive(page: *mut page) {
+pub(crate) unsafe fn revive(page: *mut page, buffers: u32) {
+    let buffers = if Pool::makes(Mistake::ReviveOne) {
+        1
+    } else {
+        buffers
+    };
     let order = if Pool::makes(Mistake::ReviveRelaxed) {
         Ordering::Relaxed
     } else {
@@ -186,8 +290,46 @@ pub(crate) unsafe fn revive(page: *mut page) {
     };
     if !Pool::makes(Mistake::FillBeforeRevive) {
         // SAFETY: By the safety requirement.
-        unsafe { &*page }.count.store(1, order);
+        unsafe { &*page }.count.store(buffers, order);
     }
+}
+
+/// As there.
+///
+/// # Safety
+///
+/// As there.
+pub(crate) unsafe fn get(page: *mut page, more: u32) {
+    // SAFETY: By the safety requirement.
+    unsafe { &*page }.count.fetch_add(more, Ordering::Relaxed);
+}
+
+/// As there.
+///
+/// # Safety
+///
+/// As there.
+pub(crate) unsafe fn is_only_reference(page: *mut page) -> bool {
+    // SAFETY: By the safety requirement.
+    let count = unsafe { &*page }.count.load(Ordering::Acquire);
+    count == 1 || Pool::makes(Mistake::HalfIsHome)
+}
+
+/// As there.
+pub(crate) fn has_others(page: *mut page) -> bool {
+    // SAFETY: A pool's slots have pages of its system.
+    unsafe { &*page }.count.load(Ordering::Relaxed) > 1
+}
+
+/// As there.
+///
+/// # Safety
+///
+/// As there.
+pub(crate) unsafe fn put_spare(page: *mut page, spare: u32) {
+    // SAFETY: By the safety requirement.
+    let before = unsafe { &*page }.count.fetch_sub(spare, Ordering::Release);
+    assert!(before > spare, "a reference that nobody had");
 }
 
 /// As there.

@@ -106,7 +106,7 @@ fn race(dev: &Device<Bound>, count: u32, outcome: &mut Outcome) -> Result {
         mode: Mode::Recycle,
     };
     // SAFETY: Dropped in process context before the device is unbound, which gets no address.
-    let mut pool = unsafe { PagePool::new(dev, c"race", params) }?;
+    let mut pool: PagePool<'_> = unsafe { PagePool::new(dev, c"race", params) }?;
     let mut pages = KVVec::<NonNull<bindings::page>>::with_capacity(count as usize, GFP_KERNEL)?;
     while pages.len() < pages.capacity() {
         let before = pages.len();

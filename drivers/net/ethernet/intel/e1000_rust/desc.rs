@@ -32,8 +32,9 @@ impl Rx {
 }
 
 // SAFETY: By the manual, 3.2.3:
-// - Word 0 is the buffer's address and nothing else. The device writes RCTL.BSIZE bytes to it, which the driver
-//   leaves at 2,048.
+// - Word 0 is the buffer's address and nothing else. The device writes RCTL.BSIZE bytes to it at most, which the
+//   driver leaves at 2,048; and no more than 1,522 with RCTL.LPE = 0, as for halves, for then it discards longer
+//   frames (13.4.22).
 // - "Hardware ... sets the DD bit" when it "is done with the descriptor", after the buffer's contents, of which
 //   it has written "Length" bytes (3.2.3.1), were written (3.2.6); `post()` clears it.
 // - As `hw.rs` sets it up: RDBAL, RDBAH, RDLEN are what `start_ring()` says, the doorbell is RDT, and `stop()` resets
@@ -41,6 +42,8 @@ impl Rx {
 unsafe impl RxDescriptor for Rx {
     // RCTL.BSIZE = 0. There is room for more, but not for the next size, 4,096.
     const BUFFER: usize = 2048;
+    // Without long packets, RCTL.LPE = 0.
+    const HALF: Option<usize> = Some(1522);
 
     #[inline]
     fn post(addr: u64) -> Words {

@@ -5,9 +5,12 @@
 //! A device that was removed reads as all ones. So each wait has an end, and no loop depends on what
 //! a register says.
 
-use crate::regs::{
-    self,
-    Bar, //
+use crate::{
+    desc::Rx,
+    regs::{
+        self,
+        Bar, //
+    },
 };
 use kernel::{
     io::{
@@ -21,10 +24,13 @@ use kernel::{
         Delta, //
     },
 };
-use net::netdev::{
-    Link,
-    Ring,
-    RxMode, //
+use net::{
+    desc::RxDescriptor,
+    netdev::{
+        Link,
+        Ring,
+        RxMode, //
+    },
 };
 
 /// At most one interrupt in this many units of 256 ns: 20,000 in a second.
@@ -97,11 +103,12 @@ pub(crate) fn start_rx(bar: &Bar<'_>, ring: &Ring) {
     bar.write_reg(regs::RDTR::zeroed());
     bar.write_reg(regs::RADV::from(8));
     bar.write_reg(regs::RXCSUM::zeroed().with_tuofl(true).with_ipofl(true));
-    // Long packets always: a frame of full size with two VLAN tags is one, at any MTU.
+    // Without long packets no frame is longer than half a page has room for. (A frame of full size with two VLAN
+    // tags is a long one.)
     update_rctl(bar, |r| {
         r.with_bam(true)
             .with_secrc(true)
-            .with_lpe(true)
+            .with_lpe(ring.buffer == Rx::BUFFER)
             .with_en(true)
     });
 }
