@@ -35,6 +35,13 @@ RATIO_MAX = {
     ("instructions", "miss", "-", "page_pool"): 1.00,
     ("instructions", "grow", "-", "page_pool"): 1.00,
     ("instructions", "refill_worst", "-", "ours with 2,560 slots"): 1.10,
+    ("instructions", "half", "-", "page_pool"): 0.20,
+    # The same driver, with a page for each packet.
+    **{
+        ("instructions", mode, iommu, "ours, whole pages"): 1.02
+        for mode in ("drop", "tx", "copy", "page")
+        for iommu in ("off", "strict")
+    },
     ("instructions", "drop", "strict", "e1000_rust, alloc + map"): 0.35,
     # The same driver on both pools.
     **{
@@ -51,6 +58,7 @@ RATIO_MAX = {
 ADDED_MAX = {"untagged_put_page": 5, "untagged_release_pages_1": 15, "untagged_release_pages_16": 15 * 16}
 
 DRIVERS = {
+    "whole": "ours, whole pages",
     "kernel": "kernel page_pool",
     "alloc": "e1000_rust, alloc + map",
     "c": "C e1000",
@@ -138,7 +146,7 @@ def instruction_rows(out):
                 yield make_row("instructions", "map", "instructions/page", [once], values["dma_map_page"], "dma_map_page", name)
                 continue
             for side, peer in values.items():
-                side = side.replace("ours_2560", "ours with 2,560 slots")
+                side = side.replace("ours_2560", "ours with 2,560 slots").replace("ours_whole", "ours, whole pages")
                 order = re.fullmatch(r"order_(\d)", case)
                 yield make_row("instructions", case, f"instructions/{'block' if order else 'page'}", ours, peer, side, name)
                 if order:

@@ -8,6 +8,7 @@
 # The sender is always the same: a C e1000e, with the kernel's own pktgen script.
 # The receiver is the 82540EM, with one of these VARIANTS:
 #	pool		e1000_rust, pages recycled by the pool, native XDP
+#	whole		the same with a page for each packet: with an MTU beyond the usual
 #	kernel		the same driver on the kernel's own page pool
 #	alloc		the same driver, a page allocated and mapped for each packet
 #	c		e1000 as it is (it copies frames up to 256 bytes), generic XDP
@@ -67,7 +68,7 @@ load_rust() { insmod rust_page_pool.ko && insmod rust_net.ko "buffers=$1" && ins
 
 load() {
 	case $1 in
-	pool) load_rust rust ;;
+	pool | whole) load_rust rust ;;
 	kernel) load_rust kernel ;;
 	alloc) load_rust none ;;
 	c) modprobe e1000 ;;
@@ -79,7 +80,7 @@ load() {
 # The C driver is measured without a trace of the Rust modules, their hook included.
 unload() {
 	case $1 in
-	pool | kernel | alloc) rmmod e1000_rust && rmmod rust_net && rmmod rust_page_pool ;;
+	pool | whole | kernel | alloc) rmmod e1000_rust && rmmod rust_net && rmmod rust_page_pool ;;
 	*) rmmod e1000 ;;
 	esac
 }
@@ -94,15 +95,16 @@ attach() {
 	copy) return ;;
 	page) size=1514 && return ;;
 	page_held)
-		size=1514
+		size=1514 truesize=4352
+		[[ $1 == @(pool|kernel) ]] && truesize=2304
 		ip addr add 198.18.0.42/24 dev "$rx"
-		samples/pktgen/held $((1500 * 4352)) &
+		samples/pktgen/held $((1500 * truesize)) &
 		held=$!
 		return
 		;;
 	*) echo "unknown mode $2" >&2 && return 1 ;;
 	esac
-	[[ $1 == @(pool|kernel|alloc) ]] && xdp=xdpdrv
+	[[ $1 == @(pool|whole|kernel|alloc) ]] && xdp=xdpdrv
 	ip link set dev "$rx" "$xdp" obj "samples/xdp/$prog.o" sec xdp
 }
 detach() {
@@ -176,6 +178,7 @@ traced_run() {
 one_mode() {
 	local what="variant=$variant mode=$mode round=$round"
 	attach "$variant" "$mode"
+	[[ $variant != whole ]] || ip link set dev "$rx" mtu 1504
 	ip link set dev "$rx" up
 	wait_for "the link of $variant" has_carrier "$rx"
 	wait_for "the sender's link" has_carrier "$tx"

@@ -17,7 +17,7 @@ plan 2
 bounced() {
 	load_driver
 	up
-	check "bounce slots of the RX ring" $(($(slots) - START)) -gt "$(ring RX)"
+	check "bounce slots of the RX ring" $(($(slots) - START)) -gt "$(ring_pages)"
 	remove_modules
 }
 

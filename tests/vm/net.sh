@@ -199,6 +199,12 @@ no_less() {
 
 # ring DIRECTION: its size now.
 ring() { ethtool -g "$(iface)" | awk -v d="$1:" '/Current/ { now = 1 } now && $1 == d { print $2 }'; }
+# per_page: how many buffers share a page: at the usual MTU two, where the driver's pool can do that.
+per_page() {
+	if is_rust && [[ $BUFFERS != none ]] && (($(</sys/class/net/$(iface)/mtu) <= 1500)); then echo 2; else echo 1; fi
+}
+# ring_pages: how many pages the RX ring takes.
+ring_pages() { echo $(($(ring RX) / $(per_page))); }
 stat_of() { cat "/sys/class/net/$(iface)/statistics/$1"; }
 
 # Of the pool, while nobody sends: the pages that the stack has, owned, and may be owned.
@@ -235,11 +241,16 @@ at_start() { (($(slots) == START)); }
 limit_to() { echo "$(awk '$1 == "pool" { print $2 }' "$DEBUGFS/pools") $1" >"$DEBUGFS/limits"; }
 
 # none_lost: at a limit of 0 the pool gives back all pages that come by; what it owns then is with the
-# driver, or else the pool has lost it.
+# driver, or else the pool has lost it. (Of pages with two buffers it is not known how many the driver has.)
 none_lost() {
 	local max posted
 	max=$(max_owned)
 	limit_to 0
+	if [[ $(per_page) == 2 ]]; then
+		eventually 30 all_given || { cat "$DEBUGFS/pools"; return 1; }
+		limit_to "$max"
+		return
+	fi
 	eventually 30 all_posted || { cat "$DEBUGFS/pools"; echo "posted: $(posted)"; return 1; }
 	posted=$(posted)
 	limit_to "$max"
@@ -250,6 +261,11 @@ none_lost() {
 all_posted() {
 	ping -q -c 10 -i 0.01 -s 1000 -W 1 "$PEER_ADDR"
 	none_outstanding && (($(owned) == $(posted)))
+}
+
+all_given() {
+	ping -q -c 10 -i 0.01 -s 1000 -W 1 "$PEER_ADDR"
+	none_outstanding && (($(owned) < $(ring RX) && $(owned) > 0))
 }
 
 # reported WHAT: how many pages the report on those that are outstanding says it of.
@@ -342,11 +358,11 @@ traffic_stop() {
 # has_socket PROTOCOL PORT (peer's, with in_peer): is there one?
 has_socket() { grep -q ":$(printf %04X "$2") 00000000:0000 " "/proc/net/$1"; }
 
-# hold PORT [MB]: a socket that nobody reads, and that may keep more than a whole pool. HOLDER is its
-# process.
+# hold PORT [MB [FILE]]: a socket that nobody reads, and that may keep more than a whole pool. HOLDER is its
+# process, which would write to FILE.
 hold() {
 	sysctl -qw net.core.rmem_default=$((${2:-256} << 20))
-	socat -u "UDP4-RECV:$1" OPEN:/dev/null &
+	socat -u "UDP4-RECV:$1" "OPEN:${3:-/dev/null},creat,trunc" &
 	HOLDER=$!
 	eventually 10 has_socket udp "$1"
 	kill -STOP "$HOLDER"

@@ -42,7 +42,7 @@ hoarder() {
 	eventually 60 more_than 1000 rx_pp_pressure
 	traffic_stop
 	settle
-	check "pages given away" $(($(outstanding) + $(ring RX))) -gt $(($(max_owned) * 70 / 100))
+	check "pages given away" $(($(outstanding) + $(ring_pages))) -gt $(($(max_owned) * 70 / 100))
 	no_more_slots
 	let_go
 	pool_clean

@@ -19,7 +19,7 @@ few() {
 	load_driver
 	up
 	half
-	check "bounce slots of the RX ring" $(($(slots) - START)) -gt $((2 * $(ring RX)))
+	check "bounce slots of the RX ring" $(($(slots) - START)) -gt $((2 * $(ring_pages)))
 	ping_peer
 }
 

@@ -11,6 +11,7 @@
 
 #![cfg(loom)]
 
+mod halves;
 mod pool;
 mod weak_nulls;
 mod weak_pointers;
