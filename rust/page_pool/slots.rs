@@ -178,9 +178,9 @@ impl Slot {
         unsafe { [Self::other(slot).as_ref(), Self::first(slot).as_ref()] }
     }
 
-    /// Returns when the page was given away, or one of its buffers, by the clock of [`now`].
+    /// Returns when the page was given away, by the clock of [`now`].
     ///
-    /// For a page that is [lent](Self::is_lent).
+    /// For a page that is out.
     pub(crate) fn left(&self) -> u32 {
         self.next.load(Ordering::Relaxed)
     }

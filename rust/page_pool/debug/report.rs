@@ -99,6 +99,8 @@ impl Flow {
 /// What the pages of a pool have in common.
 struct Report {
     total: u32,
+    /// Of which the pool uses the other half.
+    halves: u32,
     mapped: u32,
     ages: [u32; AGES.len() + 1],
     /// With 0 (on its way back), 1, 2, 3 and more references.
@@ -110,10 +112,15 @@ struct Report {
 impl Report {
     fn add(&mut self, pool: &Shared, slot: &Slot, now: u32) {
         let page = slot.page();
-        // The difference is right also when the clock has wrapped.
-        let age = now.wrapping_sub(slot.left()) as usize / bindings::RPP_HZ;
         self.total += 1;
-        self.ages[AGES.iter().take_while(|&&limit| age >= limit).count()] += 1;
+        if slot.state.is_out() {
+            // The difference is right also when the clock has wrapped.
+            let age = now.wrapping_sub(slot.left()) as usize / bindings::RPP_HZ;
+            self.ages[AGES.iter().take_while(|&&limit| age >= limit).count()] += 1;
+        } else {
+            // When a half left is not noted.
+            self.halves += 1;
+        }
         let (count, mapped) = slots::users(page).unwrap_or_default();
         self.references[(count as usize).min(self.references.len() - 1)] += 1;
         self.mapped += u32::from(mapped);
@@ -149,6 +156,7 @@ pub(crate) fn show(pool: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let now = slots::now();
     let mut report = Report {
         total: 0,
+        halves: 0,
         mapped: 0,
         ages: [0; AGES.len() + 1],
         references: [0; 4],
@@ -162,6 +170,9 @@ pub(crate) fn show(pool: &Shared, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "  outstanding {}", report.total)?;
     if report.total == 0 {
         return Ok(());
+    }
+    if report.halves > 0 {
+        writeln!(f, "  half of it in use by the pool: {}", report.halves)?;
     }
     for (limit, n) in AGES.iter().zip(report.ages) {
         if n > 0 {

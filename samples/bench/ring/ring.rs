@@ -118,7 +118,7 @@ impl Side {
             next: AtomicU32::new(0),
         };
         let slots = array_from_fn(1024 * cpus, slot).expect("no memory");
-        let returns = Box::new(Returns::new(slots, cpus, true, 0).expect("no memory"));
+        let returns = Box::new(Returns::new(slots, cpus, true, 0, 1).expect("no memory"));
         let mut sources = Sources::new(cpus).expect("no memory");
         for cpu in 0..cpus {
             returns.ask(cpu);
