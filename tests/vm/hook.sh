@@ -109,7 +109,7 @@ mirror() {
 	tc qdisc add dev "$dev" clsact
 	tc filter add dev "$dev" ingress matchall action mirred egress mirror dev mirror
 	in_peer ping -q -f -c 200 -s 1000 "$ADDR"
-	misses 150
+	misses $((150 / $(per_page)))
 	tc qdisc del dev "$dev" clsact
 	# Half by the timer, the rest with the queue.
 	sleep $((2 * RPP_SLOW))
