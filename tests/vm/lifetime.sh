@@ -135,7 +135,7 @@ hold_pages() {
 	"hold_$1"
 	eventually 30 quiet
 	HELD_PAGES=$(outstanding)
-	misses 200
+	misses $((200 / $(per_page)))
 }
 
 # hits: how many pages with a tag were freed. (The last site is a way to another one.)
