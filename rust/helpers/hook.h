@@ -52,7 +52,7 @@ DECLARE_PER_CPU(unsigned long[RPP_SITES], rpp_hook_hits);
  * @cpu: the CPU that runs this, with bottom halves off; or -1 in NMI, hard
  * interrupt, or with interrupts off.
  *
- * True: the pool has it, and has set the count to 1. False: the page is not
+ * True: the pool has it, and has set the count to one for each buffer. False: the page is not
  * the pool's, or no longer; it has no mapping and no tag of ours, its count is
  * still 0, and the kernel frees it. Must not sleep; may not drop the last
  * reference of a page that is in a pool.

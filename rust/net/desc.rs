@@ -27,6 +27,8 @@ pub type Words = [u64; 2];
 /// - tells the card the rings that [`start_ring`](crate::netdev::Operations::start_ring) gets, and no others;
 /// - has stopped all of its DMA when [`stop`](crate::netdev::Operations::stop) returns, and that for a receive
 ///   ring when [`stop_rx`](crate::netdev::Operations::stop_rx) does;
+/// - lets the card write no more than [`Ring::buffer`](crate::netdev::Ring::buffer) into a buffer, whatever
+///   [`set_mtu`](crate::netdev::Operations::set_mtu) and the others ask for;
 /// - passes the tail of [`doorbell`](crate::netdev::Operations::doorbell) on as it is.
 ///
 /// # Examples
@@ -62,7 +64,8 @@ pub unsafe trait RxDescriptor {
 
     /// Bytes of a frame that the card writes into half a page at most, if it can be kept to that.
     ///
-    /// There is room for 1,536. With it, frames of the usual MTU take half the memory.
+    /// There is room for 1,536 with a usual configuration of the kernel; where there is less than the card wants, it
+    /// gets whole pages. With halves, frames of the usual MTU take half the memory.
     const HALF: Option<usize> = None;
 
     /// Returns the descriptor that gives the card a buffer at `addr`.

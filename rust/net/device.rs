@@ -18,7 +18,6 @@ use crate::{
         Kind,
         Params, //
     },
-    desc::RxDescriptor,
     ethtool::Visitor,
     frames::OVERHEAD,
     irq::Irq,
@@ -35,6 +34,7 @@ use crate::{
         PollFn,
         Queue, //
     },
+    rx,
     rxside::RxSide,
     tx::{
         TxRing,
@@ -375,9 +375,12 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     }
 
     /// Returns what a page is divided into for frames of an MTU.
-    fn division(mtu: u32) -> Division {
+    fn division(&self, mtu: u32) -> Division {
+        if self.buffers == Kind::None {
+            return Division::Whole;
+        }
         // CAST: u32 fits.
-        match D::Rx::HALF {
+        match const { rx::half::<D::Rx>() } {
             Some(half) if (mtu as usize).saturating_add(OVERHEAD) <= half => Division::Half,
             _ => Division::Whole,
         }
@@ -387,20 +390,16 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     ///
     /// An error leaves the old one in force. Under the device's lock.
     pub(crate) fn change_mtu(&self, mtu: u32) -> Result {
-        let set = |mtu| -> Result {
-            if D::HAS_SET_MTU {
-                self.ops.set_mtu(mtu)?;
-            }
-            self.dev.set_mtu(mtu);
-            Ok(())
-        };
         let old = self.dev.mtu();
-        set(mtu)?;
-        if Self::division(mtu) != Self::division(old) {
-            self.restart(None).inspect_err(|_| {
-                let _ = set(old);
-            })?;
+        if self.division(mtu) != self.division(old) {
+            // The card hears of it when it is started on the new rings, and not before: it still has the old ones.
+            self.dev.set_mtu(mtu);
+            return self.restart(None).inspect_err(|_| self.dev.set_mtu(old));
         }
+        if D::HAS_SET_MTU {
+            self.ops.set_mtu(mtu)?;
+        }
+        self.dev.set_mtu(mtu);
         Ok(())
     }
 
@@ -417,7 +416,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             queue: &channel.queue,
             name: &name,
             entries,
-            division: Self::division(self.dev.mtu()),
+            division: self.division(self.dev.mtu()),
         };
         // SAFETY: The result is dropped by who asked for it, before the device is told of it; or by `quiesce()`,
         // after the device was stopped; or by `queue_mgmt`, after `stop_rx()`: in process context, with NAPI
@@ -641,7 +640,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             // It may not have heard of the last time.
             self.ops.stop();
         }
-        self.up(control, rings, pairs)?;
+        // Without a carrier the watchdog does not ask for the next attempt.
+        self.up(control, rings, pairs)
+            .inspect_err(|_| self.restart_later(RETRY_MS))?;
         drop(guard);
         if D::HAS_SET_RX_MODE {
             // The hardware has lost what the core had told it.

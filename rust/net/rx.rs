@@ -56,7 +56,10 @@ use kernel::{
 };
 use page_pool::{
     context::BhGuard,
-    layout::Layout,
+    layout::{
+        Half,
+        Layout, //
+    },
     AllocError, //
 };
 use pp_bindings as bindings;
@@ -73,6 +76,14 @@ const TRIES: u32 = 4;
 const FILL: usize = 64;
 
 const _: () = assert!(MIN_RING as usize > SHORT + 1);
+
+/// Returns what the card writes into half a page at most, if it can be kept to what there is room for.
+pub(crate) const fn half<D: RxDescriptor>() -> Option<usize> {
+    match D::HALF {
+        Some(half) if half <= Half::ROOM => Some(half),
+        _ => None,
+    }
+}
 
 /// A receive ring, with the pool that its buffers come from.
 pub(crate) struct RxRing<'bound, D: RxDescriptor, B: Buffers<'bound>> {
@@ -131,15 +142,12 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
     /// Bytes of a frame that the card writes into a buffer at most. 0: it cannot use such buffers.
     const BUFFER: usize = {
         assert!(B::Layout::HEAD);
-        match D::HALF {
+        match half::<D>() {
             _ if B::Layout::BUFFERS == 1 => {
                 assert!(D::BUFFER <= B::Layout::ROOM);
                 D::BUFFER
             }
-            Some(half) => {
-                assert!(half <= B::Layout::ROOM);
-                half
-            }
+            Some(half) => half,
             None => 0,
         }
     };

@@ -159,7 +159,7 @@ impl<L: Layout> CpuBuf<'_, L> {
     /// Returns the bytes of the packet.
     #[inline]
     pub fn data(&self) -> &[u8] {
-        // SAFETY: By the type invariants the range is inside of the page, whose address is not null. The page is
+        // SAFETY: By the type invariants the range is inside of the buffer, whose address is not null. That is
         // ours, so nobody writes to it as long as `self` is borrowed. The bytes are initialised, by the device, or
         // by whoever had the page before.
         unsafe { core::slice::from_raw_parts(self.as_ptr(), self.len()) }
@@ -170,7 +170,7 @@ impl<L: Layout> CpuBuf<'_, L> {
     /// Pages of the pool stay mapped, so writing is fine.
     #[inline]
     pub fn data_mut(&mut self) -> &mut [u8] {
-        // SAFETY: By the type invariants the range is inside of the page, whose address is not null. The page is
+        // SAFETY: By the type invariants the range is inside of the buffer, whose address is not null. That is
         // ours and `self` is borrowed mutably, so nobody else accesses it. The bytes are initialised, as in
         // `data()`.
         unsafe { core::slice::from_raw_parts_mut(self.as_ptr().cast_mut(), self.len()) }
@@ -214,7 +214,7 @@ impl<L: Layout> CpuBuf<'_, L> {
         let len = len.min(room);
         if old < len {
             // SAFETY: By the type invariant, and as just cut, all of that is before the end of the buffer, in the
-            // page. The page is ours, and `self` is borrowed mutably.
+            // page. The buffer is ours, and `self` is borrowed mutably.
             unsafe {
                 self.as_ptr()
                     .cast_mut()
@@ -309,8 +309,8 @@ pub struct Detached {
     pub(crate) len: u32,
 }
 
-// SAFETY: It owns a reference to a page, which may be dropped on any CPU and in any context. The slot's address is
-// only compared.
+// SAFETY: It owns a reference to a page, which may be dropped on any CPU and in any context. The slot is looked at
+// only by a pool that finds it to be one of its own, with that page in it.
 unsafe impl Send for Detached {}
 // SAFETY: There is nothing to do with a shared reference but to read numbers, which do not change.
 unsafe impl Sync for Detached {}

@@ -42,7 +42,7 @@ impl Side<'_> {
                 // the other one's reference is ours.
                 let whole = shared.is_whole(slot);
                 // SAFETY: The slot is in the table of this pool, in state `Pool`. As argued nobody else has it, or
-                // makes an `Owned` of it later.
+                // makes an `Owned` of it later; what the stack has of the page is a reference.
                 let slot = unsafe { Owned::new(slot.into()) };
                 let (_, page) = if whole {
                     shared.take_out(slot)

@@ -8,11 +8,10 @@ use core::{
     ptr::NonNull, //
 };
 
-/// A slot whose page is the pool's, and with it the page: what is in the cache, in a buffer, or on its
-/// way from one to the other.
+/// A slot whose page is the pool's, and with it the page: what is on its way into a ring, to the list, or out of
+/// the pool. (What NAPI works with are [buffers](crate::frags::Frag).)
 ///
-/// In a ring, on the list, or posted to the device it is a plain pointer or number, and becomes one of
-/// these again when it is taken out. Dropping one loses the page, until the pool ends.
+/// In a ring or on the list it is a plain pointer or number. Dropping one loses the page, until the pool ends.
 ///
 /// # Invariants
 ///

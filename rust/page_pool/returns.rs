@@ -148,11 +148,15 @@ impl Shared {
         }
         self.shared_stats.unbalanced.inc_shared();
         TOTALS.unbalanced.inc_shared();
-        // The pool still uses the page, so it has to stay. (A reference too many, if one of its buffers has gone:
-        // the page stays until the pool ends, which harms nobody.)
+        // The pool still uses the page, so it has to stay, with the references that NAPI takes it to have.
+        let ours = if self.is_whole(slot) {
+            self.returns.buffers()
+        } else {
+            1
+        };
         // SAFETY: The page is valid, its count is 0, and by the safety requirement the caller dropped it, so
         // nobody else can take a reference.
-        unsafe { slots::revive(page, self.returns.buffers()) };
+        unsafe { slots::revive(page, ours) };
         true
     }
 

@@ -62,6 +62,7 @@ pub(crate) struct Totals {
 /// # Invariants
 ///
 /// - `napi` is used by whoever has the pool's [`Side`](crate::supply::Side), which is one at a time.
+/// - Of slots it is the first ones of pages that the following is about.
 /// - Every slot whose state is not `Free` holds a page that is tagged with `id` and the slot's
 ///   index, as long as the pool owns the page or nobody overwrote the tag.
 /// - A slot in the cache, in a ring or on the list is in state `Pool` and is there once.
@@ -190,7 +191,7 @@ impl Shared {
         let page = slot.page();
         // The tag first: who drops a reference too many, in an interrupt, would wait for the unmapping that it
         // has interrupted.
-        // SAFETY: The slot was owned, so we have its page alone, with the only reference to it.
+        // SAFETY: The slot was owned, so a reference to its page is ours; or we are in the hook, and it was the last.
         unsafe { Tag::clear(page) };
         slot.state.retire();
         self.unmap(slot);

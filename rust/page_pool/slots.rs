@@ -57,7 +57,7 @@ use pp_bindings as bindings;
 ///
 /// # Invariants
 ///
-/// - Unless the state is `Free`, `page` is a page that this pool took from the page allocator and
+/// - Unless the state of the page's first slot is `Free`, `page` is a page that this pool took from the page allocator and
 ///   mapped for its device; the buffer is there at `dma`, and for the CPU at `va`. These fields are written only in
 ///   state `Free`, by the pool's NAPI side.
 /// - `to_other` and `to_first` bytes from here are the slots of the other buffer of a page, if it has two, and of its
@@ -323,7 +323,7 @@ impl Tag {
     ///
     /// # Safety
     ///
-    /// The caller has the only reference to `page`, or dropped the last one.
+    /// The caller has a reference to `page`, so that nobody drops the last one meanwhile; or dropped that.
     #[inline]
     pub(crate) unsafe fn clear(page: *mut bindings::page) {
         // SAFETY: The word is a part of the page, aligned, and there until we return: the caller has the only

@@ -431,21 +431,28 @@ impl<'a> Side<'a> {
     /// The device's ring may have to do with as many buffers less as were recycled since it was filled last.
     #[cold]
     fn shed(&mut self) {
-        let excess = self.shared.limit.excess();
-        for _ in 0..excess.saturating_mul(self.shared.geometry.buffers) {
+        let mut excess = self.shared.limit.excess();
+        while excess != 0 {
             let Some(frag) = self.napi().cache.take() else {
                 break;
             };
-            self.discard(frag);
+            if self.discard(frag) {
+                excess = excess.wrapping_sub(1);
+            }
         }
         self.free_leaving();
     }
 
     /// Lets go of a buffer: the page allocator gets its page, with others, if that is all ours.
-    pub(crate) fn discard(&mut self, frag: Frag) {
+    ///
+    /// `false`: the other buffer of the page is in use.
+    pub(crate) fn discard(&mut self, frag: Frag) -> bool {
         let slot = match self.own_page(frag) {
             Ok(slot) => slot,
-            Err(frag) => return self.drop_single(frag),
+            Err(frag) => {
+                self.drop_single(frag);
+                return false;
+            }
         };
         if self.napi().batch.is_full() {
             self.free_leaving();
@@ -455,6 +462,7 @@ impl<'a> Side<'a> {
         // that was full was emptied above.
         unsafe { self.napi().batch.push(page) };
         self.free_here(slot);
+        true
     }
 
     /// Gives the pages that were let go of to the page allocator.

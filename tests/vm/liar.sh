@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit
 COUNT=${COUNT:-10000000}
 SEED=${SEED:-$RANDOM}
 
-plan 7
+plan 8
 echo "# SEED=$SEED"
 
 prepare() {
@@ -43,6 +43,13 @@ in_order() {
 	check "errors counted" $(($(stat_of rx_errors) - errors)) -eq "$(liar errors)"
 	rmmod liar
 	if has_pool; then check "pages owned" "$(owned)" -le "$(max_owned)"; fi
+}
+
+# A page for each packet, so each has room for 2,048 bytes.
+in_order_whole() {
+	ip link set "$(iface)" mtu 1504
+	in_order "$1"
+	ip link set "$(iface)" mtu 1500
 }
 
 in_order_xdp() {
@@ -86,6 +93,7 @@ clean() {
 exec 3>&1
 try "interface" prepare
 try "in order, packets to the stack" in_order 20
+try "in order, packets to the stack, whole pages" in_order_whole 10
 try "in order, XDP_DROP" in_order_xdp drop 40
 try "in order, XDP_TX" in_order_xdp tx 10
 try "anywhere, at any time" anywhere

@@ -116,7 +116,7 @@ do_updown() {
 do_rings() { ethtool -G "$(iface)" rx $((80 + RANDOM % 200 * 8)) tx $((80 + RANDOM % 200 * 8)); }
 
 do_mtu() {
-	ip link set "$(iface)" mtu $((600 + RANDOM % 901))
+	ip link set "$(iface)" mtu $((600 + RANDOM % 1101))
 	eventually 30 carrier
 }
 

@@ -52,8 +52,8 @@ pub(crate) struct Source<'bound, L> {
 // whatever CPU that runs.
 unsafe impl<L> Send for Source<'_, L> {}
 
-// SAFETY: `page_pool_dev_alloc_frag()` returns a part of a page of order 0 that nobody else has, as large as the
-// layout says, and all of it if that is a page. It has an address, since none was asked for that is not in the
+// SAFETY: `page_pool_dev_alloc_pages()` returns a page of order 0 that nobody else has, and
+// `page_pool_dev_alloc_frag()` a part of one, as large as the layout says. It has an address, since none was asked for that is not in the
 // direct map, and is mapped, by PP_FLAG_DMA_MAP. Each part counts by itself.
 unsafe impl<'bound, L: Layout> pages::Source for Source<'bound, L> {
     type Layout = L;

@@ -430,7 +430,7 @@ impl<L: Layout> Packet for CpuPage<'_, L> {
                 .wrapping_add(self.offset())
                 .wrapping_add(old);
             // SAFETY: By the type invariant, and as just cut, all of that is before the end of the buffer, in the
-            // page at `start`. The page is ours, and `self` is borrowed mutably.
+            // page at `start`. The buffer is ours, and `self` is borrowed mutably.
             unsafe { end.write_bytes(0, len.wrapping_sub(old)) };
             // CAST: Less than a page.
             self.len = len as u32;

@@ -367,3 +367,22 @@ fn mistakes_with_halves_are_found() {
         assert!(matches!(found, Err(TestError::Fail(..))), "{mistake:?}");
     }
 }
+
+/// Whole pages go when the limit was lowered, however few, also while NAPI has a half of one.
+#[test]
+fn pages_above_the_limit_go() {
+    for excess in 1..5 {
+        let pool = Pool::of_halves(PAGES, SLOTS, CPUS as u32).with_rings();
+        assert!((0..10).all(|page| pool.grow(page)));
+        let halves: Vec<_> = std::iter::from_fn(|| pool.alloc_half(0)).collect();
+        for half in halves {
+            pool.half_into_stack(half);
+            assert!(!pool.put_page(half.page, 1));
+        }
+        pool.limit().set(10 - excess);
+        // The refill that takes one half of a page.
+        let half = pool.alloc_half(0).unwrap();
+        assert_eq!(pool.limit().owned(), 10 - excess);
+        pool.recycle_half(half, 0);
+    }
+}

@@ -36,9 +36,14 @@
 #define LENGTH 0xffffULL
 #define TX_DD BIT_ULL(32)
 
-/* What the driver has told the device, and what an Ethernet frame has at least. */
-#define BUFFER 2048
+/* The receive control register, and whether it lets the device receive long packets. */
+#define RCTL 0x100
+#define LPE BIT(5)
+
+/* What an Ethernet frame has at least. */
 #define ETH_LEAST 14
+/* What the driver lets the device write into a buffer: 1522 without long packets. */
+static u32 buffer = 2048;
 
 static unsigned long count = 1000000;
 module_param(count, ulong, 0444);
@@ -85,7 +90,7 @@ static u64 lie(void)
 	case 0: /* A device that is gone. */
 		return ~0ULL;
 	case 1: /* Longer than the buffer. */
-		return DD | EOP | (BUFFER - 1 + any(4));
+		return DD | EOP | (buffer - 1 + any(4));
 	case 2: /* Nothing, or less than a header. */
 		return DD | EOP | any(ETH_LEAST + 2);
 	case 3: /* A frame without an end. */
@@ -108,7 +113,7 @@ static void predict(u64 word)
 		skipping = true;
 		return;
 	}
-	if (skipping || word & BROKEN || len < ETH_LEAST || len > BUFFER) {
+	if (skipping || word & BROKEN || len < ETH_LEAST || len > buffer) {
 		errors++;
 	} else {
 		packets++;
@@ -221,8 +226,11 @@ static int __init liar_init(void)
 	err = regs ? 0 : -ENOMEM;
 	if (!err && device_iommu_mapped(&pdev->dev))
 		err = -EOPNOTSUPP;
-	if (!err)
+	if (!err) {
+		if (!(readl(regs + RCTL) & LPE))
+			buffer = 1522;
 		err = find(&rx, regs + RDBAL) ?: find(&tx, regs + TDBAL);
+	}
 	if (!err)
 		err = exact ? lie_in_order(&rx, regs) : lie_anywhere(&rx, &tx, regs);
 	if (regs)
