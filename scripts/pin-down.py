@@ -88,7 +88,7 @@ class Attack:
 def buffers(attack):
     driver = attack.during["driver"]
     if driver == OURS:
-        return "our pool: a page for each"
+        return "our pool: two in a page"
     if driver == "virtio_net":
         return f"C page_pool: {'mergeable' if attack.buffers['mergeable'] == 1 else 'small'}, two in a page"
     return "order-3 fragments, 16 in 32 KiB"
