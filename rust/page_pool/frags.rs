@@ -58,7 +58,10 @@ impl Frag {
         self.0
     }
 
-    /// Gives the buffer away, and the page with it unless NAPI has another one of its `buffers`.
+    /// Gives the buffer away, and the page with it unless NAPI has another one of its `buffers`: its reference to the
+    /// page is the caller's from here on.
+    ///
+    /// The pool is one that recycles.
     #[inline(always)]
     pub(crate) fn let_go(self, buffers: u32) {
         let page = if buffers == 1 {
@@ -154,15 +157,7 @@ impl Side<'_> {
         }
     }
 
-    /// Lets a buffer go: its reference to the page is the caller's from here on.
-    ///
-    /// The pool is one that recycles.
-    #[inline(always)]
-    pub(crate) fn let_go<L: Layout>(&mut self, frag: Frag) {
-        frag.let_go(L::BUFFERS);
-    }
-
-    /// Takes back a buffer that was [let go](Self::let_go), with its reference.
+    /// Takes back a buffer that was [let go](Frag::let_go), with its reference.
     ///
     /// `false`: nothing has happened. It is not out, or of another pool.
     ///
@@ -188,8 +183,9 @@ impl Side<'_> {
                 return false;
             }
         } else {
-            // SAFETY: The slot is in the table of this pool, whose pages have two buffers. Its page is the very one that
-            // the buffer was let go of with, since a reference to that is there; so the pointer is one into this table.
+            // SAFETY: The slot is in the table of this pool, whose pages have two buffers. Its page is the very one
+            // that the buffer was let go of with, since a reference to that is there; so the pointer is one into this
+            // table.
             let [other, first] = unsafe { Slot::others(raw) };
             if first.state.take_back() {
                 // The other one is out as well.
@@ -227,7 +223,7 @@ impl Side<'_> {
             return Err(frag);
         }
         frag.alone.set(false);
-        // SAFETY: The slot is in the table of this pool, of a page of two buffers, and is so for the first one, in state
+        // SAFETY: The slot is in the table of this pool, of a page of two buffers, and so is the first one, in state
         // `Pool`. One buffer was ours, and of the other one nobody has a reference.
         Ok(unsafe { Owned::new(Slot::first(frag.into_raw())) })
     }
@@ -246,8 +242,8 @@ pub(crate) unsafe fn divide(cache: &mut Cache<Frag>, pages: usize, buffers: u32)
         // From the last one, for each goes where another one was.
         for n in (0..pages).rev() {
             let at = n.wrapping_mul(2);
-            // SAFETY: By the safety requirement entry `n` is a buffer that is ours, and so is the other one of its page;
-            // and there is room for two for each page.
+            // SAFETY: By the safety requirement entry `n` is a buffer that is ours, and so is the other one of its
+            // page; and there is room for two for each page.
             unsafe {
                 let first = entries.get_unchecked(n).assume_init_read();
                 let second = Frag::new(Slot::other(first.0));

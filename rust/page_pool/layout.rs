@@ -78,7 +78,7 @@ mod sealed {
     impl Sealed for super::Payload {}
 }
 
-// A buffer is inside of its page. A page has one or two: which one it is fits into a bit.
+// A buffer is inside of its page, of which there are one or two; and who builds an skb finds its beginning by its size.
 macro_rules! check {
     ($($layout:ty),*) => {$(
         const _: () = {

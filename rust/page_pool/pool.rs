@@ -148,7 +148,8 @@ impl<'dev, L: Layout> PagePool<'dev, L> {
     /// Process context.
     ///
     /// Fails with `EOPNOTSUPP` where there are [none](PagePool::available), with `EINVAL` for a pool without pages
-    /// or with too many, or one of halves that does not recycle, with `ENOMEM`, and with `ENOSPC` when there are too many pools.
+    /// or with too many, or one of halves that does not recycle, with `ENOMEM`, and with `ENOSPC` when there are too
+    /// many pools.
     ///
     /// # Safety
     ///
@@ -348,7 +349,7 @@ impl<'id, L: Layout> NapiPool<'id, '_, L> {
         let page = buf.slot().page();
         let frag = buf.into_frag();
         if L::BUFFERS > 1 || self.side.shared.mode == Mode::Recycle {
-            self.side.let_go::<L>(frag);
+            frag.let_go(L::BUFFERS);
         } else {
             // SAFETY: The buffer, which is ours, is all of its page: so that is in state `Pool`, and nobody else has
             // it.
@@ -378,7 +379,7 @@ impl<'id, L: Layout> NapiPool<'id, '_, L> {
         }
         let frag = buf.into_frag().into_raw();
         // SAFETY: It was just taken apart.
-        self.side.let_go::<L>(unsafe { Frag::new(frag) });
+        unsafe { Frag::new(frag) }.let_go(L::BUFFERS);
         // INVARIANT: The reference to the page is that of the buffer.
         Detached {
             frag,

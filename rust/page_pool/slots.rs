@@ -57,9 +57,9 @@ use pp_bindings as bindings;
 ///
 /// # Invariants
 ///
-/// - Unless the state of the page's first slot is `Free`, `page` is a page that this pool took from the page allocator and
-///   mapped for its device; the buffer is there at `dma`, and for the CPU at `va`. These fields are written only in
-///   state `Free`, by the pool's NAPI side.
+/// - Unless the state of the page's first slot is `Free`, `page` is a page that this pool took from the page
+///   allocator and mapped for its device; the buffer is there at `dma`, and for the CPU at `va`. These fields are
+///   written only in state `Free`, by the pool's NAPI side.
 /// - `to_other` and `to_first` bytes from here are the slots of the other buffer of a page, if it has two, and of its
 ///   first one. They do not change.
 #[repr(C)]
@@ -88,9 +88,8 @@ impl Slot {
     /// - The slot is free, and the caller is the pool's NAPI side.
     /// - The arguments are what the type invariant says of the fields.
     pub(crate) unsafe fn fill(&self, page: *mut bindings::page, dma: u64, va: *mut u8) {
-        self.page.store(page, Ordering::Relaxed);
-        self.dma.store(dma, Ordering::Relaxed);
-        self.va.store(va, Ordering::Relaxed);
+        // SAFETY: The requirements are those of the caller's.
+        unsafe { self.place(page, dma, va) };
         // INVARIANT: By the safety requirement.
         self.state.fill();
     }
@@ -128,12 +127,12 @@ impl Slot {
         self.state.hand_out();
     }
 
-    /// Puts the second buffer of a page into its slot.
+    /// Says where the buffer is: of the second one of a page, whose state is that of the first.
     ///
     /// # Safety
     ///
-    /// As for [`fill`](Self::fill), of the first one.
-    pub(crate) unsafe fn fill_second(&self, page: *mut bindings::page, dma: u64, va: *mut u8) {
+    /// As for [`fill`](Self::fill), of the page's first slot.
+    pub(crate) unsafe fn place(&self, page: *mut bindings::page, dma: u64, va: *mut u8) {
         // INVARIANT: By the safety requirement.
         self.page.store(page, Ordering::Relaxed);
         self.dma.store(dma, Ordering::Relaxed);

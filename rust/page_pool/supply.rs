@@ -537,7 +537,7 @@ unsafe fn adopt(
             slots::get(page, 1);
             let second = Slot::other(shared.slot_ptr(slot));
             // CAST: usize is u64 here.
-            second.as_ref().fill_second(
+            second.as_ref().place(
                 page,
                 dma.wrapping_add(stride as u64),
                 va.wrapping_add(stride),

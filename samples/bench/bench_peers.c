@@ -91,23 +91,35 @@ void bench_peer_exit(struct bench_peer *peer)
 	page_pool_destroy(peer->pool);
 }
 
-/* What an XDP program drops. */
-void bench_pool_direct(const struct bench_peer *peer, u64 loops,
-		       struct bench_sample *s)
+/*
+ * Pages, or parts of them of peer->n bytes, that come back in NAPI or from elsewhere:
+ * compiled for each.
+ */
+static __always_inline void pool_loop(const struct bench_peer *peer, u64 loops,
+				      struct bench_sample *s, bool frag, bool direct)
 {
 	struct page_pool *pool = peer->pool;
+	unsigned int offset;
 	struct page *page;
 	u64 i;
 
 	bench_start(s);
 	for (i = 0; i < loops; i++) {
-		page = page_pool_alloc_pages(pool, GFP_ATOMIC);
+		page = frag ? page_pool_dev_alloc_frag(pool, &offset, peer->n) :
+			      page_pool_alloc_pages(pool, GFP_ATOMIC);
 		if (!page)
 			return;
 		barrier();
-		page_pool_recycle_direct(pool, page);
+		page_pool_put_page(pool, page, -1, direct);
 	}
 	bench_stop(s, i);
+}
+
+/* What an XDP program drops. */
+void bench_pool_direct(const struct bench_peer *peer, u64 loops,
+		       struct bench_sample *s)
+{
+	pool_loop(peer, loops, s, false, true);
 }
 
 /* The same with a look at the packet's first 64 bytes in between. */
@@ -134,59 +146,21 @@ void bench_pool_direct_sync(const struct bench_peer *peer, u64 loops,
 void bench_pool_frag(const struct bench_peer *peer, u64 loops,
 		     struct bench_sample *s)
 {
-	struct page_pool *pool = peer->pool;
-	unsigned int offset;
-	struct page *page;
-	u64 i;
-
-	bench_start(s);
-	for (i = 0; i < loops; i++) {
-		page = page_pool_dev_alloc_frag(pool, &offset, peer->n);
-		if (!page)
-			return;
-		barrier();
-		page_pool_recycle_direct(pool, page);
-	}
-	bench_stop(s, i);
+	pool_loop(peer, loops, s, true, true);
 }
 
 /* ... and those that come back from elsewhere. */
 void bench_pool_frag_ring(const struct bench_peer *peer, u64 loops,
 			  struct bench_sample *s)
 {
-	struct page_pool *pool = peer->pool;
-	unsigned int offset;
-	struct page *page;
-	u64 i;
-
-	bench_start(s);
-	for (i = 0; i < loops; i++) {
-		page = page_pool_dev_alloc_frag(pool, &offset, peer->n);
-		if (!page)
-			return;
-		barrier();
-		page_pool_put_page(pool, page, -1, false);
-	}
-	bench_stop(s, i);
+	pool_loop(peer, loops, s, true, false);
 }
 
 /* What comes back from elsewhere. */
 void bench_pool_ring(const struct bench_peer *peer, u64 loops,
 		     struct bench_sample *s)
 {
-	struct page_pool *pool = peer->pool;
-	struct page *page;
-	u64 i;
-
-	bench_start(s);
-	for (i = 0; i < loops; i++) {
-		page = page_pool_alloc_pages(pool, GFP_ATOMIC);
-		if (!page)
-			return;
-		barrier();
-		page_pool_put_page(pool, page, -1, false);
-	}
-	bench_stop(s, i);
+	pool_loop(peer, loops, s, false, false);
 }
 
 /* What somebody else had a reference to: it cannot be recycled. */

@@ -283,10 +283,7 @@ owned_when_busy() {
 # keeps SIZE: how many packets a socket with default buffers keeps.
 keeps() {
 	local kept
-	socat -u UDP4-RECV:9000 OPEN:/dev/null &
-	HOLDER=$!
-	eventually 10 has_socket udp 9000
-	kill -STOP "$HOLDER"
+	hold 9000 0
 	in_peer socat -u -b "$1" "OPEN:/dev/zero,readbytes=$((200 * $1))" "UDP4-SENDTO:$ADDR:9000"
 	eventually 30 quiet
 	kept=$((200 - $(awk '$2 ~ /:2328$/ { print $NF }' /proc/net/udp)))

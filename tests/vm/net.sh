@@ -358,10 +358,10 @@ traffic_stop() {
 # has_socket PROTOCOL PORT (peer's, with in_peer): is there one?
 has_socket() { grep -q ":$(printf %04X "$2") 00000000:0000 " "/proc/net/$1"; }
 
-# hold PORT [MB [FILE]]: a socket that nobody reads, and that may keep more than a whole pool. HOLDER is its
-# process, which would write to FILE.
+# hold PORT [MB [FILE]]: a socket that nobody reads, and that may keep more than a whole pool, or with 0 MB what it
+# may by default. HOLDER is its process, which would write to FILE.
 hold() {
-	sysctl -qw net.core.rmem_default=$((${2:-256} << 20))
+	[[ ${2-} == 0 ]] || sysctl -qw net.core.rmem_default=$((${2:-256} << 20))
 	socat -u "UDP4-RECV:$1" "OPEN:${3:-/dev/null},creat,trunc" &
 	HOLDER=$!
 	eventually 10 has_socket udp "$1"

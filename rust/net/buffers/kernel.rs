@@ -53,8 +53,8 @@ pub(crate) struct Source<'bound, L> {
 unsafe impl<L> Send for Source<'_, L> {}
 
 // SAFETY: `page_pool_dev_alloc_pages()` returns a page of order 0 that nobody else has, and
-// `page_pool_dev_alloc_frag()` a part of one, as large as the layout says. It has an address, since none was asked for that is not in the
-// direct map, and is mapped, by PP_FLAG_DMA_MAP. Each part counts by itself.
+// `page_pool_dev_alloc_frag()` a part of one, as large as the layout says. It has an address, since none was asked
+// for that is not in the direct map, and is mapped, by PP_FLAG_DMA_MAP. Each part counts by itself.
 unsafe impl<'bound, L: Layout> pages::Source for Source<'bound, L> {
     type Layout = L;
     type Device = &'bound Device<Bound>;

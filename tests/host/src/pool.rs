@@ -326,7 +326,7 @@ impl Pool {
     /// Gives a half to the stack.
     pub fn half_into_stack(&self, half: Buffer) {
         // SAFETY: The driver has it alone.
-        self.napi(|side| side.let_go::<Half>(unsafe { Frag::new(half.raw) }));
+        self.napi(|_| unsafe { Frag::new(half.raw) }.let_go(Half::BUFFERS));
     }
 
     /// Gives a half back that the driver has.
@@ -379,7 +379,7 @@ impl Pool {
         let count = self.pages[page].count.load(Ordering::Relaxed);
         assert_eq!(count, 1, "references");
         // SAFETY: The driver has it alone.
-        self.napi(|side| side.let_go::<Whole>(unsafe { self.frag_of(side.shared, page) }));
+        self.napi(|side| unsafe { self.frag_of(side.shared, page) }.let_go(Whole::BUFFERS));
     }
 
     /// Gives a page back that the driver has.

@@ -72,7 +72,7 @@ impl Slot {
     /// # Safety
     ///
     /// As there.
-    pub(crate) unsafe fn fill_second(&self, page: *mut page, _dma: u64, _va: *mut u8) {
+    pub(crate) unsafe fn place(&self, page: *mut page, _dma: u64, _va: *mut u8) {
         self.page.store(page, Ordering::Relaxed);
     }
 

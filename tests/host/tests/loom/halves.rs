@@ -43,6 +43,15 @@ fn drop_on(cpu: usize, pool: &Arc<Pool>, half: Buffer) -> thread::JoinHandle<boo
     })
 }
 
+/// A CPU drops the first half of a page; NAPI has the second one.
+fn one_out(cpu: usize, mistake: Option<Mistake>) -> (Arc<Pool>, Buffer, thread::JoinHandle<bool>) {
+    let pool = pool(1, mistake);
+    let [a, b] = both(&pool);
+    pool.half_into_stack(a);
+    let dropper = drop_on(cpu, &pool, a);
+    (pool, b, dropper)
+}
+
 /// What the pool has, taken once and given back.
 fn around(pool: &Pool) -> BTreeSet<(usize, bool)> {
     let halves: Vec<_> = std::iter::from_fn(|| pool.alloc_half(0)).collect();
@@ -88,10 +97,7 @@ fn two_cpus(second: usize, mistake: Option<Mistake>) {
 /// A CPU drops one half while NAPI uses the other one again and again, and looks for the first.
 fn napi_and_a_cpu(cpu: usize, mistake: Option<Mistake>) {
     check_bounded(None, move || {
-        let pool = pool(1, mistake);
-        let [a, b] = both(&pool);
-        pool.half_into_stack(a);
-        let dropper = drop_on(cpu, &pool, a);
+        let (pool, b, dropper) = one_out(cpu, mistake);
         pool.recycle_half(b, 0);
         assert!(around(&pool).contains(&(b.page, b.second)));
         assert!(!dropper.join().unwrap(), "freed");
@@ -102,10 +108,7 @@ fn napi_and_a_cpu(cpu: usize, mistake: Option<Mistake>) {
 /// A CPU drops one half while NAPI gives the other one away, and another CPU drops that.
 fn one_after_the_other(mistake: Option<Mistake>) {
     check_bounded(None, move || {
-        let pool = pool(1, mistake);
-        let [a, b] = both(&pool);
-        pool.half_into_stack(a);
-        let dropper = drop_on(1, &pool, a);
+        let (pool, b, dropper) = one_out(1, mistake);
         pool.half_into_stack(b);
         let other = drop_on(2, &pool, b);
         assert!(!dropper.join().unwrap() && !other.join().unwrap(), "freed");
@@ -116,10 +119,7 @@ fn one_after_the_other(mistake: Option<Mistake>) {
 /// A CPU drops one half while NAPI gives up the other one, to the system if that is all of the page.
 fn discard_against_put(cpu: usize, mistake: Option<Mistake>) {
     check_bounded(None, move || {
-        let pool = pool(1, mistake);
-        let [a, b] = both(&pool);
-        pool.half_into_stack(a);
-        let dropper = drop_on(cpu, &pool, a);
+        let (pool, b, dropper) = one_out(cpu, mistake);
         pool.recycle_half(b, 0);
         pool.shrink();
         assert!(!dropper.join().unwrap(), "freed");
@@ -150,10 +150,7 @@ fn sent_back(cpu: usize, mistake: Option<Mistake>) {
 /// as well and dropped later.
 fn put_against_destroy(cpu: usize, other: Other, mistake: Option<Mistake>) {
     check_bounded(None, move || {
-        let pool = pool(1, mistake);
-        let [a, b] = both(&pool);
-        pool.half_into_stack(a);
-        let dropper = drop_on(cpu, &pool, a);
+        let (pool, b, dropper) = one_out(cpu, mistake);
         match other {
             Other::Device => {}
             Other::Recycled => pool.recycle_half(b, 0),
@@ -168,7 +165,7 @@ fn put_against_destroy(cpu: usize, other: Other, mistake: Option<Mistake>) {
                 "the stack has half of it"
             );
         }
-        assert!(pool.is_free(a.page), "neither side freed it");
+        assert!(pool.is_free(b.page), "neither side freed it");
         assert_eq!((pool.states(), pool.limit().owned()), ([1, 0, 0], 0));
     });
 }
@@ -178,26 +175,6 @@ enum Other {
     Device,
     Recycled,
     Stack,
-}
-
-macro_rules! models {
-    ($($name:ident: $model:expr;)*) => {$(
-        #[test]
-        fn $name() {
-            $model;
-        }
-    )*};
-}
-
-/// A model that fails, and why.
-macro_rules! controls {
-    ($($name:ident, $message:literal: $model:expr;)*) => {$(
-        #[test]
-        #[should_panic(expected = $message)]
-        fn $name() {
-            $model;
-        }
-    )*};
 }
 
 models! {

@@ -11,6 +11,28 @@
 
 #![cfg(loom)]
 
+// Before the modules, which use them.
+/// Models that hold.
+macro_rules! models {
+    ($($name:ident: $model:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            $model;
+        }
+    )*};
+}
+
+/// A model that fails, and why.
+macro_rules! controls {
+    ($($name:ident, $message:literal: $model:expr;)*) => {$(
+        #[test]
+        #[should_panic(expected = $message)]
+        fn $name() {
+            $model;
+        }
+    )*};
+}
+
 mod halves;
 mod pool;
 mod weak_nulls;

@@ -363,26 +363,6 @@ fn retire_against_reference(mistake: Option<Mistake>) {
     });
 }
 
-macro_rules! models {
-    ($($name:ident: $model:expr;)*) => {$(
-        #[test]
-        fn $name() {
-            $model;
-        }
-    )*};
-}
-
-/// A model that fails, and why.
-macro_rules! controls {
-    ($($name:ident, $message:literal: $model:expr;)*) => {$(
-        #[test]
-        #[should_panic(expected = $message)]
-        fn $name() {
-            $model;
-        }
-    )*};
-}
-
 models! {
     loom_return_against_destroy: return_against_destroy();
     loom_list_of_two_returners: list_of_two_returners();
