@@ -166,6 +166,7 @@ struct rnet_packet {
 	u32 metasize;
 	u32 queue;
 	u32 flags;
+	u32 surcharge;	/* bytes that @data's buffer keeps from others */
 };
 
 /* The device has verified its checksum. */
@@ -212,6 +213,7 @@ int rnet_receive_page(const struct rnet_packet *packet, u32 size)
 	/* It is empty, and linear: there is nothing for __skb_put() to look at. */
 	skb->len = packet->len;
 	skb_set_tail_pointer(skb, packet->len);
+	skb->truesize += packet->surcharge;
 	if (packet->metasize)
 		skb_metadata_set(skb, packet->metasize);
 	if (packet->flags & RNET_PACKET_PP)

@@ -176,9 +176,17 @@ impl<'a> ToStack<'a> {
             metasize: 0,
             queue: queue.index,
             flags: 0,
+            surcharge: 0,
         };
         // INVARIANT: By that of `Napi`; a raw pointer is not sent.
         Self(packet, PhantomData)
+    }
+
+    /// Has each packet that goes there in its buffer be charged for so many bytes more.
+    #[inline]
+    pub(crate) fn surcharge(&mut self, bytes: usize) {
+        // CAST: Less than a page.
+        self.0.surcharge = bytes as u32;
     }
 
     /// Hands a received packet to the stack.

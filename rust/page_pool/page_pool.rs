@@ -19,6 +19,8 @@ use kernel::prelude::*;
 // What knows nothing of the kernel, and compiles on the host as well.
 #[path = "core/cache.rs"]
 pub mod cache;
+#[path = "core/kept.rs"]
+pub mod kept;
 #[path = "core/limit.rs"]
 pub mod limit;
 #[path = "core/list.rs"]

@@ -50,6 +50,7 @@ use kernel::{
         Bound,
         Device, //
     },
+    page::PAGE_SIZE,
     prelude::*,
     sync::Arc, //
 };
@@ -339,6 +340,18 @@ impl<'id, L: Layout> NapiPool<'id, '_, L> {
     #[inline]
     pub fn pressure(&mut self) -> Pressure {
         self.side.pressure(L::BUFFERS, self.bh)
+    }
+
+    /// Returns how many bytes more than its buffer a packet is to be charged for.
+    ///
+    /// The other buffer of its page, when many pages are [kept](crate::kept): it may keep that as well.
+    #[inline]
+    pub fn surcharge(&mut self) -> usize {
+        if L::BUFFERS > 1 && self.side.napi().kept.many() {
+            PAGE_SIZE - L::STRIDE
+        } else {
+            0
+        }
     }
 
     /// Lets a buffer go to the stack, with its reference to the page.

@@ -77,6 +77,10 @@ pub(crate) struct Slot {
     pub(crate) next: AtomicU32,
 }
 
+/// Whoever has a page for longer than 20 ms keeps it.
+// CAST: It is 1000 at most.
+const KEPT: u32 = bindings::RPP_HZ as u32 / 50;
+
 // Two slots share a cache line, none lies across two.
 const _: () = assert!(size_of::<Slot>() == 32);
 
@@ -182,6 +186,11 @@ impl Slot {
     /// For a page that is out.
     pub(crate) fn left(&self) -> u32 {
         self.next.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether the page is out, and was given away longer ago than any reader takes.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.state.is_out() && now().wrapping_sub(self.left()) > KEPT
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
         self,
         Frag, //
     },
+    kept::Kept,
     layout::Geometry,
     limit::Pressure,
     list::END,
@@ -55,6 +56,9 @@ const AUDIT: usize = REFILL;
 /// Every so many refusals for the limit it does: one slot for each.
 const AUDIT_INTERVAL: u64 = AUDIT as u64;
 
+/// At how many pages a refill looks, whether somebody keeps them.
+const LOOKS: usize = 4;
+
 /// For so many packets a pool that could get no page says that its pages are scarce, unless it gets one
 /// before. The driver asks again at its next poll at the latest, if it still lacks any.
 const SCARCE: u32 = REFILL as u32;
@@ -84,6 +88,8 @@ pub(crate) struct NapiSide {
     pub(crate) batch: Batch,
     /// The slot that the next audit begins with.
     audited: usize,
+    /// How many pages of two buffers are kept.
+    pub(crate) kept: Kept,
 }
 
 impl NapiSide {
@@ -105,6 +111,7 @@ impl NapiSide {
             sources: Sources::new(cpus)?,
             batch: Batch::new(),
             audited: 0,
+            kept: Kept::new(),
         })
     }
 
@@ -187,6 +194,7 @@ impl<'a> Side<'a> {
     #[inline(never)]
     fn supply(&mut self, cpu: usize) -> Result<Frag, AllocError> {
         self.collect(cpu);
+        self.look_who_keeps();
         if let Some(frag) = self.napi().cache.take() {
             self.shared.stats.alloc_refill.inc();
             self.napi().scarce = 0;
@@ -202,6 +210,26 @@ impl<'a> Side<'a> {
         }
         self.napi().scarce = if frag.is_ok() { 0 } else { SCARCE };
         frag
+    }
+
+    /// Has a look at some of the pages that two packets share.
+    ///
+    /// A few for each refill: an estimate is of the last 64, so it takes a thousand packets.
+    fn look_who_keeps(&mut self) {
+        let shared = self.shared;
+        let buffers = shared.geometry.buffers as usize;
+        if buffers == 1 {
+            return;
+        }
+        let slots = shared.slots();
+        for _ in 0..LOOKS {
+            self.napi()
+                .kept
+                .sample(slots.len() / buffers.max(1), |page| {
+                    let slot = slots.get(page.wrapping_mul(buffers));
+                    slot.is_some_and(Slot::is_kept)
+                });
+        }
     }
 
     /// Brings pages into the cache, if it is empty.

@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.." || exit
 . tests/hold.sh
 MB=${MB:-64} UPDOWNS=${UPDOWNS:-50} LOADS=${LOADS:-14}
 
-plan 25 4
+plan 26 5
 
 probe() {
 	load_driver
@@ -284,13 +284,52 @@ owned_when_busy() {
 keeps() {
 	local kept
 	hold 9000 0
-	in_peer socat -u -b "$1" "OPEN:/dev/zero,readbytes=$((200 * $1))" "UDP4-SENDTO:$ADDR:9000"
-	eventually 30 quiet
+	to_holder 200 "$1"
 	kept=$((200 - $(awk '$2 ~ /:2328$/ { print $NF }' /proc/net/udp)))
-	kill -KILL "$HOLDER"
-	wait "$HOLDER" || true
+	end_holder
 	echo "$kept"
 } 2>/dev/null
+
+end_holder() {
+	kill -KILL "$HOLDER"
+	wait "$HOLDER" || true
+}
+# to_holder PACKETS SIZE
+to_holder() {
+	in_peer socat -u -b "$2" "OPEN:/dev/zero,readbytes=$(($1 * $2))" "UDP4-SENDTO:$ADDR:9000"
+	eventually 30 quiet
+}
+
+# One of two packets in a page is enough to keep it. When a socket keeps many, each further packet is charged for its
+# page, and only as long as that is so.
+surcharge() {
+	has_pool || skip "no pool"
+	hold 9000 64
+	check "bytes that a packet is charged for" "$(charged_for_each)" -le 2500
+	to_holder 1400 1400
+	busy
+	check "bytes that a packet is charged for, while many are kept" "$(charged_for_each)" -gt 4096
+	end_holder
+	busy
+	hold 9000 64
+	check "bytes that a packet is charged for, afterwards" "$(charged_for_each)" -le 2500
+	end_holder
+	pool_clean
+}
+# busy: packets enough for the pool to see what is kept.
+busy() {
+	flood_start 7
+	sleep $((2 * RPP_SLOW))
+	traffic_stop
+	settle
+}
+charged_for_each() {
+	local before
+	before=$(charged)
+	to_holder 50 1400
+	echo $((($(charged) - before) / 50))
+}
+charged() { echo $((0x$(awk '$2 ~ /:2328$/ { sub(/.*:/, "", $5); print $5 }' /proc/net/udp))); }
 
 # More lines for netconsole than the ring holds, while its NAPI thread gets no time: netpoll itself has to ask the
 # driver for descriptors that are done.
@@ -532,6 +571,7 @@ try "ethtool: ring sizes, under traffic" ethtool_rings
 try "one receive queue restarted, under traffic" restart_queue
 try "MTU, under traffic" mtu
 try "two packets in a page: the ring's pages, and what a socket keeps" halves
+try "a socket that keeps many packets is charged for their pages" surcharge
 try "link down and up" link
 try "ip link set up and down, $UPDOWNS times under traffic" updown
 try "a socket hoards all pages it can get, and the NIC goes on" limit

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.." || exit
 # shellcheck source=lib.sh
 . tests/lib.sh
 KUNIT=/sys/kernel/debug/kunit
-SUITES="rust_page_pool_cache rust_page_pool_limit rust_page_pool_list rust_page_pool_state rust_page_pool_tag
+SUITES="rust_page_pool_cache rust_page_pool_kept rust_page_pool_limit rust_page_pool_list rust_page_pool_state rust_page_pool_tag
 	e1000_rust_desc"
 
 # results: of each test its suite, "ok" or "not", and its name. A suite that is not there, or has no test, has

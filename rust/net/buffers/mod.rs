@@ -177,6 +177,11 @@ pub(crate) trait Open<'id> {
     /// To be asked before a page is given away.
     fn pressure(&mut self) -> Pressure;
 
+    /// Returns how many bytes more than its buffer a packet is to be charged for.
+    fn surcharge(&mut self) -> usize {
+        0
+    }
+
     /// Lets a page go to the stack.
     fn to_stack(&mut self, buf: Self::Cpu) -> Self::Stack;
 

@@ -133,6 +133,11 @@ impl<'id, L: Layout> Open<'id> for NapiPool<'id, '_, L> {
     }
 
     #[inline]
+    fn surcharge(&mut self) -> usize {
+        NapiPool::surcharge(self)
+    }
+
+    #[inline]
     fn to_stack(&mut self, buf: CpuBuf<'id, L>) -> StackPage {
         NapiPool::into_stack(self, buf)
     }

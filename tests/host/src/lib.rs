@@ -13,6 +13,8 @@ pub mod ptr_ring;
 
 #[path = "../../../rust/page_pool/core/cache.rs"]
 pub mod cache;
+#[path = "../../../rust/page_pool/core/kept.rs"]
+pub mod kept;
 #[path = "../../../rust/page_pool/core/limit.rs"]
 pub mod limit;
 #[path = "../../../rust/page_pool/core/list.rs"]

@@ -58,6 +58,11 @@ impl Slot {
     }
 
     /// As there, but for the time.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.state.is_out()
+    }
+
+    /// As there, but for the time.
     pub(crate) fn hand_out(&self) {
         self.next.store(0, Ordering::Relaxed);
         if Pool::makes(Mistake::OutTooLate) {
