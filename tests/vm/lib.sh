@@ -162,7 +162,7 @@ checkers() {
 }
 
 # is_rust: the driver is ours. has_pool: and its buffers come from our pool.
-is_rust() { [[ $DRIVER != e1000 ]]; }
+is_rust() { [[ $DRIVER == *_rust || $DRIVER == two_queues ]]; }
 has_pool() { is_rust && [[ $BUFFERS == rust ]]; }
 
 # total NAME: mapped, unmapped, escaped, control or unbalanced, over all pools that ever were.
