@@ -19,8 +19,9 @@ TRIED='7.3.4-1~bpo13+1'
 BUILD_PACKAGES='rustc rust-src bindgen rustfmt rust-clippy gcc gcc-14 make flex bison
 	libelf-dev libssl-dev bc libdw-dev kmod cpio xz-utils perl python3 rsync pahole
 	clang-19 lld-19 llvm-19'
-# And in the build root also what tests run and what the VM's programs come from.
-ROOT_PACKAGES="$BUILD_PACKAGES cargo shellcheck libc6-dev mount iproute2 ethtool
+# And in the build root also what tests run, what the VM's programs come from, and QEMU: the same one whatever
+# this machine has, so that figures are the same.
+ROOT_PACKAGES="$BUILD_PACKAGES qemu-system-x86 cargo shellcheck libc6-dev mount iproute2 ethtool
 	bpftool procps iputils-ping socat tcpdump bsdextrautils busybox-static
 	libbpf-dev python3-matplotlib ca-certificates"
 

@@ -25,8 +25,7 @@ install_packages() {
 
 host_packages() {
 	local pair missing=()
-	for pair in qemu-system-x86_64:qemu-system-x86 bwrap:bubblewrap \
-		mmdebstrap:mmdebstrap xz:xz-utils patch:patch; do
+	for pair in bwrap:bubblewrap mmdebstrap:mmdebstrap xz:xz-utils patch:patch; do
 		command -v "${pair%:*}" >/dev/null || missing+=("${pair#*:}")
 	done
 	((${#missing[@]} == 0)) && return

@@ -21,8 +21,7 @@ usage() {
 	  --smp N           CPUs (default 2)
 	  --mem MB          memory (default 1024; KERNEL=debug and kcsan 2048, uml 384)
 	  --thread WAY      single (default) or multi (default for KERNEL=kcsan): one
-	                    host thread for all the CPUs, or one each. QEMU 7.2 with
-	                    multi crashes guests that patch ftrace sites under load
+	                    host thread for all the CPUs, or one each
 	  --icount          guest time counts instructions; one CPU
 	  --iommu           an Intel IOMMU, in strict mode
 	  --append ARGS     more kernel arguments (repeatable)
@@ -207,6 +206,17 @@ uml_args() {
 	done
 }
 
+# run_vm: ends with this script, or when its time is over. QEMU is the build root's.
+run_vm() {
+	if [[ $K_NAME == uml ]]; then
+		exec timeout -k 5 "$timeout" env -C "$tmp" "${args[@]}"
+	fi
+	# A mount point.
+	[[ $out == "$RPP_TOP"/* || $out == "$RPP_CACHE"/* ]] || mkdir -p "$RPP_ROOT$out"
+	in_root --unshare-pid --die-with-parent --bind "$out" "$out" \
+		env -C "$tmp" timeout -k 5 "$timeout" "${args[@]}"
+}
+
 smp=2 mem='' thread='' icount='' iommu='' hotplug='' timeout=600 run='' out='' quiet=''
 nics=() devices=() add=() allow=()
 while (($#)); do
@@ -278,7 +288,7 @@ cat "$base.cpio" "$mods.cpio" "$tmp/payload.cpio" >"$tmp/initrd"
 for p in "${ports[@]}"; do : >"$out/$p"; done
 pipes=() readers=()
 if [[ $K_NAME == uml ]]; then uml_args; else qemu_args; fi
-timeout -k 5 "$timeout" env -C "$tmp" "${args[@]}" >"$out/qemu.log" 2>&1 </dev/null &
+run_vm >"$out/qemu.log" 2>&1 </dev/null &
 qemu=$!
 for p in "${pipes[@]}"; do exec {p}>&-; done
 if [[ ! $quiet ]]; then
