@@ -111,7 +111,7 @@ impl NapiSide {
             sources: Sources::new(cpus)?,
             batch: Batch::new(),
             audited: 0,
-            kept: Kept::new(),
+            kept: Kept::default(),
         })
     }
 

@@ -15,14 +15,14 @@ const ALL: u32 = 1 << 16;
 /// With more kept than this they are many.
 const MANY: u32 = ALL / 8;
 
-/// An estimate of how many pages are kept.
+/// An estimate of how many pages are kept: none, to begin with.
 ///
 /// # Examples
 ///
 /// ```
 /// use page_pool::kept::Kept;
 ///
-/// let mut kept = Kept::new();
+/// let mut kept = Kept::default();
 /// for n in 0..1000 {
 ///     kept.sample(2560, |page| page % 4 == 0);
 /// }
@@ -32,6 +32,7 @@ const MANY: u32 = ALL / 8;
 /// }
 /// assert!(!kept.many());
 /// ```
+#[derive(Default)]
 pub struct Kept {
     /// How many of [`ALL`].
     estimate: u32,
@@ -40,11 +41,6 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Returns the estimate that none is kept.
-    pub fn new() -> Self {
-        Self { estimate: 0, at: 0 }
-    }
-
     /// Looks at one of so many pages: `is_kept` says whether it is.
     ///
     /// All pages get their turn, and neighbours, which may have come and gone together, not one after the other.
@@ -80,7 +76,7 @@ mod tests {
     #[test]
     fn samples_are_spread() {
         const PAGES: usize = 100;
-        let (mut kept, mut seen) = (Kept::new(), [0u32; PAGES]);
+        let (mut kept, mut seen) = (Kept::default(), [0u32; PAGES]);
         for _ in 0..10 * PAGES {
             kept.sample(PAGES, |page| {
                 seen[page] += 1;
@@ -101,7 +97,7 @@ mod tests {
             }
             kept.many()
         };
-        let mut kept = Kept::new();
+        let mut kept = Kept::default();
         assert!(!after(&mut kept, PAGES / 16));
         assert!(after(&mut kept, PAGES / 5));
         assert!(after(&mut kept, PAGES));
@@ -112,7 +108,7 @@ mod tests {
     /// Sampling cannot go wrong, whatever there is.
     #[test]
     fn no_pages() {
-        let mut kept = Kept::new();
+        let mut kept = Kept::default();
         for pages in [0, 1, 1 << 30] {
             kept.sample(pages, |page| {
                 assert!(page < pages || page == 0);
