@@ -37,6 +37,11 @@ void rnet_live_addr_change(struct net_device *dev)
 	dev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
 }
 
+bool rnet_rxfh_configured(const struct net_device *dev)
+{
+	return netif_is_rxfh_configured(dev);
+}
+
 void rnet_random_mac(struct net_device *dev)
 {
 	eth_hw_addr_random(dev);
@@ -66,6 +71,21 @@ void rnet_napi_add(struct net_device *dev, struct napi_struct *napi,
 {
 	memset(napi, 0, sizeof(*napi));
 	netif_napi_add_config(dev, napi, poll, index);
+}
+
+/* Once more, and not any more, under the device's lock. */
+void rnet_napi_add_again(struct napi_struct *napi, u32 index)
+{
+	struct net_device *dev = napi->dev;
+	int (*poll)(struct napi_struct *, int) = napi->poll;
+
+	memset(napi, 0, sizeof(*napi));
+	netif_napi_add_config_locked(dev, napi, poll, index);
+}
+
+void rnet_napi_del_locked(struct napi_struct *napi)
+{
+	netif_napi_del_locked(napi);
 }
 
 void rnet_napi_del(struct napi_struct *napi)
@@ -110,11 +130,6 @@ void rnet_tx_lock_bh(struct netdev_queue *txq)
 void rnet_tx_unlock_bh(struct netdev_queue *txq)
 {
 	__netif_tx_unlock_bh(txq);
-}
-
-void rnet_tx_disable(struct net_device *dev)
-{
-	netif_tx_disable(dev);
 }
 
 void rnet_tx_reset(struct netdev_queue *txq)

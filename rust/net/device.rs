@@ -27,6 +27,7 @@ use crate::{
         Features,
         Operations,
         Rings,
+        Rss,
         Side, //
     },
     poolstats::PoolStats,
@@ -50,6 +51,7 @@ use kernel::{
         Bound,
         Device, //
     },
+    error::to_result,
     irq::{
         Handler,
         IrqRequest,
@@ -228,6 +230,14 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
 /// The rings of one queue.
 type Pair<'bound, D> = (RxSide<'bound, D>, TxRing<'bound, <D as Operations>::Tx>);
 
+/// What can be changed of a device's queues.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) rings: Rings,
+    /// How many there are, of those that the device has: the first ones.
+    pub(crate) queues: usize,
+}
+
 /// What the device's lock protects.
 pub(crate) struct Control<'bound, D: Operations> {
     /// Between [`Core::open`] and [`Core::stop`], the interrupts, by vector.
@@ -235,7 +245,8 @@ pub(crate) struct Control<'bound, D: Operations> {
     /// The hardware runs, and the rings are in place. Of a device that is open this is wrong only
     /// when a restart failed.
     pub(crate) up: bool,
-    pub(crate) rings: Rings,
+    pub(crate) shape: Shape,
+    pub(crate) rss: Rss,
     /// How many counters there are, which is asked once.
     pub(crate) counters: usize,
     /// The XDP program, whose reference is ours.
@@ -279,6 +290,8 @@ pub(crate) struct Parts<'bound, D> {
     pub(crate) parent: &'bound Device<Bound>,
     /// Its interrupts, one for each queue.
     pub(crate) vectors: KVec<IrqRequest<'bound>>,
+    /// The last one is not a queue's.
+    pub(crate) other_vector: bool,
     pub(crate) ops: D,
     pub(crate) features: Features,
     pub(crate) buffers: Kind,
@@ -288,7 +301,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     pub(crate) fn new(parts: Parts<'bound, D>, poll: PollFn) -> Result<Pin<KBox<Self>>> {
         // CAST: A few dozen.
         let vectors = parts.vectors.len() as u32;
-        let queues = parts.features.queues.min(vectors).max(1);
+        let for_queues = vectors.saturating_sub(parts.other_vector.into());
+        let queues = parts.features.queues.min(for_queues).max(1);
         let rings = parts.features.rings;
         let fits = |n| parts.features.fit(n) == Some(n);
         if !fits(rings.rx) || !fits(rings.tx) {
@@ -317,7 +331,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                 control <- new_mutex!(Control {
                     irqs: KVec::new(),
                     up: false,
-                    rings,
+                    rss: random_rss(queues as usize),
+                    // CAST: u32 fits.
+                    shape: Shape { rings, queues: queues as usize },
                     counters: 0,
                     program: core::ptr::null_mut(),
                 }),
@@ -363,6 +379,20 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                 break;
             }
         }
+    }
+
+    /// Returns how many queues are used, which may change at any time.
+    #[inline]
+    pub(crate) fn used_queues(&self) -> usize {
+        // SAFETY: The device is valid as long as the core. The field is written under the device's lock; who reads it
+        // does so at any time, hence the single access. CAST: u32 fits.
+        unsafe { (&raw const (*self.dev.as_raw()).real_num_tx_queues).read_volatile() as usize }
+    }
+
+    /// Returns how many vectors are not a queue's.
+    pub(crate) fn other_vectors(&self) -> u32 {
+        // CAST: A few dozen at most.
+        self.vectors.len().saturating_sub(self.channels.len()) as u32
     }
 
     /// Returns what the card counts.
@@ -427,12 +457,12 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         unsafe { RxSide::new(self.parent, self.buffers, &params) }
     }
 
-    /// Allocates the rings of all queues.
+    /// Allocates the rings of as many queues as are to be used.
     ///
     /// Does not touch the hardware, which may be running on older ones.
-    fn rings(&self, rings: Rings) -> Result<KVec<Pair<'bound, D>>> {
-        let mut pairs = KVec::with_capacity(self.channels.len(), GFP_KERNEL)?;
-        for channel in &self.channels {
+    fn rings(&self, Shape { rings, queues }: Shape) -> Result<KVec<Pair<'bound, D>>> {
+        let mut pairs = KVec::with_capacity(queues, GFP_KERNEL)?;
+        for channel in self.channels.iter().take(queues) {
             let rx = self.rx_side(channel, rings.rx)?;
             let tx = TxRing::new(self.parent, rings.tx, self.features.tx_frame)?;
             pairs.push((rx, tx), GFP_KERNEL)?;
@@ -452,13 +482,18 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     /// Starts the hardware on new rings.
     ///
     /// What fails leaves it stopped.
-    fn start(&self, pairs: &mut KVec<Pair<'bound, D>>) -> Result {
+    fn start(&self, rss: &Rss, pairs: &mut KVec<Pair<'bound, D>>) -> Result {
         self.ops.start(&Config {
             mac: self.dev.mac(),
             mtu: self.dev.mtu(),
             // CAST: No more than were asked for.
-            queues: self.channels.len() as u32,
+            queues: pairs.len() as u32,
+            // CAST: A few dozen.
+            other_vector: (self.other_vectors() != 0).then_some(self.channels.len() as u32),
         })?;
+        if D::HAS_SET_RSS {
+            self.ops.set_rss(rss);
+        }
         for (channel, (rx, tx)) in self.channels.iter().zip(pairs.iter_mut()) {
             self.ops.start_ring(&tx.describe(channel.index()))?;
             self.ops.start_ring(&rx.describe(channel.index()))?;
@@ -486,13 +521,14 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     fn up(
         &self,
         control: &mut Control<'bound, D>,
-        rings: Rings,
+        shape: Shape,
         mut pairs: KVec<Pair<'bound, D>>,
     ) -> Result {
         self.publish(&pairs)?;
-        if let Err(e) = self.start(&mut pairs) {
+        if let Err(e) = self.start(&control.rss, &mut pairs) {
             self.ops.stop();
-            self.channels.iter().for_each(|c| c.queue.withdraw());
+            let published = self.channels.iter().take(pairs.len());
+            published.for_each(|c| c.queue.withdraw());
             return Err(e);
         }
         for (channel, (rx, tx)) in self.channels.iter().zip(pairs) {
@@ -507,7 +543,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             unsafe { channel.tx.open(&channel.queue, tx) };
         }
         control.up = true;
-        control.rings = rings;
+        control.shape = shape;
         // Of a change after this one the handler hears as soon as interrupts are unmasked.
         self.update_carrier();
         self.listening.store(true, Relaxed);
@@ -521,15 +557,14 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     /// next lines stop.
     fn quiesce(&self, control: &Control<'bound, D>) {
         let dev = self.dev.as_raw();
-        self.channels.iter().for_each(|c| c.queue.disable());
+        let channels = || self.channels.iter().take(control.shape.queues);
+        channels().for_each(|c| c.queue.disable());
         // A poll has ended for NAPI a moment before it unmasks interrupts. It is an RCU reader.
         // SAFETY: It sleeps, and we are in process context, with no spinlock held and in no RCU read-side section.
         unsafe { bindings::synchronize_net() };
-        // SAFETY: The device is valid as long as the core. The callee takes the lock of each transmit queue, none
-        // of which we hold, in process context.
-        unsafe { bindings::rnet_tx_disable(dev) };
-        // Other devices' redirects find the rings closed from here on. What is in flight is until the device stops.
-        for channel in &self.channels {
+        // The core does not send, and other devices' redirects find the rings closed, from here on. What is in flight
+        // is until the device stops.
+        for channel in channels() {
             // SAFETY: By the type invariant of `Channel` it is the ring of `channel.queue`. Process context,
             // without the queue's lock.
             unsafe { channel.tx.close(&channel.queue) };
@@ -542,7 +577,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         // Not before: the handler may see the link once more.
         // SAFETY: The device is valid as long as the core, and the function may be called in any context.
         unsafe { bindings::netif_carrier_off(dev) };
-        for channel in &self.channels {
+        for channel in channels() {
             // SAFETY: By the type invariant of `Channel` it is the ring of `channel.queue`. Process context,
             // without the queue's lock.
             if let Some(tx) = unsafe { channel.tx.take(&channel.queue) } {
@@ -561,7 +596,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     fn request_irqs(&self) -> Result<KVec<Irq<'bound, Vector<'bound, D>>>> {
         let mut irqs = KVec::with_capacity(self.vectors.len(), GFP_KERNEL)?;
         for (vector, request) in self.vectors.iter().enumerate() {
-            let name = if self.vectors.len() == 1 {
+            let alone = self.vectors.len() == 1 || vector >= self.channels.len();
+            let name = if alone {
                 CString::try_from_fmt(fmt!("{}", self.name()))?
             } else {
                 CString::try_from_fmt(fmt!("{}-TxRx-{}", self.name(), vector))?
@@ -580,18 +616,21 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             // is dropped when one of the next steps fails.
             irqs.push(unsafe { Irq::new(request, name, handler) }?, GFP_KERNEL)?;
         }
-        for channel in &self.channels {
-            if let Some(request) = self.vectors.get(channel.index()) {
-                // CAST: The number of an interrupt.
-                channel.queue.set_irq(request.irq() as i32);
-            }
-        }
+        self.channels.iter().for_each(|c| self.set_irq(c, true));
         Ok(irqs)
+    }
+
+    /// Tells the core which interrupt a queue is polled for, if that is requested.
+    fn set_irq(&self, channel: &Channel<'bound, D>, requested: bool) {
+        let request = self.vectors.get(channel.index()).filter(|_| requested);
+        // CAST: The number of an interrupt.
+        let irq = request.map_or(-1, |request| request.irq() as i32);
+        channel.queue.set_irq(irq);
     }
 
     /// Releases the interrupts.
     fn free_irqs(&self, control: &mut Control<'bound, D>) {
-        self.channels.iter().for_each(|c| c.queue.set_irq(-1));
+        self.channels.iter().for_each(|c| self.set_irq(c, false));
         control.irqs = KVec::new();
     }
 
@@ -600,10 +639,10 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     /// Under the device's lock.
     pub(crate) fn open(&self) -> Result {
         let control = &mut *self.control.lock();
-        let rings = control.rings;
-        let pairs = self.rings(rings)?;
+        let shape = control.shape;
+        let pairs = self.rings(shape)?;
         control.irqs = self.request_irqs()?;
-        self.up(control, rings, pairs)
+        self.up(control, shape, pairs)
             .inspect_err(|_| self.free_irqs(control))
     }
 
@@ -619,20 +658,55 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         self.free_irqs(control);
     }
 
-    /// Brings the interface down and up again, with rings of another size perhaps.
+    /// Tells the core how many queues are used from here on.
+    ///
+    /// Nobody polls, or sends on, those that come or go. Under the device's lock and `rtnl`, if the number changes.
+    fn use_queues(&self, control: &mut Control<'bound, D>, queues: usize) -> Result {
+        if queues == control.shape.queues {
+            return Ok(());
+        }
+        // CAST: No more than were asked for.
+        let n = queues as u32;
+        // SAFETY: The device is valid, and has so many queues. By the contract of this function both locks are held.
+        to_result(unsafe { bindings::netif_set_real_num_queues(self.dev.as_raw(), n, n) })?;
+        // What somebody has chosen stays; the core has seen to it that all of its queues are used.
+        // SAFETY: The device is valid, and its lock is held.
+        if !unsafe { bindings::rnet_rxfh_configured(self.dev.as_raw()) } {
+            control.rss.spread(queues);
+        }
+        for (n, channel) in self.channels.iter().enumerate() {
+            match (n < control.shape.queues, n < queues) {
+                (false, true) => {
+                    channel.queue.used();
+                    self.set_irq(channel, !control.irqs.is_empty());
+                }
+                (true, false) => {
+                    channel.queue.unused();
+                    // The core's watchdog looks at such queues as well: it does not expect them to be stopped.
+                    // SAFETY: Process context, without the queue's lock.
+                    unsafe { channel.queue.lock_bh() }.start();
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the interface down and up again, with rings of another size perhaps, or another number of queues.
     ///
     /// What is needed is allocated first, so that a lack of memory leaves the interface as it was. If the hardware
     /// does not start again the interface stays open, without a link, for the next attempt. Under the device's
-    /// lock.
-    pub(crate) fn restart(&self, rings: Option<Rings>) -> Result {
+    /// lock, and `rtnl` for another number of queues.
+    pub(crate) fn restart(&self, shape: Option<Shape>) -> Result {
         let mut guard = self.control.lock();
         let control = &mut *guard;
-        let rings = rings.unwrap_or(control.rings);
+        let mut shape = shape.unwrap_or(control.shape);
         if control.irqs.is_empty() {
-            control.rings = rings;
+            self.use_queues(control, shape.queues)?;
+            control.shape = shape;
             return Ok(());
         }
-        let pairs = self.rings(rings)?;
+        let mut pairs = self.rings(shape)?;
         if control.up {
             control.up = false;
             self.quiesce(control);
@@ -640,8 +714,14 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             // It may not have heard of the last time.
             self.ops.stop();
         }
+        let used = self.use_queues(control, shape.queues);
+        if used.is_err() {
+            // There was no memory for more queues.
+            shape.queues = control.shape.queues;
+            pairs.truncate(shape.queues);
+        }
         // Without a carrier the watchdog does not ask for the next attempt.
-        self.up(control, rings, pairs)
+        self.up(control, shape, pairs)
             .inspect_err(|_| self.restart_later(RETRY_MS))?;
         drop(guard);
         if D::HAS_SET_RX_MODE {
@@ -651,7 +731,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             // held.
             unsafe { bindings::rnet_sync_rx_mode(self.dev.as_raw()) };
         }
-        Ok(())
+        used
     }
 
     /// Schedules a restart in so many milliseconds.
@@ -723,6 +803,20 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         // the device's lock, which the work takes.
         unsafe { bindings::cancel_delayed_work_sync(self.reset.get()) };
     }
+}
+
+/// Spreads flows evenly over so many queues, by a random key, which is the same for all devices.
+///
+/// Process context.
+fn random_rss(queues: usize) -> Rss {
+    let mut rss = Rss {
+        key: [0; 40],
+        queues: [0; 128],
+    };
+    // SAFETY: There is room for so many bytes, which are fewer than the core has. It may sleep: process context.
+    unsafe { bindings::netdev_rss_key_fill(rss.key.as_mut_ptr().cast(), rss.key.len()) };
+    rss.spread(queues);
+    rss
 }
 
 /// What the handler of an interrupt knows.

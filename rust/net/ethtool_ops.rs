@@ -5,6 +5,7 @@
 //! C header: [`include/linux/ethtool.h`](srctree/include/linux/ethtool.h)
 
 use crate::{
+    device::Shape,
     ethtool::{
         LinkMode,
         Visitor, //
@@ -25,13 +26,37 @@ use kernel::{
 };
 use pp_bindings as bindings;
 
+/// Entries of the table, and bytes of the key, of [`Rss`](crate::netdev::Rss).
+const ENTRIES: usize = 128;
+const KEY: usize = 40;
+/// The one hash function that is specified for RSS.
+const TOEPLITZ: u8 = 1 << bindings::ETH_RSS_HASH_TOP_BIT;
+
+/// A callback of a card that spreads flows.
+const fn of_rss<D: Operations, F: Copy>(callback: F) -> Option<F> {
+    if D::HAS_SET_RSS {
+        Some(callback)
+    } else {
+        None
+    }
+}
+
 impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// `struct ethtool_ops`.
     pub(crate) const ETHTOOL: bindings::ethtool_ops = bindings::ethtool_ops {
+        // The number of queues is the core's as well.
+        op_needs_rtnl: bindings::RNET_SCHANNELS_RTNL,
         get_link: Some(bindings::ethtool_op_get_link),
         get_link_ksettings: Some(Self::get_link_ksettings),
         get_ringparam: Some(Self::get_ringparam),
         set_ringparam: Some(Self::set_ringparam),
+        get_channels: Some(Self::get_channels),
+        set_channels: Some(Self::set_channels),
+        get_rx_ring_count: of_rss::<D, _>(Self::get_rx_ring_count),
+        get_rxfh_indir_size: of_rss::<D, _>(Self::get_rxfh_indir_size),
+        get_rxfh_key_size: of_rss::<D, _>(Self::get_rxfh_key_size),
+        get_rxfh: of_rss::<D, _>(Self::get_rxfh),
+        set_rxfh: of_rss::<D, _>(Self::set_rxfh),
         get_sset_count: Some(Self::get_sset_count),
         get_strings: Some(Self::get_strings),
         get_ethtool_stats: Some(Self::get_ethtool_stats),
@@ -98,7 +123,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
         // `ring` is valid, initialised, and nobody else's.
         let (core, ring) = unsafe { (core_of::<D>(dev), &mut *ring) };
-        let rings = core.control.lock().rings;
+        let rings = core.control.lock().shape.rings;
         let max = *core.features.ring_sizes.end();
         (ring.rx_pending, ring.tx_pending) = (rings.rx, rings.tx);
         (ring.rx_max_pending, ring.tx_max_pending) = (max, max);
@@ -125,8 +150,141 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
                 rx: fit(ring.rx_pending)?,
                 tx: fit(ring.tx_pending)?,
             };
-            core.restart(Some(rings)).map(|()| 0)
+            let old = core.control.lock().shape;
+            core.restart(Some(Shape { rings, ..old })).map(|()| 0)
         })
+    }
+
+    /// # Safety
+    ///
+    /// - See the invariants of [`Table`].
+    /// - `channels` is valid and initialised, and nobody else's.
+    unsafe extern "C" fn get_channels(
+        dev: *mut bindings::net_device,
+        channels: *mut bindings::ethtool_channels,
+    ) {
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `channels` is valid, initialised, and nobody else's.
+        let (core, channels) = unsafe { (core_of::<D>(dev), &mut *channels) };
+        // CAST: A few dozen at most.
+        channels.max_combined = core.channels.len() as u32;
+        channels.combined_count = core.control.lock().shape.queues as u32;
+        channels.max_other = core.other_vectors();
+        channels.other_count = core.other_vectors();
+    }
+
+    /// # Safety
+    ///
+    /// - See the invariants of [`Table`].
+    /// - The device's lock is held, and `rtnl`.
+    /// - `channels` is valid and initialised, and does not change meanwhile.
+    unsafe extern "C" fn set_channels(
+        dev: *mut bindings::net_device,
+        channels: *mut bindings::ethtool_channels,
+    ) -> c_int {
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `channels` is valid and initialised, and does not change meanwhile.
+        let (core, channels) = unsafe { (core_of::<D>(dev), &*channels) };
+        // (The core has checked the maxima: none has a direction of its own.)
+        if channels.combined_count == 0 || channels.other_count != core.other_vectors() {
+            return EINVAL.to_errno();
+        }
+        let old = core.control.lock().shape;
+        // CAST: u32 fits.
+        let queues = channels.combined_count as usize;
+        from_result(|| core.restart(Some(Shape { queues, ..old })).map(|()| 0))
+    }
+
+    /// # Safety
+    ///
+    /// See the invariants of [`Table`].
+    unsafe extern "C" fn get_rx_ring_count(dev: *mut bindings::net_device) -> u32 {
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. CAST: A few dozen at most.
+        unsafe { core_of::<D>(dev) }.used_queues() as u32
+    }
+
+    /// # Safety
+    ///
+    /// None.
+    unsafe extern "C" fn get_rxfh_indir_size(_dev: *mut bindings::net_device) -> u32 {
+        // CAST: 128.
+        ENTRIES as u32
+    }
+
+    /// # Safety
+    ///
+    /// None.
+    unsafe extern "C" fn get_rxfh_key_size(_dev: *mut bindings::net_device) -> u32 {
+        // CAST: 40.
+        KEY as u32
+    }
+
+    /// # Safety
+    ///
+    /// - See the invariants of [`Table`].
+    /// - `rxfh` is valid and nobody else's. Its table and its key are null, or have room for as much as
+    ///   `get_rxfh_indir_size()` and `get_rxfh_key_size()` say.
+    unsafe extern "C" fn get_rxfh(
+        dev: *mut bindings::net_device,
+        rxfh: *mut bindings::ethtool_rxfh_param,
+    ) -> c_int {
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `rxfh` is valid, initialised, and nobody else's.
+        let (core, rxfh) = unsafe { (core_of::<D>(dev), &mut *rxfh) };
+        let rss = core.control.lock().rss;
+        rxfh.hfunc = TOEPLITZ;
+        if !rxfh.indir.is_null() {
+            // SAFETY: It is not null, so by the safety requirement there is room for so many entries.
+            unsafe {
+                rxfh.indir
+                    .cast::<[u32; ENTRIES]>()
+                    .write(rss.queues.map(u32::from))
+            };
+        }
+        if !rxfh.key.is_null() {
+            // SAFETY: It is not null, so by the safety requirement there is room for so many bytes.
+            unsafe { rxfh.key.cast::<[u8; KEY]>().write(rss.key) };
+        }
+        0
+    }
+
+    /// # Safety
+    ///
+    /// - See the invariants of [`Table`].
+    /// - The device's lock is held.
+    /// - `rxfh` is valid, and does not change meanwhile. Its table and its key are null, or have as much as
+    ///   `get_rxfh_indir_size()` and `get_rxfh_key_size()` say.
+    unsafe extern "C" fn set_rxfh(
+        dev: *mut bindings::net_device,
+        rxfh: *mut bindings::ethtool_rxfh_param,
+        _extack: *mut bindings::netlink_ext_ack,
+    ) -> c_int {
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `rxfh` is valid and initialised, and does not change meanwhile.
+        let (core, rxfh) = unsafe { (core_of::<D>(dev), &*rxfh) };
+        if !matches!(rxfh.hfunc, 0 | TOEPLITZ) {
+            return EOPNOTSUPP.to_errno();
+        }
+        let control = &mut *core.control.lock();
+        if !rxfh.indir.is_null() {
+            // SAFETY: It is not null, so by the safety requirement there are so many entries.
+            let queues = unsafe { rxfh.indir.cast::<[u32; ENTRIES]>().read() };
+            // CAST: The core has checked that they are numbers of queues.
+            control.rss.queues = queues.map(|queue| queue as u8);
+        }
+        if !rxfh.key.is_null() {
+            // SAFETY: It is not null, so by the safety requirement there are so many bytes.
+            control.rss.key = unsafe { rxfh.key.cast::<[u8; KEY]>().read() };
+        }
+        if control.up {
+            core.ops.set_rss(&control.rss);
+        }
+        0
     }
 
     /// # Safety

@@ -98,6 +98,29 @@ pub struct Config {
     pub mtu: u32,
     /// How many queue pairs are used, each with a vector: no more than [`Features::queues`].
     pub queues: u32,
+    /// The vector that is about nothing of a queue, if the driver asked for one.
+    pub other_vector: Option<u32>,
+}
+
+/// How a card with several queues chooses one for a flow: by a hash of its addresses and ports.
+///
+/// As Microsoft specifies it ("Receive Side Scaling"), with the largest table that is possible there.
+#[derive(Clone, Copy, Debug)]
+pub struct Rss {
+    /// The key of the hash.
+    pub key: [u8; 40],
+    /// The queue for each value of the low bits of the hash: one that is used.
+    pub queues: [u8; 128],
+}
+
+impl Rss {
+    /// Spreads flows evenly over so many queues.
+    pub(crate) fn spread(&mut self, queues: usize) {
+        for (i, queue) in self.queues.iter_mut().enumerate() {
+            // CAST: The number of a queue, of a few dozen.
+            *queue = (i % queues.max(1)) as u8;
+        }
+    }
 }
 
 /// The two directions of a queue pair.
@@ -333,6 +356,13 @@ pub trait Operations: Send + Sync + Sized {
     ///
     /// Any context.
     fn link(&self) -> Option<Link> {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Spreads flows over the queues as `rss` says.
+    ///
+    /// Also between [`start`](Self::start) and the first ring. Process context, under the device's lock.
+    fn set_rss(&self, _rss: &Rss) {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }
 

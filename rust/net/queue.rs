@@ -37,7 +37,8 @@ pub(crate) type PollFn = unsafe extern "C" fn(*mut bindings::napi_struct, c_int)
 /// # Invariants
 ///
 /// - `dev` is valid as long as this exists, and has queues of number `index`; the transmit queue is `txq`.
-/// - `napi` is an instance of `dev`, and `timer` is set up, from [`new`](Self::new) to `drop()`.
+/// - `napi` is an instance of `dev`, and `timer` is set up, from [`new`](Self::new) to `drop()`; but while the queue is
+///   [not used](Self::unused) the core has forgotten the instance, which stays disabled.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Queue {
     pub(crate) index: u32,
@@ -132,6 +133,29 @@ impl Queue {
     #[inline]
     fn txq(&self) -> *mut bindings::netdev_queue {
         self.txq.as_ptr()
+    }
+
+    /// Has the core forget the queue's NAPI instance: what it does to all of a device, such as to end their threads,
+    /// wants none that stays disabled.
+    ///
+    /// NAPI is disabled. Process context, under the device's lock.
+    pub(crate) fn unused(&self) {
+        // SAFETY: By the type invariant the instance is valid. It is disabled, and the device's lock is held, by the
+        // contract of this function; nobody has it scheduled, and who looks it up does so under RCU, which the callee
+        // waits for.
+        // INVARIANT: The queue is not used from here on.
+        unsafe { bindings::rnet_napi_del_locked(self.napi()) };
+    }
+
+    /// Undoes [`unused`](Self::unused).
+    ///
+    /// Process context, under the device's lock.
+    pub(crate) fn used(&self) {
+        // SAFETY: By the type invariant the instance is one of the device that the core has forgotten, by the contract
+        // of this function: nobody else has it. Its place is pinned, and it still says which device and which function
+        // are its. The lock is held.
+        // INVARIANT: It is an instance of the device again.
+        unsafe { bindings::rnet_napi_add_again(self.napi(), self.index) };
     }
 
     /// Lets the queue be polled.
@@ -395,6 +419,12 @@ impl TxLocked<'_> {
     #[inline]
     pub(crate) fn stop(&self) {
         self.stats().stop.inc();
+        self.halt();
+    }
+
+    /// Keeps the core from sending, whatever room there is.
+    #[inline]
+    pub(crate) fn halt(&self) {
         // SAFETY: By the type invariant of `Queue` the queue is valid, and by that of `TxLocked` this CPU holds
         // its lock.
         unsafe { bindings::rnet_tx_stop(self.queue.txq()) };

@@ -94,7 +94,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let queue = index as usize;
         from_result(|| {
             let channel = core.channel(queue).ok_or(EINVAL)?;
-            let entries = core.control.lock().rings.rx;
+            let entries = core.control.lock().shape.rings.rx;
             let spare = Spare {
                 rx: core.rx_side(channel, entries)?,
                 used: false,

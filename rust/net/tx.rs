@@ -432,7 +432,7 @@ impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
         }
     }
 
-    /// Closes the ring: who comes after this finds none.
+    /// Closes the ring, and keeps the core from sending: who comes after this finds none.
     ///
     /// Process context.
     ///
@@ -448,6 +448,7 @@ impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
         if let Some(ring) = unsafe { self.get(&locked) } {
             ring.closed = true;
         }
+        locked.halt();
     }
 
     /// Puts a new ring in place, and lets the core and XDP send.

@@ -175,7 +175,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let core = unsafe { core_of::<D>(dev) };
         // SAFETY: Only reads the state of this CPU, which stays the same with bottom halves off. CAST: u32 fits.
         let cpu = unsafe { bindings::rpp_cpu() } as usize;
-        let Some(channel) = core.channel(cpu % core.channels.len().max(1)) else {
+        let Some(channel) = core.channel(cpu % core.used_queues().max(1)) else {
             return ENETDOWN.to_errno();
         };
         // SAFETY: By the safety requirement bottom halves are off. This CPU does not hold the lock:

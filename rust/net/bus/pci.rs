@@ -129,6 +129,8 @@ pub trait Driver {
     const DMA_MASK: DmaMask;
     /// How the device may interrupt. Each queue pair has a vector, so without MSI-X there is one.
     const IRQ_TYPES: &'static [pci::IrqType] = &[pci::IrqType::Msi, pci::IrqType::Intx];
+    /// Whether there is one vector more than queue pairs, the last one, for what is not about packets.
+    const OTHER_VECTOR: bool = false;
 
     /// Sets a device up, resets it, and says what it can do.
     ///
@@ -196,7 +198,8 @@ impl<T: Driver + 'static> pci::Driver for Adapter<T> {
                 .iter()
                 .fold(pci::IrqTypes::default(), |types, &t| types.with(t));
             let queues = features.queues.clamp(1, kernel::cpu::nr_cpu_ids());
-            let vectors = pdev.alloc_irq_vectors(1, queues, types)?;
+            let other = u32::from(T::OTHER_VECTOR);
+            let vectors = pdev.alloc_irq_vectors(1 + other, queues + other, types)?;
             let vectors = KBox::new(vectors, GFP_KERNEL)?;
             let mut requests = KVec::with_capacity(vectors.len(), GFP_KERNEL)?;
             for index in 0..vectors.len() {
@@ -211,6 +214,7 @@ impl<T: Driver + 'static> pci::Driver for Adapter<T> {
             let parts = Parts {
                 parent: pdev.as_ref(),
                 vectors: requests,
+                other_vector: T::OTHER_VECTOR,
                 ops,
                 features,
                 buffers: Kind::chosen(pdev.as_ref()),
