@@ -15,30 +15,25 @@ use kernel::{
     dma::DmaMask,
     io::Io,
     pci,
-    prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    },
+    prelude::*, //
 };
-use net::{
-    ethtool::LinkMode,
-    netdev::{
-        CardStats,
-        Config,
-        Events,
-        Features,
-        Link,
-        Operations,
-        Ring,
-        Rings,
-        RxMode,
-        Side, //
-    },
+use net::netdev::{
+    CardStats,
+    Config,
+    Events,
+    Features,
+    Link,
+    Operations,
+    Ring,
+    Rings,
+    RxMode,
+    Side, //
 };
 
 mod desc;
 mod hw;
+#[path = "../common/mac.rs"]
+mod mac;
 mod regs;
 
 use regs::Bar;
@@ -56,25 +51,13 @@ const FEATURES: Features = Features {
     ring_multiple: 8,
     tx_frame: MAX_FRAME,
     rx_checksum: true,
-    link_modes: &[
-        LinkMode::TP,
-        LinkMode::AUTONEG,
-        LinkMode::BASE_T_10_HALF,
-        LinkMode::BASE_T_10_FULL,
-        LinkMode::BASE_T_100_HALF,
-        LinkMode::BASE_T_100_FULL,
-        LinkMode::BASE_T_1000_FULL,
-    ],
+    link_modes: mac::LINK_MODES,
 };
 
 /// A device.
 struct E1000<'bound> {
     bar: Bar<'bound>,
-    /// The device's counters are cleared by reading; these are the sums.
-    missed: Atomic<u64>,
-    multicast: Atomic<u64>,
-    crc_errors: Atomic<u64>,
-    length_errors: Atomic<u64>,
+    counters: mac::Counters,
 }
 
 #[vtable]
@@ -131,31 +114,20 @@ impl Operations for E1000<'_> {
     }
 
     fn link(&self) -> Option<Link> {
-        hw::link(&self.bar)
+        mac::link(&self.bar)
     }
 
     fn set_rx_mode(&self, mode: &RxMode<'_>) {
-        hw::set_rx_mode(&self.bar, mode);
+        mac::set_rx_mode(&self.bar, mode);
     }
 
     fn set_mac(&self, mac: &[u8; 6]) -> Result {
-        hw::set_mac(&self.bar, mac);
+        mac::set_address(&self.bar, mac);
         Ok(())
     }
 
     fn statistics(&self) -> CardStats {
-        let add = |sum: &Atomic<u64>, new: u32| {
-            // All ones: the device is gone.
-            let new = if new == u32::MAX { 0 } else { u64::from(new) };
-            sum.fetch_add(new, Relaxed).wrapping_add(new)
-        };
-        let bar = &self.bar;
-        CardStats {
-            missed: add(&self.missed, bar.read(regs::MPC).into_raw()),
-            multicast: add(&self.multicast, bar.read(regs::MPRC).into_raw()),
-            crc_errors: add(&self.crc_errors, bar.read(regs::CRCERRS).into_raw()),
-            length_errors: add(&self.length_errors, bar.read(regs::RLEC).into_raw()),
-        }
+        self.counters.read(&self.bar)
     }
 }
 
@@ -189,10 +161,7 @@ impl net::bus::pci::Driver for Driver {
         };
         let device = E1000 {
             bar,
-            missed: Atomic::new(0),
-            multicast: Atomic::new(0),
-            crc_errors: Atomic::new(0),
-            length_errors: Atomic::new(0),
+            counters: mac::Counters::new(),
         };
         Ok((device, features))
     }

@@ -5,55 +5,20 @@
 //! Names and bits are those of the "PCI/PCI-X Family of Gigabit Ethernet Controllers Software
 //! Developer's Manual" (Intel 317453), chapter 13.
 
-use kernel::{
-    io::register,
-    pci,
-    sizes::SizeConstants, //
-};
+#[path = "../common/regs.rs"]
+mod common;
 
-/// Bytes of BAR 0.
-pub(crate) const BAR_SIZE: usize = usize::SZ_128K;
-/// The registers.
-pub(crate) type Bar<'bound> = pci::Bar<'bound, BAR_SIZE>;
+pub(crate) use common::*;
+
+use kernel::io::register;
 
 register! {
-    /// Device control.
-    pub(crate) CTRL(u32) @ 0x0 {
-        /// Set link up.
-        6:6     slu => bool;
-        /// Auto-speed detection.
-        5:5     asde => bool;
-        /// Device reset; clears itself.
-        26:26   rst => bool;
-    }
-
-    /// Device status.
-    pub(crate) STATUS(u32) @ 0x8 {
-        /// 0, 1: 10, 100 Mbit/s; 2, 3: 1 Gbit/s.
-        7:6     speed;
-        /// Link up.
-        1:1     lu => bool;
-        /// Full duplex.
-        0:0     fd => bool;
-    }
-
     /// EEPROM read.
     pub(crate) EERD(u32) @ 0x14 {
         31:16   data;
         15:8    address;
         4:4     done => bool;
         0:0     start => bool;
-    }
-
-    /// Access to the PHY's registers.
-    pub(crate) MDIC(u32) @ 0x20 {
-        30:30   error => bool;
-        28:28   ready => bool;
-        /// 1 writes, 2 reads.
-        27:26   op;
-        25:21   phy;
-        20:16   register;
-        15:0    data;
     }
 
     /// Interrupt causes; reading acknowledges them.
@@ -90,34 +55,6 @@ register! {
         31:0    causes;
     }
 
-    /// Receive control. Left at 0: buffers of 2048 bytes, no VLAN filter.
-    pub(crate) RCTL(u32) @ 0x100 {
-        /// Enable.
-        1:1     en => bool;
-        /// Unicast promiscuous.
-        3:3     upe => bool;
-        /// Multicast promiscuous.
-        4:4     mpe => bool;
-        /// Long packets: more than 1522 bytes.
-        5:5     lpe => bool;
-        /// Broadcasts.
-        15:15   bam => bool;
-        /// Strip the CRC.
-        26:26   secrc => bool;
-    }
-
-    /// Transmit control.
-    pub(crate) TCTL(u32) @ 0x400 {
-        /// Enable.
-        1:1     en => bool;
-        /// Pad short packets.
-        3:3     psp => bool;
-        /// Collision threshold.
-        11:4    ct;
-        /// Collision distance.
-        21:12   cold;
-    }
-
     /// Transmit inter-packet gap.
     pub(crate) TIPG(u32) @ 0x410 {
         29:20   ipgr2;
@@ -145,34 +82,4 @@ register! {
     /// Transmit interrupt delay, absolute.
     pub(crate) TADV(u32) @ 0x382c { 15:0 delay; }
 
-    // Statistics: reading clears them.
-
-    /// Frames with a wrong CRC.
-    pub(crate) CRCERRS(u32) @ 0x4000 { 31:0 packets; }
-    /// Missed packets.
-    pub(crate) MPC(u32) @ 0x4010 { 31:0 packets; }
-    /// Frames that are too long or too short.
-    pub(crate) RLEC(u32) @ 0x4040 { 31:0 packets; }
-    /// Multicast packets.
-    pub(crate) MPRC(u32) @ 0x407c { 31:0 packets; }
-
-    /// Receive checksum offload.
-    pub(crate) RXCSUM(u32) @ 0x5000 {
-        /// TCP and UDP.
-        9:9     tuofl => bool;
-        /// IP.
-        8:8     ipofl => bool;
-    }
-
-    /// Multicast table: one bit for each hash value.
-    pub(crate) MTA(u32)[128] @ 0x5200 { 31:0 bits; }
-
-    /// Receive address 0, bytes 0 to 3.
-    pub(crate) RAL(u32) @ 0x5400 { 31:0 address; }
-    /// Receive address 0, bytes 4 and 5.
-    pub(crate) RAH(u32) @ 0x5404 {
-        /// Address valid.
-        31:31   av => bool;
-        15:0    address;
-    }
 }
