@@ -22,7 +22,7 @@ XDP, ALLOC, RECYCLE = "the XDP program's call", "alloc_fast", "recycle_cached"
 # The loop that does nothing else.
 DIRECT = "bench_main::direct::<page_pool::layout::Whole>"
 # The engines are compiled into each driver, with its formats, for each layout of a page that it can take.
-DRIVERS = [("e1000", "Whole"), ("e1000", "Half"), ("toy", "Whole"), ("two_queues", "Whole")]
+DRIVERS = [("e1000", "Whole"), ("e1000", "Half"), ("igb", "Whole"), ("igb", "Half"), ("toy", "Whole")]
 # A parameter that is the default is not in a name.
 ARGUMENT = {"Whole": "", "Half": "<page_pool::layout::Half>"}
 LOOPS = [

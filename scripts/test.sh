@@ -14,7 +14,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Parts that boot the VM, longest first. Two run at a time.
-BOOTS="bounce refuse pools lifetime e1000 xdp queues hook liar load reach slots control"
+BOOTS="bounce refuse pools igb lifetime e1000 xdp queues hook liar load reach slots control"
 # Those for kernels of our own only, and one that is asked for by name.
 OTHER_BOOTS="kunit shortage faults checkers soak"
 
@@ -35,7 +35,8 @@ boot() {
 	kunit) vm kunit ;;
 	# Alone, and without an IOMMU: the device is the test's.
 	liar) vm liar --nic e1000 ;;
-	queues) vm queues --nic e1000e --nic e1000 --iommu ;;
+	queues) vm queues --nic igb --nic e1000 --iommu ;;
+	igb) vm igb --nic igb --nic e1000e --iommu --timeout 1800 ;;
 	e1000) vm e1000 "${nics[@]}" --timeout 1500 ;;
 	# In strict mode the IOMMU faults on each access to a page that is no longer mapped, and a fault
 	# is a complaint that fails the boot.
@@ -123,16 +124,22 @@ part_loom() {
 
 # The descriptor tests reach all of the descriptor code, as LLVM counts it: functions, lines, regions.
 part_coverage() {
-	local source=$RPP_TOP/drivers/net/ethernet/intel/e1000_rust/desc.rs dir=$LOGS/coverage program
 	fetch_crates coverage || return 0
+	echo "1..2"
+	covered 1 desc e1000_rust
+	covered 2 igb_desc igb_rust
+}
+
+# covered NUMBER TEST DRIVER: one of them.
+covered() {
+	local source=$RPP_TOP/drivers/net/ethernet/intel/$3/desc.rs dir=$LOGS/coverage program
 	rm -rf "$dir/profile"
 	# A few cases do.
 	in_cargo env RUSTFLAGS=-Cinstrument-coverage CARGO_TARGET_DIR="$dir" CARGO_PROFILE_DEV_OPT_LEVEL=0 \
 		LLVM_PROFILE_FILE="$dir/profile/%p" PROPTEST_CASES=100 \
-		cargo test --locked --offline --test desc -- --skip every_word 2>&1 | sed 's/^/# /' | tee "$LOGS/coverage.cargo" || return
-	program=$(sed -n 's/.*Running tests\/desc.rs (\(.*\))$/\1/p' "$LOGS/coverage.cargo")
+		cargo test --locked --offline --test "$2" -- --skip every_word 2>&1 | sed 's/^/# /' | tee "$LOGS/coverage.cargo" || return
+	program=$(sed -n "s/.*Running tests\/$2.rs (\(.*\))$/\1/p" "$LOGS/coverage.cargo")
 	in_root llvm-profdata-19 merge -o "$dir/desc" "$dir/profile"
-	echo "1..1"
 	in_root llvm-cov-19 export -summary-only -instr-profile "$dir/desc" "$program" "$source" |
 		in_root python3 -c '
 import json, sys
@@ -140,15 +147,15 @@ totals = json.load(sys.stdin)["data"][0]["totals"]
 kinds = [(kind, totals[kind]) for kind in ("functions", "lines", "regions")]
 ok = all(n["count"] and n["covered"] == n["count"] for _, n in kinds)
 counts = ", ".join("{} of {} {}".format(n["covered"], n["count"], kind) for kind, n in kinds)
-print("ok" if ok else "not ok", "1 - desc.rs is covered:", counts)'
+print("ok" if ok else "not ok", sys.argv[1], "-", "desc.rs of", sys.argv[2], "is covered:", counts)' "$1" "$3"
 }
 
 part_fast_path() {
 	local module
-	for module in e1000_rust toy_net two_queues page_pool_bench; do
+	for module in e1000_rust igb_rust toy_net page_pool_bench; do
 		in_root objdump -drC --no-show-raw-insn "$K_OUT/$module.ko" >"$LOGS/$module.s"
 	done
-	in_root python3 scripts/fast-path.py "$LOGS"/{e1000_rust,toy_net,two_queues,page_pool_bench}.s
+	in_root python3 scripts/fast-path.py "$LOGS"/{e1000_rust,igb_rust,toy_net,page_pool_bench}.s
 }
 
 part_compile_fail() { "$RPP_TOP/scripts/compile-fail.sh"; }

@@ -143,7 +143,7 @@ pages_of() {
 		}
 		END { print n + 0 }' /sys/kernel/debug/page_owner_stacks/show_stacks
 }
-OURS='(\[(rust_|e1000_rust|wrong)| 0xff)'
+OURS='(\[(rust_|e1000_rust|igb_rust|wrong)| 0xff)'
 # pages_of_pools: those that a pool allocated, and that nobody has freed.
 pages_of_pools() { pages_of "alloc_pages_((bulk|node)_)?noprof[^;]*;[^;]*$OURS"; }
 no_page_left() { [[ $(pages_of "$OURS") == 0 ]]; }
@@ -162,7 +162,7 @@ checkers() {
 }
 
 # is_rust: the driver is ours. has_pool: and its buffers come from our pool.
-is_rust() { [[ $DRIVER == *_rust || $DRIVER == two_queues ]]; }
+is_rust() { [[ $DRIVER == *_rust ]]; }
 has_pool() { is_rust && [[ $BUFFERS == rust ]]; }
 
 # total NAME: mapped, unmapped, escaped, control or unbalanced, over all pools that ever were.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the netdev family of generic netlink knows of queues and NAPI instances: a
- * line for each, "queue: id=0 ...", "napi: id=8193 ...". (bpftool, ip and ethtool do
- * not ask it, and ynl wants Python.)
+ * What the netdev family of generic netlink knows of queues, NAPI instances and the
+ * queues' counters: a line for each, "queue: id=0 ...", "napi: id=8193 ...", "qstats:
+ * queue-id=0 ...". (bpftool, ip and ethtool do not ask it, and ynl wants Python.)
  */
 #include <linux/genetlink.h>
 #include <linux/netdev.h>
@@ -26,6 +26,14 @@ static const char * const napi_names[] = {
 	[NETDEV_A_NAPI_IRQ] = "irq",
 };
 
+static const char * const qstats_names[] = {
+	[NETDEV_A_QSTATS_IFINDEX] = "ifindex",
+	[NETDEV_A_QSTATS_QUEUE_TYPE] = "queue-type",
+	[NETDEV_A_QSTATS_QUEUE_ID] = "queue-id",
+	[NETDEV_A_QSTATS_RX_PACKETS] = "rx-packets",
+	[NETDEV_A_QSTATS_TX_PACKETS] = "tx-packets",
+};
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct nlattr *next(const struct nlattr *attr)
@@ -33,27 +41,27 @@ static const struct nlattr *next(const struct nlattr *attr)
 	return (const void *)((const char *)attr + NLA_ALIGN(attr->nla_len));
 }
 
-/* Asks; "family" is for the question what number the netdev family has. */
-static int ask(int fd, int type, int cmd, int family)
+/* Asks, with one attribute of @len bytes, if it has any. */
+static int ask(int fd, int type, int cmd, int flags, int attr, const void *data, int len)
 {
 	struct {
 		struct nlmsghdr head;
 		struct genlmsghdr generic;
 		struct nlattr attr;
-		char name[8];
+		char data[8];
 	} message = {
 		.head.nlmsg_type = type,
-		.head.nlmsg_flags = NLM_F_REQUEST | (family ? 0 : NLM_F_DUMP),
+		.head.nlmsg_flags = NLM_F_REQUEST | flags,
 		.head.nlmsg_len = NLMSG_LENGTH(GENL_HDRLEN),
 		.generic.cmd = cmd,
 		.generic.version = 1,
-		.attr.nla_type = CTRL_ATTR_FAMILY_NAME,
-		.attr.nla_len = NLA_HDRLEN + sizeof("netdev"),
-		.name = "netdev",
+		.attr.nla_type = attr,
+		.attr.nla_len = NLA_HDRLEN + len,
 	};
 
-	if (family)
-		message.head.nlmsg_len = sizeof(message);
+	if (len)
+		message.head.nlmsg_len += NLA_HDRLEN + NLA_ALIGN(len);
+	memcpy(message.data, data, len);
 	return send(fd, &message, message.head.nlmsg_len, 0) < 0;
 }
 
@@ -77,10 +85,13 @@ static void print(const char *what, const struct nlmsghdr *head,
 static int dump(int fd, int family, int cmd, const char *what,
 		const char * const *names, size_t count)
 {
+	/* Counters of queues, and not of whole devices. */
+	static const unsigned int scope = NETDEV_QSTATS_SCOPE_QUEUE;
+	int size = cmd == NETDEV_CMD_QSTATS_GET ? sizeof(scope) : 0;
 	const struct nlmsghdr *head;
 	int len;
 
-	if (ask(fd, family, cmd, 0))
+	if (ask(fd, family, cmd, NLM_F_DUMP, NETDEV_A_QSTATS_SCOPE, &scope, size))
 		return 1;
 	while ((len = recv(fd, answer, sizeof(answer), 0)) > 0) {
 		for (head = (void *)answer; NLMSG_OK(head, len); head = NLMSG_NEXT(head, len)) {
@@ -99,7 +110,8 @@ int main(void)
 	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC), family = 0, len;
 	const struct nlattr *attr;
 
-	if (fd < 0 || ask(fd, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1))
+	if (fd < 0 || ask(fd, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0, CTRL_ATTR_FAMILY_NAME,
+			  "netdev", sizeof("netdev")))
 		return 1;
 	len = recv(fd, answer, sizeof(answer), 0);
 	for (attr = attrs((void *)answer); (char *)attr < answer + len; attr = next(attr))
@@ -108,5 +120,6 @@ int main(void)
 	if (!family)
 		return 1;
 	return dump(fd, family, NETDEV_CMD_QUEUE_GET, "queue", queue_names, COUNT(queue_names)) ||
-	       dump(fd, family, NETDEV_CMD_NAPI_GET, "napi", napi_names, COUNT(napi_names));
+	       dump(fd, family, NETDEV_CMD_NAPI_GET, "napi", napi_names, COUNT(napi_names)) ||
+	       dump(fd, family, NETDEV_CMD_QSTATS_GET, "qstats", qstats_names, COUNT(qstats_names));
 }

@@ -29,7 +29,7 @@ no_iface() { ! has_iface; }
 # Not for the background: $! would be the process of a shell, and what it runs would outlive it.
 in_peer() { ip netns exec peer "$@"; }
 
-# load_driver: and the modules below it.
+# load_driver: and the modules below it. With QUEUES it uses so many.
 load_driver() {
 	if is_rust; then
 		[[ -d /sys/module/rust_page_pool ]] || insmod rust_page_pool.ko || return
@@ -40,6 +40,7 @@ load_driver() {
 		modprobe e1000
 	fi
 	eventually 10 has_iface
+	[[ ! ${QUEUES-} ]] || ethtool -L "$(iface)" combined "$QUEUES"
 }
 
 unload_driver() { rmmod "$DRIVER"; }
@@ -59,7 +60,7 @@ remove_modules() {
 
 # nothing_loaded: whatever has failed, the next script begins as the first one did.
 nothing_loaded() {
-	rmmod e1000_rust rust_net rust_page_pool e1000e
+	rmmod e1000_rust igb_rust rust_net rust_page_pool e1000e
 	ip netns del peer
 } 2>/dev/null
 
@@ -317,7 +318,8 @@ starve() {
 	RT=/proc/sys/kernel/sched_rt_runtime_us FAIR=/sys/kernel/debug/sched/fair_server/cpu$cpu/runtime
 	SHARES="$(<$RT) $(<"$FAIR")"
 	echo 1 >"/sys/class/net/$dev/threaded"
-	taskset -p -c "$cpu" "$(pgrep "napi/$dev")"
+	# One for each queue that the device has.
+	pgrep "napi/$dev" | xargs -n 1 taskset -p -c "$cpu"
 	echo -1 >$RT
 	echo 0 >"$FAIR"
 	taskset -c "$cpu" chrt -f 50 bash -c "while :; do :; done" &

@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A card with two queue pairs, a vector for each: QEMU's 82574L under two_queues.ko. The card chooses the
-# receive queue by the sender's address.
+# A card with two queue pairs, a vector for each: the 82576 under igb_rust. It chooses the receive queue by a hash
+# of the flow.
 
 cd "$(dirname "$0")/.." || exit
-export DRIVER=two_queues CARD=0x10d3 PEER_DRIVER=e1000
+export DRIVER=igb_rust CARD=0x10c9 PEER_DRIVER=e1000
 # shellcheck source=lib.sh
 . tests/lib.sh
 # shellcheck source=net.sh
 . tests/net.sh
 
-plan 7
+plan 10
 
 # interrupts VECTOR: how many it has had.
 interrupts() {
@@ -22,10 +22,15 @@ interrupts() {
 send_from() { in_peer ping -q -c "$2" -i 0.005 -W 1 -I "$1" "$ADDR" || true; }
 pings_from() { in_peer ping -q -c 1 -W 1 -I "$1" "$ADDR"; }
 
+# Always the same hash.
+KEY=$(printf '%02x:' {1..40})
+
 # probe: the interface, and which of the peer's addresses comes by which queue: in /tmp/from.0 and /tmp/from.1.
 probe() {
 	local n before queue
 	load_driver
+	ethtool -X "$(iface)" hkey "${KEY%:}"
+	ethtool -x "$(iface)" | grep -x "${KEY%:}"
 	up
 	ping_peer
 	# An answer would raise the interrupt of the queue that it is sent by.
@@ -126,9 +131,100 @@ all_of_them() {
 	# And without a driver.
 	remove_driver
 	load_driver
+	ethtool -X "$(iface)" hkey "${KEY%:}"
 	up
 	eventually 30 pings
 }
+
+# came QUEUE: packets that have come by it.
+came() { of_netdev qstats "ifindex=$(<"/sys/class/net/$(iface)/ifindex")" "queue-id=$1" queue-type=0 rx-packets; }
+# by_queue FROM QUEUE: what that address sends comes by that queue.
+by_queue() {
+	local before
+	before=$(came "$2")
+	send_from "$1" 50
+	check "packets by queue $2, from $1" $(($(came "$2") - before)) -ge 50
+}
+
+# The table of the hash is changed under traffic: flows go where it says, and the key stays.
+table() {
+	local dev queue
+	dev=$(iface)
+	traffic_start
+	for queue in 0 1; do by_queue "$(</tmp/from.$queue)" "$queue"; done
+	ethtool -X "$dev" weight 0 1
+	for queue in 0 1; do by_queue "$(</tmp/from.$queue)" 1; done
+	ethtool -X "$dev" weight 1 0
+	for queue in 0 1; do by_queue "$(</tmp/from.$queue)" 0; done
+	fails ethtool -X "$dev" weight 1 1 1
+	# A restart does not forget it.
+	ethtool -G "$dev" rx 512
+	eventually 30 pings
+	for queue in 0 1; do by_queue "$(</tmp/from.$queue)" 0; done
+	ethtool -G "$dev" rx 256
+	ethtool -X "$dev" default
+	eventually 30 pings
+	for queue in 0 1; do by_queue "$(</tmp/from.$queue)" "$queue"; done
+	traffic_stop
+	ethtool -x "$dev" | grep -x "${KEY%:}"
+	ping_peer
+}
+
+# Fewer queues, and more, under traffic.
+channels() {
+	local dev n
+	dev=$(iface)
+	for n in 0 1; do
+		ip netns exec peer ping -f -l 8 -q -I "$(</tmp/from.$n)" "$ADDR" &
+	done
+	for n in 1 2 1 2 1 2; do
+		ethtool -L "$dev" combined $n
+		check "queues" "$(compgen -G "/sys/class/net/$dev/queues/rx-*" | wc -l)" -eq $n
+		eventually 5 pools $n
+		eventually 30 pings_from "$(</tmp/from.0)"
+		eventually 30 pings_from "$(</tmp/from.1)"
+	done
+	fails ethtool -L "$dev" combined 3
+	fails ethtool -L "$dev" combined 0
+	# While it is down.
+	ip link set "$dev" down
+	ethtool -L "$dev" combined 1
+	up
+	eventually 30 pings_from "$(</tmp/from.1)"
+	eventually 5 pools 1
+	# The core's watchdog looks at queues that are not used as well, every five seconds.
+	sleep 7
+	# What somebody chose stays, and so do the queues that it needs.
+	ethtool -L "$dev" combined 2
+	ethtool -X "$dev" weight 0 1
+	fails ethtool -L "$dev" combined 1
+	ethtool -X "$dev" default
+	kill %1 %2
+	wait || true
+	ping_peer
+	pool_clean
+}
+pools() { [[ $(grep -c ^pool "$DEBUGFS/pools") == "$1" ]]; }
+
+# A queue goes while a socket has pages of its pool.
+held() {
+	local dev
+	dev=$(iface)
+	hold 9000 64
+	in_peer socat -u -b 1400 OPEN:/dev/zero,readbytes=140000 "UDP4-SENDTO:$ADDR:9000,bind=$(</tmp/from.1)"
+	eventually 10 held_packets 100
+	ethtool -L "$dev" combined 1
+	eventually 30 pings_from "$(</tmp/from.1)"
+	check "packets in the socket" "$(count_held)" -eq 100
+	kill -KILL "$HOLDER"
+	wait "$HOLDER" || true
+	ethtool -L "$dev" combined 2
+	eventually 30 pings_from "$(</tmp/from.1)"
+	pool_clean
+}
+# What a packet is charged for is more than 2,048 bytes, and less than twice that.
+count_held() { echo $((0x$(awk '$2 ~ /:2328$/ { sub(/.*:/, "", $5); print $5 }' /proc/net/udp) / 2304)); }
+held_packets() { (($(count_held) >= $1)); }
 
 remove() {
 	pool_clean
@@ -141,5 +237,8 @@ try "NAPI instance, interrupt and pool of each queue" each_its_own
 try "one queue restarted: the other one loses nothing" restart_other
 try "XDP on both queues" xdp
 try "TCP over both queues" tcp
+try "ethtool -X: the card follows the table, under traffic" table
+try "ethtool -L: one queue and two, under traffic" channels
+try "a queue goes while a socket has pages of its pool" held
 try "rings, down and up, unbound, under traffic" all_of_them
 try "removal" remove

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Intel 82576, the Gigabit Ethernet controller that QEMU calls `igb`: up to eight queue pairs, each with a vector.
+//!
+//! The C driver `igb` knows the same device. The one that is loaded first gets it, unless the device's
+//! `driver_override` in sysfs says otherwise.
+//!
+//! Not done: what is sent in several pieces, and checksums for it, frames that need more than one buffer, VLAN
+//! offloads, virtual functions, wake on LAN, flow control, suspend and resume. Tried with QEMU's device only.
+
+use kernel::{
+    device::Core,
+    dma::DmaMask,
+    io::{
+        register::Array,
+        Io, //
+    },
+    pci,
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+};
+use net::netdev::{
+    CardStats,
+    Config,
+    Events,
+    Features,
+    Link,
+    Operations,
+    Ring,
+    Rings,
+    Rss,
+    RxMode,
+    Side, //
+};
+
+mod desc;
+mod hw;
+#[path = "../common/mac.rs"]
+mod mac;
+mod regs;
+
+use regs::Bar;
+
+/// The longest frame that the device sends: `MAX_JUMBO_FRAME_SIZE` of the C driver, 9,728 bytes with the CRC.
+const MAX_FRAME: usize = 0x2600 - 4;
+
+/// What the device can do, but for its address.
+const FEATURES: Features = Features {
+    mac: [0; 6],
+    // CAST: 8.
+    queues: regs::QUEUES as u32,
+    rings: Rings { rx: 256, tx: 256 },
+    ring_sizes: 80..=4096,
+    // The device wants a multiple of 128 bytes.
+    ring_multiple: 8,
+    tx_frame: MAX_FRAME,
+    rx_checksum: true,
+    link_modes: mac::LINK_MODES,
+};
+
+/// A device.
+struct Igb<'bound> {
+    bar: Bar<'bound>,
+    /// The vector that is about the link.
+    other: Atomic<u32>,
+    counters: mac::Counters,
+}
+
+#[vtable]
+impl Operations for Igb<'_> {
+    type Rx = desc::Rx;
+    type Tx = desc::Tx;
+
+    fn start(&self, config: &Config) -> Result {
+        let other = config.other_vector.ok_or(EINVAL)?;
+        self.other.store(other, Relaxed);
+        hw::start(&self.bar, config, other)
+    }
+
+    fn start_ring(&self, ring: &Ring) -> Result {
+        match ring.side {
+            Side::Tx => hw::start_tx(&self.bar, ring),
+            Side::Rx => hw::start_rx(&self.bar, ring),
+        }
+    }
+
+    fn stop_rx(&self, queue: usize) {
+        hw::stop_rx(&self.bar, queue);
+    }
+
+    fn stop(&self) {
+        hw::reset(&self.bar);
+    }
+
+    #[inline]
+    fn doorbell(&self, side: Side, queue: usize, tail: u32) {
+        match side {
+            Side::Rx => {
+                if let Some(at) = regs::RDT::try_at(queue) {
+                    self.bar.write(at, regs::RDT::from(tail));
+                }
+            }
+            Side::Tx => {
+                if let Some(at) = regs::TDT::try_at(queue) {
+                    self.bar.write(at, regs::TDT::from(tail));
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn interrupt(&self, vector: usize) -> Events {
+        // CAST: A vector of ten.
+        let vector = vector as u32;
+        if vector != self.other.load(Relaxed) {
+            // By EIAM the device has done so already; QEMU's has not.
+            self.bar.write_reg(regs::EIMC::from(1 << (vector & 0x1f)));
+            return Events {
+                ours: true,
+                packets: true,
+                link: false,
+            };
+        }
+        let icr = self.bar.read(regs::ICR);
+        // All ones: the device is gone.
+        if icr.into_raw() == u32::MAX {
+            return Events::default();
+        }
+        Events {
+            ours: true,
+            packets: false,
+            link: icr.lsc(),
+        }
+    }
+
+    #[inline]
+    fn unmask(&self, vector: usize) {
+        // CAST: A vector of ten.
+        let vector = vector as u32;
+        if vector == self.other.load(Relaxed) {
+            self.bar.write_reg(regs::IMS::zeroed().with_lsc(true));
+        }
+        self.bar.write_reg(regs::EIMS::from(1 << (vector & 0x1f)));
+    }
+
+    fn link(&self) -> Option<Link> {
+        mac::link(&self.bar)
+    }
+
+    fn set_rss(&self, rss: &Rss) {
+        hw::set_rss(&self.bar, rss);
+    }
+
+    fn set_rx_mode(&self, mode: &RxMode<'_>) {
+        mac::set_rx_mode(&self.bar, mode);
+    }
+
+    fn set_mac(&self, mac: &[u8; 6]) -> Result {
+        mac::set_address(&self.bar, mac);
+        Ok(())
+    }
+
+    fn statistics(&self) -> CardStats {
+        self.counters.read(&self.bar)
+    }
+}
+
+struct Driver;
+
+kernel::pci_device_table!(
+    PCI_TABLE,
+    <Driver as net::bus::pci::Driver>::IdInfo,
+    [(pci::DeviceId::from_id(pci::Vendor::INTEL, 0x10c9), ())]
+);
+
+impl net::bus::pci::Driver for Driver {
+    type IdInfo = ();
+    type Ops<'bound> = Igb<'bound>;
+
+    const ID_TABLE: pci::IdTable<Self::IdInfo> = &PCI_TABLE;
+    const DMA_MASK: DmaMask = DmaMask::new::<64>();
+    const IRQ_TYPES: &'static [pci::IrqType] = &[pci::IrqType::MsiX];
+    const OTHER_VECTOR: bool = true;
+
+    fn probe<'bound>(
+        pdev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound ()>,
+    ) -> Result<(Igb<'bound>, Features)> {
+        let bar = pdev.iomap_region_sized::<{ regs::BAR_SIZE }>(0, c"igb_rust")?;
+        hw::reset(&bar);
+        // The card has read it from its EEPROM.
+        let [a, b, c, d] = bar.read(regs::RAL).into_raw().to_le_bytes();
+        let [e, f, ..] = bar.read(regs::RAH).into_raw().to_le_bytes();
+        let features = Features {
+            mac: [a, b, c, d, e, f],
+            ..FEATURES
+        };
+        let device = Igb {
+            bar,
+            other: Atomic::new(u32::MAX),
+            counters: mac::Counters::new(),
+        };
+        Ok((device, features))
+    }
+}
+
+net::module_pci_net_driver! {
+    type: Driver,
+    name: "igb_rust",
+    authors: ["Rust page pool developers"],
+    description: "Intel 82576 Gigabit Ethernet driver",
+    license: "GPL",
+}
