@@ -20,8 +20,8 @@ usage() {
 	  --device SPEC     any other device of QEMU's (repeatable)
 	  --smp N           CPUs (default 2)
 	  --mem MB          memory (default 1024; KERNEL=debug and kcsan 2048, uml 384)
-	  --thread WAY      single (default) or multi (default for KERNEL=kcsan): one
-	                    host thread for all the CPUs, or one each
+	  --thread WAY      multi (default) or single: a host thread for each CPU, or one
+	                    for all
 	  --icount          guest time counts instructions; one CPU
 	  --iommu           an Intel IOMMU, in strict mode
 	  --append ARGS     more kernel arguments (repeatable)
@@ -39,7 +39,7 @@ usage() {
 }
 
 # Modules of the kernel itself that the guest can modprobe, with what they need.
-MODULES="e1000 e1000e virtio_net pktgen veth tun dummy cls_bpf cls_matchall
+MODULES="e1000 e1000e igb virtio_net pktgen veth tun dummy cls_bpf cls_matchall
 	act_mirred sch_ingress sch_netem tcp_diag udp_diag netconsole 8021q"
 
 # What the guest's commands are copied from; the libraries follow by ldd.
@@ -51,7 +51,7 @@ PROGRAMS="bash dash mount umount dmesg taskset chrt setsid grep sed mawk find xa
 # (DMA_API_DEBUG and kmemleak say at boot that they are there, which is no complaint. Of KCSAN's
 # reports, whose first line names two functions, those about code of ours: the kernel has many. With
 # faults injected, ref_tracker lacks memory, and kmemleak a "scan area": they do without.)
-COMPLAINTS='WARNING: |BUG: ([^K]|KASAN|KFENCE|KCSAN: .*(\[(rust_|e1000_rust|race|wrong)|rust_helper_))|BUG [^ ]+ \(|Oops|Kernel panic|Bad page|Call Trace:|unregister_netdevice: waiting'
+COMPLAINTS='WARNING: |BUG: ([^K]|KASAN|KFENCE|KCSAN: .*(\[(rust_|e1000_rust|igb_rust|race|wrong)|rust_helper_))|BUG [^ ]+ \(|Oops|Kernel panic|Bad page|Call Trace:|unregister_netdevice: waiting'
 COMPLAINTS+='|rcu: INFO: rcu.*(stall|kthread)|detected stall|DMAR: .*[Ff]ault|general protection fault'
 COMPLAINTS+='|DMA-API: .*(driver|memory|ENOMEM|EEXIST|segment)'
 COMPLAINTS+='|blocked for more than|soft lockup|hard LOCKUP|scheduling while atomic|list_(add|del) corruption'
@@ -253,11 +253,9 @@ done
 load_kernel "${RPP_KERNEL_ENV:-$("$RPP_TOP/scripts/kernel.sh" env)}"
 # KASAN's shadow and quarantine, page_owner, and what else the checkers remember.
 [[ $K_NAME == @(debug|kcsan) ]] && mem=${mem:-2048}
-# A data race takes two CPUs at the same time.
-[[ $K_NAME == kcsan ]] && thread=${thread:-multi}
 # Modules are behind the memory, and have to be below 2 GB; see own_make() in kernel-own.sh.
 [[ $K_NAME == uml ]] && mem=${mem:-384}
-mem=${mem:-1024} thread=${thread:-single} timeout=$((timeout * ${RPP_SLOW:-1}))
+mem=${mem:-1024} thread=${thread:-multi} timeout=$((timeout * ${RPP_SLOW:-1}))
 [[ -s $K_IMAGE ]] || die "there is no kernel image $K_IMAGE to boot"
 
 mkdir -p "$out" "$RPP_CACHE/vm"
