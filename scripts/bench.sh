@@ -55,9 +55,9 @@ instructions() {
 packets() {
 	local iommu=()
 	[[ $1 == strict ]] && iommu=(--iommu)
-	"$RPP_TOP/scripts/vm.sh" --quiet --out "$out/packets-$1" --nic e1000 --nic e1000e --icount "${iommu[@]}" \
+	"$RPP_TOP/scripts/vm.sh" --quiet --out "$out/packets-$1" --nic e1000 --nic e1000e --nic igb --icount "${iommu[@]}" \
 		--append "$APPEND" --timeout 1800 \
-		--run "VARIANTS='pool whole kernel alloc c c-map' PACKETS=30000 WARMUP=10000 ROUNDS=2 COUNT_PACKETS=0 MODES='${case:-drop tx copy page page_held}' \
+		--run "VARIANTS='pool whole kernel alloc c c-map igb c-igb' PACKETS=30000 WARMUP=10000 ROUNDS=2 COUNT_PACKETS=0 MODES='${case:-drop tx copy page page_held}' \
 			bash samples/pktgen/bench.sh"
 }
 
@@ -95,7 +95,7 @@ out=$(cd "$out" && pwd)
 	echo "configuration=$(grep -hE '^CONFIG_(PREEMPT_LAZY|HZ|CC_OPTIMIZE_FOR_[A-Z]*|MEMCG|INIT_ON_ALLOC_DEFAULT_ON|RUST_OVERFLOW_CHECKS|SMP|JUMP_LABEL)=' "$K_DIR/.config" | sed 's/CONFIG_//' | xargs)"
 } >"$out/about"
 # How long each function is, to say where a figure comes from that has grown.
-for module in rust_page_pool page_pool_bench e1000_rust; do
+for module in rust_page_pool page_pool_bench e1000_rust igb_rust; do
 	in_root objdump -dC --no-show-raw-insn "$K_OUT/$module.ko"
 done | awk '/^[0-9a-f]+ <.*>:$/ { name = substr($0, 19, length($0) - 20); next }
 	/^ *[0-9a-f]+:\t/ && name !~ /^__pfx/ && !/\tnop/ { n[name]++ }

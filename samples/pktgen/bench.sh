@@ -6,12 +6,14 @@
 # file in $RESULTS. There is no arithmetic on results here; see scripts/report.py.
 #
 # The sender is always the same: a C e1000e, with the kernel's own pktgen script.
-# The receiver is the 82540EM, with one of these VARIANTS:
+# The receiver is the 82540EM, or with igb and c-igb an 82576, with one of these VARIANTS:
 #	pool		e1000_rust, pages recycled by the pool, native XDP
 #	whole		the same with a page for each packet: with an MTU beyond the usual
 #	kernel		the same driver on the kernel's own page pool
 #	alloc		the same driver, a page allocated and mapped for each packet
 #	c		e1000 as it is (it copies frames up to 256 bytes), generic XDP
+#	igb		igb_rust, as pool
+#	c-igb		igb as it is, native XDP: halves of pages that it uses again itself
 #	c-map		e1000 that maps a new buffer for each packet (copybreak=0), generic XDP
 #
 # What becomes of the frames, one of MODES:
@@ -36,7 +38,6 @@ RESULTS=${RESULTS:-/rpp/out/runs.txt}
 
 held=''
 
-RX_MAC=52:54:00:00:00:01
 # Nobody's: the receiving NIC's address filter drops these frames, so that sending
 # them costs what the sender costs, and nothing more.
 NO_MAC=52:54:00:00:00:99
@@ -63,14 +64,16 @@ wait_for() {
 }
 has_carrier() { [[ $(<"/sys/class/net/$1/carrier") == 1 ]]; }
 
-# load_rust BUFFERS: where they come from.
-load_rust() { insmod rust_page_pool.ko && insmod rust_net.ko "buffers=$1" && insmod e1000_rust.ko; }
+# load_rust BUFFERS [DRIVER]: where they come from.
+load_rust() { insmod rust_page_pool.ko && insmod rust_net.ko "buffers=$1" && insmod "${2:-e1000_rust}.ko"; }
 
 load() {
 	case $1 in
 	pool | whole) load_rust rust ;;
 	kernel) load_rust kernel ;;
 	alloc) load_rust none ;;
+	igb) load_rust rust igb_rust ;;
+	c-igb) modprobe igb ;;
 	c) modprobe e1000 ;;
 	c-map) modprobe e1000 copybreak=0 ;;
 	*) echo "unknown variant $1" >&2 && return 1 ;;
@@ -81,6 +84,8 @@ load() {
 unload() {
 	case $1 in
 	pool | whole | kernel | alloc) rmmod e1000_rust && rmmod rust_net && rmmod rust_page_pool ;;
+	igb) rmmod igb_rust && rmmod rust_net && rmmod rust_page_pool ;;
+	c-igb) rmmod igb ;;
 	*) rmmod e1000 ;;
 	esac
 }
@@ -96,7 +101,7 @@ attach() {
 	page) size=1514 && return ;;
 	page_held)
 		size=1514 truesize=4352
-		[[ $1 == @(pool|kernel) ]] && truesize=2304
+		[[ $1 == @(pool|kernel|igb|c-igb) ]] && truesize=2304
 		ip addr add 198.18.0.42/24 dev "$rx"
 		samples/pktgen/held $((1500 * truesize)) &
 		held=$!
@@ -104,7 +109,7 @@ attach() {
 		;;
 	*) echo "unknown mode $2" >&2 && return 1 ;;
 	esac
-	[[ $1 == @(pool|whole|kernel|alloc) ]] && xdp=xdpdrv
+	[[ $1 == @(pool|whole|kernel|alloc|igb|c-igb) ]] && xdp=xdpdrv
 	ip link set dev "$rx" "$xdp" obj "samples/xdp/$prog.o" sec xdp
 }
 detach() {
@@ -127,9 +132,10 @@ counters() {
 	read -r up idle </proc/uptime
 	echo "up_ms=${up/./}0 idle_ms=${idle/./}0"
 	pci=$(readlink -f "/sys/class/net/$rx/device")
-	irq=$(<"$pci/irq")
-	for dir in "$pci"/msi_irqs/*; do [[ -e $dir ]] && irq=${dir##*/}; done
-	awk -v irq="$irq:" '$1 == irq { n = 0; for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i; print "irqs=" n }' /proc/interrupts
+	irq=" $(<"$pci/irq"): "
+	for dir in "$pci"/msi_irqs/*; do [[ -e $dir ]] && irq+=" ${dir##*/}: "; done
+	awk -v irqs="$irq" 'index(irqs, " " $1 " ") { for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i }
+		END { print "irqs=" n + 0 }' /proc/interrupts
 	# What the program let through would show up here.
 	awk '$1 == "Ip:" && $2 ~ /^[0-9]/ { print "stack=" $4 }' /proc/net/snmp
 	ethtool -S "$rx" | sed -n 's/^ *\(rx_pp_[a-z_]*\): \([0-9]*\)$/\1=\2/p'
@@ -219,6 +225,8 @@ echo "kind=boot kernel=$(uname -r) iommu=$iommu ram=$ram size=$SIZE burst=$BURST
 for ((round = 1; round <= ROUNDS; round++)); do
 	for variant in $VARIANTS; do
 		load "$variant"
+		RX_MAC=52:54:00:00:00:01
+		[[ $variant != *igb ]] || RX_MAC=52:54:00:00:00:03
 		rx=$(nic_of "$RX_MAC")
 		for mode in $MODES; do
 			n=$((n + 1))
