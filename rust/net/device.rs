@@ -28,7 +28,9 @@ use crate::{
         Operations,
         Rings,
         Rss,
-        Side, //
+        Side,
+        RSS_KEY,
+        RSS_QUEUES, //
     },
     poolstats::PoolStats,
     queue::{
@@ -492,7 +494,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             other_vector: (self.other_vectors() != 0).then_some(self.channels.len() as u32),
         })?;
         if D::HAS_SET_RSS {
-            self.ops.set_rss(rss);
+            self.ops.set_rss(&rss.key, &rss.queues);
         }
         for (channel, (rx, tx)) in self.channels.iter().zip(pairs.iter_mut()) {
             self.ops.start_ring(&tx.describe(channel.index()))?;
@@ -810,8 +812,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
 /// Process context.
 fn random_rss(queues: usize) -> Rss {
     let mut rss = Rss {
-        key: [0; 40],
-        queues: [0; 128],
+        key: [0; RSS_KEY],
+        queues: [0; RSS_QUEUES],
     };
     // SAFETY: There is room for so many bytes, which are fewer than the core has. It may sleep: process context.
     unsafe { bindings::netdev_rss_key_fill(rss.key.as_mut_ptr().cast(), rss.key.len()) };

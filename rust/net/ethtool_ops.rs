@@ -12,7 +12,9 @@ use crate::{
     },
     netdev::{
         Operations,
-        Rings, //
+        Rings,
+        RSS_KEY,
+        RSS_QUEUES, //
     },
     vtable::{
         core_of,
@@ -26,9 +28,6 @@ use kernel::{
 };
 use pp_bindings as bindings;
 
-/// Entries of the table, and bytes of the key, of [`Rss`](crate::netdev::Rss).
-const ENTRIES: usize = 128;
-const KEY: usize = 40;
 /// The one hash function that is specified for RSS.
 const TOEPLITZ: u8 = 1 << bindings::ETH_RSS_HASH_TOP_BIT;
 
@@ -211,7 +210,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// None.
     unsafe extern "C" fn get_rxfh_indir_size(_dev: *mut bindings::net_device) -> u32 {
         // CAST: 128.
-        ENTRIES as u32
+        RSS_QUEUES as u32
     }
 
     /// # Safety
@@ -219,7 +218,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// None.
     unsafe extern "C" fn get_rxfh_key_size(_dev: *mut bindings::net_device) -> u32 {
         // CAST: 40.
-        KEY as u32
+        RSS_KEY as u32
     }
 
     /// # Safety
@@ -241,13 +240,13 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             // SAFETY: It is not null, so by the safety requirement there is room for so many entries.
             unsafe {
                 rxfh.indir
-                    .cast::<[u32; ENTRIES]>()
+                    .cast::<[u32; RSS_QUEUES]>()
                     .write(rss.queues.map(u32::from))
             };
         }
         if !rxfh.key.is_null() {
             // SAFETY: It is not null, so by the safety requirement there is room for so many bytes.
-            unsafe { rxfh.key.cast::<[u8; KEY]>().write(rss.key) };
+            unsafe { rxfh.key.cast::<[u8; RSS_KEY]>().write(rss.key) };
         }
         0
     }
@@ -273,16 +272,16 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let control = &mut *core.control.lock();
         if !rxfh.indir.is_null() {
             // SAFETY: It is not null, so by the safety requirement there are so many entries.
-            let queues = unsafe { rxfh.indir.cast::<[u32; ENTRIES]>().read() };
+            let queues = unsafe { rxfh.indir.cast::<[u32; RSS_QUEUES]>().read() };
             // CAST: The core has checked that they are numbers of queues.
             control.rss.queues = queues.map(|queue| queue as u8);
         }
         if !rxfh.key.is_null() {
             // SAFETY: It is not null, so by the safety requirement there are so many bytes.
-            control.rss.key = unsafe { rxfh.key.cast::<[u8; KEY]>().read() };
+            control.rss.key = unsafe { rxfh.key.cast::<[u8; RSS_KEY]>().read() };
         }
         if control.up {
-            core.ops.set_rss(&control.rss);
+            core.ops.set_rss(&control.rss.key, &control.rss.queues);
         }
         0
     }

@@ -106,12 +106,16 @@ pub struct Config {
 ///
 /// As Microsoft specifies it ("Receive Side Scaling"), with the largest table that is possible there.
 #[derive(Clone, Copy, Debug)]
-pub struct Rss {
+pub(crate) struct Rss {
     /// The key of the hash.
-    pub key: [u8; 40],
+    pub(crate) key: [u8; RSS_KEY],
     /// The queue for each value of the low bits of the hash: one that is used.
-    pub queues: [u8; 128],
+    pub(crate) queues: [u8; RSS_QUEUES],
 }
+
+/// Bytes of the key, and entries of the table, of an [`Rss`].
+pub(crate) const RSS_KEY: usize = 40;
+pub(crate) const RSS_QUEUES: usize = 128;
 
 impl Rss {
     /// Spreads flows evenly over so many queues.
@@ -359,10 +363,11 @@ pub trait Operations: Send + Sync + Sized {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Spreads flows over the queues as `rss` says.
+    /// Spreads flows over the queues: by their hash with `key`, whose low bits say which entry of `queues` it is.
     ///
-    /// Also between [`start`](Self::start) and the first ring. Process context, under the device's lock.
-    fn set_rss(&self, _rss: &Rss) {
+    /// As Microsoft specifies it ("Receive Side Scaling"), with the largest table that is possible there. Also between
+    /// [`start`](Self::start) and the first ring. Process context, under the device's lock.
+    fn set_rss(&self, _key: &[u8; 40], _queues: &[u8; 128]) {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }
 

@@ -26,8 +26,7 @@ use net::{
     desc::RxDescriptor,
     netdev::{
         Config,
-        Ring,
-        Rss, //
+        Ring, //
     },
 };
 
@@ -130,11 +129,11 @@ fn assign_vectors(bar: &Bar<'_>, queues: u32, other: u32) {
 }
 
 /// Has the card choose a packet's queue by the hash of its flow.
-pub(crate) fn set_rss(bar: &Bar<'_>, rss: &Rss) {
-    for (i, word) in words(&rss.key) {
+pub(crate) fn set_rss(bar: &Bar<'_>, key: &[u8], queues: &[u8]) {
+    for (i, word) in words(key) {
         write_at!(bar, RSSRK, i, regs::RSSRK::from(word));
     }
-    for (i, word) in words(&rss.queues) {
+    for (i, word) in words(queues) {
         write_at!(bar, RETA, i, regs::RETA::from(word));
     }
 }

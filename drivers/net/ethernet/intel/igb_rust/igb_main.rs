@@ -31,7 +31,6 @@ use net::netdev::{
     Operations,
     Ring,
     Rings,
-    Rss,
     RxMode,
     Side, //
 };
@@ -150,8 +149,8 @@ impl Operations for Igb<'_> {
         mac::link(&self.bar)
     }
 
-    fn set_rss(&self, rss: &Rss) {
-        hw::set_rss(&self.bar, rss);
+    fn set_rss(&self, key: &[u8; 40], queues: &[u8; 128]) {
+        hw::set_rss(&self.bar, key, queues);
     }
 
     fn set_rx_mode(&self, mode: &RxMode<'_>) {
