@@ -92,6 +92,8 @@ out=$(cd "$out" && pwd)
 	echo "append=$APPEND"
 	echo "commit=$(git -C "$RPP_TOP" describe --always --dirty 2>/dev/null || echo unknown)"
 	sed 's/ /=/' "$RPP_ROOT/compilers"
+	# Its CPU decides what the kernel patches itself to.
+	echo "qemu=$(in_root qemu-system-x86_64 --version | sed -n 's/.*version \([0-9.]*\).*/\1/p')"
 	echo "configuration=$(grep -hE '^CONFIG_(PREEMPT_LAZY|HZ|CC_OPTIMIZE_FOR_[A-Z]*|MEMCG|INIT_ON_ALLOC_DEFAULT_ON|RUST_OVERFLOW_CHECKS|SMP|JUMP_LABEL)=' "$K_DIR/.config" | sed 's/CONFIG_//' | xargs)"
 } >"$out/about"
 # How long each function is, to say where a figure comes from that has grown.
