@@ -691,6 +691,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                 _ => {}
             }
         }
+        // Whatever becomes of the restart that this is for: the next one begins with so many.
+        control.shape.queues = queues;
         Ok(())
     }
 
