@@ -144,6 +144,18 @@ pub enum Checksum {
     Verified,
 }
 
+impl Checksum {
+    /// Returns [`Verified`](Self::Verified) if the card has said so, and else that it has said nothing.
+    #[inline(always)]
+    pub fn verified_if(right: bool) -> Self {
+        if right {
+            Self::Verified
+        } else {
+            Self::None
+        }
+    }
+}
+
 /// A piece of a frame to send that is in one piece of memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment {

@@ -594,8 +594,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         }
     }
 
-    /// Requests the interrupts.
-    fn request_irqs(&self) -> Result<KVec<Irq<'bound, Vector<'bound, D>>>> {
+    /// Requests the interrupts, those of queues that are not used as well, and tells the core which ones are of the
+    /// first `queues`.
+    fn request_irqs(&self, queues: usize) -> Result<KVec<Irq<'bound, Vector<'bound, D>>>> {
         let mut irqs = KVec::with_capacity(self.vectors.len(), GFP_KERNEL)?;
         for (vector, request) in self.vectors.iter().enumerate() {
             let alone = self.vectors.len() == 1 || vector >= self.channels.len();
@@ -618,7 +619,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             // is dropped when one of the next steps fails.
             irqs.push(unsafe { Irq::new(request, name, handler) }?, GFP_KERNEL)?;
         }
-        self.channels.iter().for_each(|c| self.set_irq(c, true));
+        let used = self.channels.iter().take(queues);
+        used.for_each(|c| self.set_irq(c, true));
         Ok(irqs)
     }
 
@@ -632,7 +634,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
 
     /// Releases the interrupts.
     fn free_irqs(&self, control: &mut Control<'bound, D>) {
-        self.channels.iter().for_each(|c| self.set_irq(c, false));
+        let used = self.channels.iter().take(control.shape.queues);
+        used.for_each(|c| self.set_irq(c, false));
         control.irqs = KVec::new();
     }
 
@@ -643,7 +646,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         let control = &mut *self.control.lock();
         let shape = control.shape;
         let pairs = self.rings(shape)?;
-        control.irqs = self.request_irqs()?;
+        control.irqs = self.request_irqs(shape.queues)?;
         self.up(control, shape, pairs)
             .inspect_err(|_| self.free_irqs(control))
     }

@@ -77,12 +77,12 @@ pub(crate) struct Slot {
     pub(crate) next: AtomicU32,
 }
 
+// Two slots share a cache line, none lies across two.
+const _: () = assert!(size_of::<Slot>() == 32);
+
 /// Whoever has a page for longer than 20 ms keeps it.
 // CAST: It is 1000 at most.
 const KEPT: u32 = bindings::RPP_HZ as u32 / 50;
-
-// Two slots share a cache line, none lies across two.
-const _: () = assert!(size_of::<Slot>() == 32);
 
 impl Slot {
     /// Puts a mapped page into the slot.

@@ -64,17 +64,26 @@ wait_for() {
 }
 has_carrier() { [[ $(<"/sys/class/net/$1/carrier") == 1 ]]; }
 
-# load_rust BUFFERS [DRIVER]: where they come from.
-load_rust() { insmod rust_page_pool.ko && insmod rust_net.ko "buffers=$1" && insmod "${2:-e1000_rust}.ko"; }
+# driver VARIANT. is_rust VARIANT: it is one of ours.
+driver() {
+	case $1 in
+	igb) echo igb_rust ;;
+	c-igb) echo igb ;;
+	c | c-map) echo e1000 ;;
+	*) echo e1000_rust ;;
+	esac
+}
+is_rust() { [[ $(driver "$1") == *_rust ]]; }
+
+# load_rust VARIANT BUFFERS: where they come from.
+load_rust() { insmod rust_page_pool.ko && insmod rust_net.ko "buffers=$2" && insmod "$(driver "$1").ko"; }
 
 load() {
 	case $1 in
-	pool | whole) load_rust rust ;;
-	kernel) load_rust kernel ;;
-	alloc) load_rust none ;;
-	igb) load_rust rust igb_rust ;;
-	c-igb) modprobe igb ;;
-	c) modprobe e1000 ;;
+	pool | whole | igb) load_rust "$1" rust ;;
+	kernel) load_rust "$1" kernel ;;
+	alloc) load_rust "$1" none ;;
+	c | c-igb) modprobe "$(driver "$1")" ;;
 	c-map) modprobe e1000 copybreak=0 ;;
 	*) echo "unknown variant $1" >&2 && return 1 ;;
 	esac
@@ -82,12 +91,8 @@ load() {
 
 # The C driver is measured without a trace of the Rust modules, their hook included.
 unload() {
-	case $1 in
-	pool | whole | kernel | alloc) rmmod e1000_rust && rmmod rust_net && rmmod rust_page_pool ;;
-	igb) rmmod igb_rust && rmmod rust_net && rmmod rust_page_pool ;;
-	c-igb) rmmod igb ;;
-	*) rmmod e1000 ;;
-	esac
+	rmmod "$(driver "$1")"
+	! is_rust "$1" || rmmod rust_net rust_page_pool
 }
 
 # attach VARIANT MODE: sets $size as well.
@@ -109,7 +114,7 @@ attach() {
 		;;
 	*) echo "unknown mode $2" >&2 && return 1 ;;
 	esac
-	[[ $1 == @(pool|whole|kernel|alloc|igb|c-igb) ]] && xdp=xdpdrv
+	[[ $(driver "$1") == e1000 ]] || xdp=xdpdrv
 	ip link set dev "$rx" "$xdp" obj "samples/xdp/$prog.o" sec xdp
 }
 detach() {

@@ -105,16 +105,12 @@ unsafe impl desc::RxDescriptor for Rx {
 
     fn completed(word: impl Fn(usize) -> u64) -> Option<desc::Completed> {
         let word = word(1);
-        let checksum = match word & CHECKSUM_OK {
-            0 => desc::Checksum::None,
-            _ => desc::Checksum::Verified,
-        };
         (word & DONE != 0).then_some(desc::Completed {
             // CAST: 16 bits.
             len: (word & LEN) as usize,
             last: word & LAST != 0,
             error: word & BROKEN != 0,
-            checksum,
+            checksum: desc::Checksum::verified_if(word & CHECKSUM_OK != 0),
         })
     }
 }

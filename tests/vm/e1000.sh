@@ -284,21 +284,11 @@ owned_when_busy() {
 keeps() {
 	local kept
 	hold 9000 0
-	to_holder 200 "$1"
+	to_holder 9000 200 "$1"
 	kept=$((200 - $(awk '$2 ~ /:2328$/ { print $NF }' /proc/net/udp)))
-	end_holder
+	end_hold
 	echo "$kept"
 } 2>/dev/null
-
-end_holder() {
-	kill -KILL "$HOLDER"
-	wait "$HOLDER" || true
-}
-# to_holder PACKETS SIZE
-to_holder() {
-	in_peer socat -u -b "$2" "OPEN:/dev/zero,readbytes=$(($1 * $2))" "UDP4-SENDTO:$ADDR:9000"
-	eventually 30 quiet
-}
 
 # One of two packets in a page is enough to keep it. When a socket keeps many, each further packet is charged for its
 # page, and only as long as that is so.
@@ -306,14 +296,14 @@ surcharge() {
 	has_pool || skip "no pool"
 	hold 9000 64
 	check "bytes that a packet is charged for" "$(charged_for_each)" -le 2500
-	to_holder 1400 1400
+	to_holder 9000 1400 1400
 	busy
 	check "bytes that a packet is charged for, while many are kept" "$(charged_for_each)" -gt 4096
-	end_holder
+	end_hold
 	busy
 	hold 9000 64
 	check "bytes that a packet is charged for, afterwards" "$(charged_for_each)" -le 2500
-	end_holder
+	end_hold
 	pool_clean
 }
 # busy: packets enough for the pool to see what is kept.
@@ -325,11 +315,10 @@ busy() {
 }
 charged_for_each() {
 	local before
-	before=$(charged)
-	to_holder 50 1400
-	echo $((($(charged) - before) / 50))
+	before=$(charged 9000)
+	to_holder 9000 50 1400
+	echo $((($(charged 9000) - before) / 50))
 }
-charged() { echo $((0x$(awk '$2 ~ /:2328$/ { sub(/.*:/, "", $5); print $5 }' /proc/net/udp))); }
 
 # More lines for netconsole than the ring holds, while its NAPI thread gets no time: netpoll itself has to ask the
 # driver for descriptors that are done.

@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.." || exit
 # shellcheck source=lib.sh
 . tests/lib.sh
 KUNIT=/sys/kernel/debug/kunit
-SUITES="rust_page_pool_cache rust_page_pool_kept rust_page_pool_limit rust_page_pool_list rust_page_pool_state rust_page_pool_tag
-	e1000_rust_desc"
+SUITES="rust_page_pool_cache rust_page_pool_kept rust_page_pool_limit rust_page_pool_list rust_page_pool_state
+	rust_page_pool_tag e1000_rust_desc igb_rust_desc"
 
 # results: of each test its suite, "ok" or "not", and its name. A suite that is not there, or has no test, has
 # failed.
@@ -32,7 +32,7 @@ if [[ ! -d $KUNIT ]]; then
 	try "KUnit" skip "this kernel has none"
 	exit
 fi
-for module in rust_page_pool rust_net e1000_rust; do insmod "$module.ko"; done
+for module in rust_page_pool rust_net e1000_rust igb_rust; do insmod "$module.ko"; done
 mapfile -t results < <(results)
 plan "${#results[@]}"
 for line in "${results[@]}"; do

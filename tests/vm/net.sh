@@ -371,7 +371,20 @@ hold() {
 	sysctl -qw net.core.rmem_default=212992
 }
 
-let_go() {
+end_hold() {
 	kill -KILL "$HOLDER"
 	wait "$HOLDER" || true
+}
+
+# to_holder PORT PACKETS SIZE [FROM]: so many for the socket there, from an address of the peer's.
+to_holder() {
+	in_peer socat -u -b "$3" "OPEN:/dev/zero,readbytes=$(($2 * $3))" "UDP4-SENDTO:$ADDR:$1${4:+,bind=$4}"
+	eventually 30 quiet
+}
+
+# charged PORT: bytes, for what the socket there keeps.
+charged() {
+	local port
+	port=$(printf ":%04X" "$1")
+	echo $((0x$(awk -v port="$port\$" '$2 ~ port { sub(/.*:/, "", $5); print $5 }' /proc/net/udp)))
 }

@@ -121,7 +121,7 @@ to_socket() { awk '$1 == "hoard" { print $2 }' "$TRACE/kprobe_profile"; }
 warm_up() {
 	hold "$PORT" "$SOCKET_MB"
 	run warm "$MAC"
-	let_go
+	end_hold
 	WARM=1
 }
 
@@ -140,7 +140,7 @@ attack() {
 		"$(ss -Huamn "sport = :$PORT" | sed -n 's/.*skmem:(r\([0-9]*\),.*,d\([0-9]*\))/charged=\1 refused=\2/p')" \
 		"$(! has_pool || echo "copied=$(count rx_pp_pressure) refused_pages=$(count rx_pp_alloc_limit)")"
 	start=$(now_us)
-	let_go
+	end_hold
 	for pause in 0 0 0 0.01 0.02 0.05 0.1 0.2 0.5 1; do
 		sleep "$pause"
 		line "kind=back $what $(memory) us=$(($(now_us) - start))"

@@ -211,20 +211,18 @@ held() {
 	local dev
 	dev=$(iface)
 	hold 9000 64
-	in_peer socat -u -b 1400 OPEN:/dev/zero,readbytes=140000 "UDP4-SENDTO:$ADDR:9000,bind=$(</tmp/from.1)"
-	eventually 10 held_packets 100
+	to_holder 9000 100 1400 "$(</tmp/from.1)"
+	check "packets in the socket" "$(count_held)" -eq 100
 	ethtool -L "$dev" combined 1
 	eventually 30 pings_from "$(</tmp/from.1)"
 	check "packets in the socket" "$(count_held)" -eq 100
-	kill -KILL "$HOLDER"
-	wait "$HOLDER" || true
+	end_hold
 	ethtool -L "$dev" combined 2
 	eventually 30 pings_from "$(</tmp/from.1)"
 	pool_clean
 }
 # What a packet is charged for is more than 2,048 bytes, and less than twice that.
-count_held() { echo $((0x$(awk '$2 ~ /:2328$/ { sub(/.*:/, "", $5); print $5 }' /proc/net/udp) / 2304)); }
-held_packets() { (($(count_held) >= $1)); }
+count_held() { echo $(($(charged 9000) / 2304)); }
 
 remove() {
 	pool_clean

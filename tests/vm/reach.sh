@@ -44,7 +44,7 @@ hoarder() {
 	settle
 	check "pages given away" $(($(outstanding) + $(ring_pages))) -gt $(($(max_owned) * 70 / 100))
 	no_more_slots
-	let_go
+	end_hold
 	pool_clean
 	no_more_slots
 }

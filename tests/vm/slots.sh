@@ -59,7 +59,7 @@ hoarder() {
 	ping_peer 20
 	check "times that the peer's NIC was refused" "$(refused)" -eq 0
 	check "pages outstanding" "$(outstanding)" -gt 100
-	let_go
+	end_hold
 	pool_clean
 	ping_peer 20
 }

@@ -145,7 +145,7 @@ do_hoard() {
 }
 
 do_release() {
-	for HOLDER in "${hoarders[@]}"; do let_go; done
+	for HOLDER in "${hoarders[@]}"; do end_hold; done
 	hoarders=()
 }
 

@@ -327,7 +327,7 @@ fill() {
 	detach
 	kill -CONT "$HOLDER"
 	eventually 10 cmp /tmp/dump /tmp/kept || { ls -l /tmp/dump /tmp/kept; cmp /tmp/dump /tmp/kept; }
-	let_go
+	end_hold
 	pool_clean
 }
 # taken N: what the program has noted.
@@ -364,7 +364,7 @@ metadata() {
 	marked 1000
 	# Not all, perhaps: where the pressure begins it comes and goes.
 	check "packets copied for want of pages" $(($(count rx_pp_pressure) - pressure)) -ge $((N / 2))
-	let_go
+	end_hold
 	tc qdisc del dev "$dev" clsact
 	detach
 	pool_clean

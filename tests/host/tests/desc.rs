@@ -8,6 +8,7 @@
 #[path = "../../../drivers/net/ethernet/intel/e1000_rust/desc.rs"]
 mod desc;
 mod random;
+mod specification;
 
 use desc::Rx;
 use net::{
@@ -15,6 +16,7 @@ use net::{
     frames::{Frames, Part, ETH_HLEN},
 };
 use proptest::{collection::vec, prelude::*, sample::select};
+use specification::{specified, Said};
 use std::cell::Cell;
 
 // The data sheet's names and places.
@@ -47,26 +49,13 @@ fn sort_all(words: &[u64]) -> Vec<Part> {
         .collect()
 }
 
-/// The specification: a frame ends with EOP. It is a packet if it is in one buffer, without an error
-/// and of a length that can be, and one error if not.
-fn specified(words: &[u64]) -> Vec<Part> {
-    let mut parts = Vec::new();
-    for frame in words.split_inclusive(|word| word & EOP != 0) {
-        let last = frame[frame.len() - 1];
-        let len = usize::from(last as u16);
-        parts.extend(frame[1..].iter().map(|_| Part::Fragment));
-        parts.push(if last & EOP == 0 {
-            Part::Fragment
-        } else if frame.len() > 1
-            || last & (CE | SE | SEQ | CXE | RXE) != 0
-            || !(14..=2048).contains(&len)
-        {
-            Part::Error
-        } else {
-            Part::Packet(len)
-        });
+/// What a word says, by the data sheet.
+fn said(word: u64) -> Said {
+    Said {
+        len: usize::from(word as u16),
+        last: word & EOP != 0,
+        error: word & (CE | SE | SEQ | CXE | RXE) != 0,
     }
-    parts
 }
 
 /// Whatever a device may write: what real ones do, with everything that may be wrong about it, often
@@ -114,7 +103,7 @@ fn any_sequence_is_sorted_as_specified() {
             // Whatever was before, it is over with the next end of a frame.
             words.extend([DD | EOP, 60 | DD | EOP]);
             let parts = sort_all(&words);
-            prop_assert_eq!(&parts, &specified(&words));
+            prop_assert_eq!(&parts, &specified(&words, 14..=2048, said));
             prop_assert_eq!(parts.last(), Some(&Part::Packet(60)));
             for part in parts {
                 count(&total);
@@ -153,7 +142,11 @@ fn every_word_is_sorted_as_specified() {
         for before in [&[][..], &[DD]] {
             for word in [word, word | EOP] {
                 let words = [before, &[word]].concat();
-                assert_eq!(sort_all(&words), specified(&words), "{words:x?}");
+                assert_eq!(
+                    sort_all(&words),
+                    specified(&words, 14..=2048, said),
+                    "{words:x?}"
+                );
             }
         }
     }
@@ -200,7 +193,7 @@ fn a_device_that_jumps_gains_nothing() {
                 }
             }
             prop_assert!(taken.iter().all(|word| word & DD != 0));
-            prop_assert_eq!(parts, specified(&taken));
+            prop_assert_eq!(parts, specified(&taken, 14..=2048, said));
             most.set(most.get().max(taken.len()));
             Ok(())
         })

@@ -8,13 +8,15 @@
 #[path = "../../../drivers/net/ethernet/intel/igb_rust/desc.rs"]
 mod desc;
 mod random;
+mod specification;
 
 use desc::Rx;
 use net::{
     desc::{Completed, RxDescriptor},
-    frames::{Frames, Part, ETH_HLEN},
+    frames::{Frames, ETH_HLEN},
 };
 use proptest::{collection::vec, prelude::*};
+use specification::{specified, Said};
 
 // The data sheet's names and places.
 const DD: u64 = 1;
@@ -27,25 +29,13 @@ fn completed(word: u64) -> Option<Completed> {
     Rx::completed(|n| if n == 1 { word } else { panic!("word {n}") })
 }
 
-/// The specification: a frame ends with EOP. It is a packet if it is in one buffer, without an error
-/// and of a length that can be, and one error if not.
-fn specified(words: &[u64], buffer: usize) -> Vec<Part> {
-    let mut inside = false;
-    words
-        .iter()
-        .map(|word| {
-            let (last, whole) = (word & EOP != 0, !inside);
-            inside = !last;
-            let len = usize::from((word >> 32) as u16);
-            match last {
-                false => Part::Fragment,
-                true if whole && word & ERRORS == 0 && (ETH_HLEN..=buffer).contains(&len) => {
-                    Part::Packet(len)
-                }
-                true => Part::Error,
-            }
-        })
-        .collect()
+/// What a word says, by the data sheet.
+fn said(word: u64) -> Said {
+    Said {
+        len: usize::from((word >> 32) as u16),
+        last: word & EOP != 0,
+        error: word & ERRORS != 0,
+    }
 }
 
 #[test]
@@ -66,7 +56,7 @@ fn any_sequence_is_sorted_as_specified() {
                     .iter()
                     .map(|&word| frames.sort(&completed(word).expect("done"), buffer))
                     .collect();
-                prop_assert_eq!(parts, specified(&words, buffer));
+                prop_assert_eq!(parts, specified(&words, ETH_HLEN..=buffer, said));
             }
             Ok(())
         })

@@ -60,11 +60,7 @@ unsafe impl RxDescriptor for Rx {
             len: (word >> 32 & 0xffff) as usize,
             last: word & Self::EOP != 0,
             error: word & Self::BROKEN != 0,
-            checksum: if verified {
-                Checksum::Verified
-            } else {
-                Checksum::None
-            },
+            checksum: Checksum::verified_if(verified),
         })
     }
 }

@@ -26,7 +26,8 @@ use net::{
     desc::RxDescriptor,
     netdev::{
         Config,
-        Ring, //
+        Ring,
+        Side, //
     },
 };
 
@@ -257,6 +258,15 @@ fn wait_until(done: impl Fn() -> bool) -> Result {
         Delta::from_millis(10),
     )
     .map(|_| ())
+}
+
+/// Tells the device which descriptors of a ring are its own.
+#[inline]
+pub(crate) fn doorbell(bar: &Bar<'_>, side: Side, queue: usize, tail: u32) {
+    match side {
+        Side::Rx => write_at!(bar, RDT, queue, regs::RDT::from(tail)),
+        Side::Tx => write_at!(bar, TDT, queue, regs::TDT::from(tail)),
+    }
 }
 
 /// Lets the device raise no interrupt.

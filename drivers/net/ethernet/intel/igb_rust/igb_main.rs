@@ -11,10 +11,7 @@
 use kernel::{
     device::Core,
     dma::DmaMask,
-    io::{
-        register::Array,
-        Io, //
-    },
+    io::Io,
     pci,
     prelude::*,
     sync::atomic::{
@@ -96,18 +93,7 @@ impl Operations for Igb<'_> {
 
     #[inline]
     fn doorbell(&self, side: Side, queue: usize, tail: u32) {
-        match side {
-            Side::Rx => {
-                if let Some(at) = regs::RDT::try_at(queue) {
-                    self.bar.write(at, regs::RDT::from(tail));
-                }
-            }
-            Side::Tx => {
-                if let Some(at) = regs::TDT::try_at(queue) {
-                    self.bar.write(at, regs::TDT::from(tail));
-                }
-            }
-        }
+        hw::doorbell(&self.bar, side, queue, tail);
     }
 
     #[inline]
