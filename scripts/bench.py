@@ -25,8 +25,6 @@ from collections import defaultdict
 from pathlib import Path
 
 GROWTH_MAX = 2  # per cent, see check
-# (case, IOMMU): rounds differ by more than that, by how many packets a poll finds.
-UNSTEADY = {("igb_tx", "strict")}
 
 # (lane, case, IOMMU, peer): what ours / peer may be at most.
 RATIO_MAX = {
@@ -446,8 +444,7 @@ def figures(rows):
         elif row["lane"] == "instructions" and row["ours"] is not None and not row["case"].endswith("_per_4k"):
             # A new pool's pages come from whatever state the page allocator is in; ours of "map" is
             # a difference of two cases that are there themselves.
-            steady = (row["case"], row["iommu"]) not in UNSTEADY
-            if row["case"] != "map" and not row["case"].startswith("grow") and steady:
+            if row["case"] != "map" and not row["case"].startswith("grow"):
                 result[key(row)] = row["ours_min"]
     return result
 
