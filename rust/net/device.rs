@@ -451,7 +451,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             division: self.division(self.dev.mtu()),
         };
         // SAFETY: The result is dropped by who asked for it, before the device is told of it; or by `quiesce()`,
-        // after the device was stopped; or by `queue_mgmt`, after `stop_rx()`: in process context, with NAPI
+        // after the device was stopped; or by `queue_mgmt`, after `stop_rx()` or `stop()`: in process context, with NAPI
         // disabled or the ring detached, and before the device is unbound, since the core does not live longer
         // than `'bound`.
         // The device does not read its buffers any more then either: the transmit ring has gone before, or has sent
@@ -459,17 +459,16 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         unsafe { RxSide::new(self.parent, self.buffers, &params) }
     }
 
-    /// Allocates the rings of as many queues as are to be used.
+    /// Allocates the rings of as many queues as are to be used, but for those that are there.
     ///
     /// Does not touch the hardware, which may be running on older ones.
-    fn rings(&self, Shape { rings, queues }: Shape) -> Result<KVec<Pair<'bound, D>>> {
-        let mut pairs = KVec::with_capacity(queues, GFP_KERNEL)?;
-        for channel in self.channels.iter().take(queues) {
-            let rx = self.rx_side(channel, rings.rx)?;
-            let tx = TxRing::new(self.parent, rings.tx, self.features.tx_frame)?;
+    fn rings(&self, pairs: &mut KVec<Pair<'bound, D>>, shape: Shape) -> Result {
+        for channel in self.channels.iter().take(shape.queues).skip(pairs.len()) {
+            let rx = self.rx_side(channel, shape.rings.rx)?;
+            let tx = TxRing::new(self.parent, shape.rings.tx, self.features.tx_frame)?;
             pairs.push((rx, tx), GFP_KERNEL)?;
         }
-        Ok(pairs)
+        Ok(())
     }
 
     /// Returns the interface's name, as it is now.
@@ -645,7 +644,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     pub(crate) fn open(&self) -> Result {
         let control = &mut *self.control.lock();
         let shape = control.shape;
-        let pairs = self.rings(shape)?;
+        let mut pairs = KVec::new();
+        self.rings(&mut pairs, shape)?;
         control.irqs = self.request_irqs(shape.queues)?;
         self.up(control, shape, pairs)
             .inspect_err(|_| self.free_irqs(control))
@@ -713,7 +713,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             control.shape = shape;
             return Ok(());
         }
-        let mut pairs = self.rings(shape)?;
+        let mut pairs = KVec::new();
+        self.rings(&mut pairs, shape)?;
         if control.up {
             control.up = false;
             self.quiesce(control);
@@ -723,12 +724,13 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         }
         let used = self.use_queues(control, shape.queues);
         if used.is_err() {
-            // There was no memory for more queues.
+            // As many as before, then.
             shape.queues = control.shape.queues;
             pairs.truncate(shape.queues);
         }
         // Without a carrier the watchdog does not ask for the next attempt.
-        self.up(control, shape, pairs)
+        self.rings(&mut pairs, shape)
+            .and_then(|()| self.up(control, shape, pairs))
             .inspect_err(|_| self.restart_later(RETRY_MS))?;
         drop(guard);
         if D::HAS_SET_RX_MODE {

@@ -443,21 +443,33 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         }
     }
 
-    /// What the queues do not count: nothing, since they count as long as the device exists.
+    /// What the queues that are used do not count: what the others did, when they were.
     ///
     /// # Safety
     ///
     /// - See the type invariant.
+    /// - The device's lock is held.
     /// - `rx` and `tx` are valid and initialised, and nobody else's.
     unsafe extern "C" fn base_stats(
-        _dev: *mut bindings::net_device,
+        dev: *mut bindings::net_device,
         rx: *mut bindings::netdev_queue_stats_rx,
         tx: *mut bindings::netdev_queue_stats_tx,
     ) {
-        // SAFETY: By the safety requirement both are valid, initialised, and nobody else's; and they are two
-        // structures.
-        let (rx, tx) = unsafe { (&mut *rx, &mut *tx) };
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `rx` and `tx` are valid, initialised, and nobody else's; and they are two structures.
+        let (core, rx, tx) = unsafe { (core_of::<D>(dev), &mut *rx, &mut *tx) };
         (rx.packets, rx.bytes, rx.alloc_fail) = (0, 0, 0);
         (tx.packets, tx.bytes, tx.stop, tx.wake) = (0, 0, 0, 0);
+        for channel in core.channels.iter().skip(core.used_queues()) {
+            let (from, add) = (&channel.queue, |sum: &mut u64, n: u64| *sum = sum.wrapping_add(n));
+            add(&mut rx.packets, from.rx.packets.get());
+            add(&mut rx.bytes, from.rx.bytes.get());
+            add(&mut rx.alloc_fail, from.rx.alloc_fail.get());
+            add(&mut tx.packets, from.tx.packets.get());
+            add(&mut tx.bytes, from.tx.bytes.get());
+            add(&mut tx.stop, from.tx.stop.get());
+            add(&mut tx.wake, from.tx.wake.get());
+        }
     }
 }

@@ -34,7 +34,7 @@ load_quietly() {
 # Where the code of our modules lies: from here, to here.
 text() {
 	local m size from to low=0 high=0
-	for m in rust_page_pool rust_net e1000_rust; do
+	for m in rust_page_pool rust_net "$DRIVER"; do
 		from=$(<"/sys/module/$m/sections/.text")
 		size=$(awk -v m=$m '$1 == m { print $2 }' /proc/modules)
 		to=$((from + size))
@@ -89,6 +89,8 @@ declare -A WHAT=(
 	[rings]="dma_alloc_attrs 0"
 	[netdevs]="alloc_etherdev_mqs 0"
 	[interrupts]="request_threaded_irq -12"
+	[queues]="netif_set_real_num_queues -12"
+	[rxqs]="__xdp_rxq_info_reg -12"
 )
 
 # refuse KIND RATE: until "rmmod refuse", one in RATE calls of our modules.

@@ -2,7 +2,8 @@
 /*
  * What the netdev family of generic netlink knows of queues, NAPI instances and the
  * queues' counters: a line for each, "queue: id=0 ...", "napi: id=8193 ...", "qstats:
- * queue-id=0 ...". (bpftool, ip and ethtool do not ask it, and ynl wants Python.)
+ * queue-id=0 ...", and "device: ..." for those of a device. (bpftool, ip and ethtool do
+ * not ask it, and ynl wants Python.)
  */
 #include <linux/genetlink.h>
 #include <linux/netdev.h>
@@ -82,12 +83,11 @@ static void print(const char *what, const struct nlmsghdr *head,
 	printf("\n");
 }
 
-static int dump(int fd, int family, int cmd, const char *what,
+/* @scope: of what there are counters, if not 0. */
+static int dump(int fd, int family, int cmd, unsigned int scope, const char *what,
 		const char * const *names, size_t count)
 {
-	/* Counters of queues, and not of whole devices. */
-	static const unsigned int scope = NETDEV_QSTATS_SCOPE_QUEUE;
-	int size = cmd == NETDEV_CMD_QSTATS_GET ? sizeof(scope) : 0;
+	int size = scope ? sizeof(scope) : 0;
 	const struct nlmsghdr *head;
 	int len;
 
@@ -119,7 +119,12 @@ int main(void)
 			family = *(const unsigned short *)(attr + 1);
 	if (!family)
 		return 1;
-	return dump(fd, family, NETDEV_CMD_QUEUE_GET, "queue", queue_names, COUNT(queue_names)) ||
-	       dump(fd, family, NETDEV_CMD_NAPI_GET, "napi", napi_names, COUNT(napi_names)) ||
-	       dump(fd, family, NETDEV_CMD_QSTATS_GET, "qstats", qstats_names, COUNT(qstats_names));
+	return dump(fd, family, NETDEV_CMD_QUEUE_GET, 0, "queue", queue_names,
+		    COUNT(queue_names)) ||
+	       dump(fd, family, NETDEV_CMD_NAPI_GET, 0, "napi", napi_names,
+		    COUNT(napi_names)) ||
+	       dump(fd, family, NETDEV_CMD_QSTATS_GET, NETDEV_QSTATS_SCOPE_QUEUE, "qstats",
+		    qstats_names, COUNT(qstats_names)) ||
+	       dump(fd, family, NETDEV_CMD_QSTATS_GET, 0, "device", qstats_names,
+		    COUNT(qstats_names));
 }

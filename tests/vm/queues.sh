@@ -10,8 +10,10 @@ export DRIVER=igb_rust CARD=0x10c9 PEER_DRIVER=e1000
 . tests/lib.sh
 # shellcheck source=net.sh
 . tests/net.sh
+# shellcheck source=inject.sh
+. tests/inject.sh
 
-plan 10
+plan 11
 
 # interrupts VECTOR: how many it has had.
 interrupts() {
@@ -172,13 +174,17 @@ table() {
 
 # Fewer queues, and more, under traffic.
 channels() {
-	local dev n
+	local dev n before all
 	dev=$(iface)
 	for n in 0 1; do
 		ip netns exec peer ping -f -l 8 -q -I "$(</tmp/from.$n)" "$ADDR" &
 	done
+	all=0
 	for n in 1 2 1 2 1 2; do
 		ethtool -L "$dev" combined $n
+		# What a queue counted counts when it is gone.
+		before=$all all=$(of_netdev device "ifindex=$(<"/sys/class/net/$dev/ifindex")" rx-packets)
+		check "packets of all queues" "$all" -ge "$before"
 		check "queues" "$(compgen -G "/sys/class/net/$dev/queues/rx-*" | wc -l)" -eq $n
 		eventually 5 pools $n
 		eventually 30 pings_from "$(</tmp/from.0)"
@@ -205,6 +211,25 @@ channels() {
 	pool_clean
 }
 pools() { [[ $(grep -c ^pool "$DEBUGFS/pools") == "$1" ]]; }
+
+# Half of what it takes to change their number is refused: there is the old number then, or the new one, and each
+# queue works.
+refused_channels() {
+	local dev kind n
+	dev=$(iface)
+	for kind in rings queues rxqs; do
+		refuse "$kind" 2
+		for n in 1 2 1 2 1 2 1 2; do ethtool -L "$dev" combined $n || true; done
+		check "refused $kind" "$(refused)" -gt 0
+		rmmod refuse
+		for n in 0 1; do eventually 30 pings_from "$(</tmp/from.$n)"; done
+		eventually 5 pools "$(compgen -G "/sys/class/net/$dev/queues/rx-*" | wc -l)"
+	done
+	ethtool -L "$dev" combined 2
+	for n in 0 1; do eventually 30 pings_from "$(</tmp/from.$n)"; done
+	ping_peer
+	pool_clean
+}
 
 # A queue goes while a socket has pages of its pool.
 held() {
@@ -237,6 +262,7 @@ try "XDP on both queues" xdp
 try "TCP over both queues" tcp
 try "ethtool -X: the card follows the table, under traffic" table
 try "ethtool -L: one queue and two, under traffic" channels
+try "ethtool -L while half of what it takes is refused" refused_channels
 try "a queue goes while a socket has pages of its pool" held
 try "rings, down and up, unbound, under traffic" all_of_them
 try "removal" remove
