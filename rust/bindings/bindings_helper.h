@@ -47,7 +47,8 @@ static const gfp_t RPP_GFP_KERNEL = GFP_KERNEL | __GFP_NOWARN | __GFP_NOMEMALLOC
 /* How fast jiffies count. */
 static const unsigned long RPP_HZ = HZ;
 
-static const unsigned int RNET_SCHANNELS_RTNL = ETHTOOL_OP_NEEDS_RTNL_SCHANNELS;
+static const unsigned int RNET_OPS_RTNL = ETHTOOL_OP_NEEDS_RTNL_SCHANNELS |
+					  ETHTOOL_OP_NEEDS_RTNL_GLINK;
 static const netdev_features_t RNET_F_HIGHDMA = NETIF_F_HIGHDMA;
 static const netdev_features_t RNET_F_RXCSUM = NETIF_F_RXCSUM;
 static const unsigned int RNET_PP_FLAGS = PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV;

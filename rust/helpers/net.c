@@ -83,13 +83,19 @@ void rnet_napi_add_again(struct napi_struct *napi, u32 index)
 	netif_napi_add_config_locked(dev, napi, poll, index);
 }
 
+/*
+ * A poll that has ended a moment before napi_disable() may arm the timer after it. Nobody
+ * does any more when this is called, which is after an RCU grace period.
+ */
 void rnet_napi_del_locked(struct napi_struct *napi)
 {
+	hrtimer_cancel(&napi->timer);
 	netif_napi_del_locked(napi);
 }
 
 void rnet_napi_del(struct napi_struct *napi)
 {
+	hrtimer_cancel(&napi->timer);
 	netif_napi_del(napi);
 }
 

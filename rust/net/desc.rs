@@ -26,7 +26,7 @@ pub type Words = [u64; 2];
 ///
 /// - tells the card the rings that [`start_ring`](crate::netdev::Operations::start_ring) gets, and no others;
 /// - has stopped all of its DMA when [`stop`](crate::netdev::Operations::stop) returns, and that for a receive
-///   ring when [`stop_rx`](crate::netdev::Operations::stop_rx) does;
+///   ring when [`stop_rx`](crate::netdev::Operations::stop_rx) returns no error;
 /// - lets the card write no more than [`Ring::buffer`](crate::netdev::Ring::buffer) into a buffer, whatever
 ///   [`set_mtu`](crate::netdev::Operations::set_mtu) and the others ask for;
 /// - passes the tail of [`doorbell`](crate::netdev::Operations::doorbell) on as it is.

@@ -43,8 +43,8 @@ const fn of_rss<D: Operations, F: Copy>(callback: F) -> Option<F> {
 impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// `struct ethtool_ops`.
     pub(crate) const ETHTOOL: bindings::ethtool_ops = bindings::ethtool_ops {
-        // The number of queues is the core's as well.
-        op_needs_rtnl: bindings::RNET_SCHANNELS_RTNL,
+        // The number of queues is the core's as well, and `ethtool_op_get_link()` looks at what linkwatch has to do.
+        op_needs_rtnl: bindings::RNET_OPS_RTNL,
         get_link: Some(bindings::ethtool_op_get_link),
         get_link_ksettings: Some(Self::get_link_ksettings),
         get_ringparam: Some(Self::get_ringparam),

@@ -219,11 +219,25 @@ fn stop<'bound, D: Operations + 'bound>(
         .and_then(|()| ring.take().ok_or(ENETDOWN))
         .inspect_err(|_| resume(channel))?;
     // An interrupt may still come, which masks the vector; `start()` unmasks it.
-    core.ops.stop_rx(channel.index());
+    stop_ring(core, channel);
     channel.queue.withdraw_rx();
     rx.detach();
     channel.pool.lock().replace();
     Ok(rx)
+}
+
+/// Stops the DMA for a queue's receive ring, if not otherwise than all of the device's.
+fn stop_ring<'bound, D: Operations + 'bound>(core: &Core<'bound, D>, channel: &Channel<'bound, D>) {
+    if let Err(e) = core.ops.stop_rx(channel.index()) {
+        pr_err!(
+            "{}: receive queue {} does not stop ({:?}), a reset follows\n",
+            core.name(),
+            channel.index(),
+            e
+        );
+        core.ops.stop();
+        core.restart_later(0);
+    }
 }
 
 /// Waits until the device has sent what XDP programs have sent back, which lies in pages of the ring's pool: the
@@ -271,7 +285,7 @@ unsafe fn start<'bound, D: Operations + 'bound>(
         return Err((spare, e));
     }
     if let Err(e) = core.ops.start_ring(&spare.rx.describe(index)) {
-        core.ops.stop_rx(index);
+        stop_ring(core, channel);
         channel.queue.withdraw_rx();
         return Err((spare, e));
     }

@@ -462,7 +462,9 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         (rx.packets, rx.bytes, rx.alloc_fail) = (0, 0, 0);
         (tx.packets, tx.bytes, tx.stop, tx.wake) = (0, 0, 0, 0);
         for channel in core.channels.iter().skip(core.used_queues()) {
-            let (from, add) = (&channel.queue, |sum: &mut u64, n: u64| *sum = sum.wrapping_add(n));
+            let (from, add) = (&channel.queue, |sum: &mut u64, n: u64| {
+                *sum = sum.wrapping_add(n)
+            });
             add(&mut rx.packets, from.rx.packets.get());
             add(&mut rx.bytes, from.rx.bytes.get());
             add(&mut rx.alloc_fail, from.rx.alloc_fail.get());

@@ -157,10 +157,8 @@ impl netdev::Operations for Toy<'_> {
         Ok(())
     }
 
-    fn stop_rx(&self, queue: usize) {
-        if stop_ring(&self.bar, ring_number(netdev::Side::Rx, queue)).is_err() {
-            pr_err!("the card does not stop ring {}\n", queue);
-        }
+    fn stop_rx(&self, queue: usize) -> Result {
+        stop_ring(&self.bar, ring_number(netdev::Side::Rx, queue))
     }
 
     fn stop(&self) {

@@ -75,6 +75,8 @@ register! {
         11:4    ct;
         /// Collision distance.
         21:12   cold;
+        /// Retransmit after a late collision.
+        24:24   rtlc => bool;
     }
 
     // Statistics: reading clears them.

@@ -77,8 +77,9 @@ impl Operations for E1000<'_> {
         Ok(())
     }
 
-    fn stop_rx(&self, _queue: usize) {
+    fn stop_rx(&self, _queue: usize) -> Result {
         hw::stop_rx(&self.bar);
+        Ok(())
     }
 
     fn stop(&self) {

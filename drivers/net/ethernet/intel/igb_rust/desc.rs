@@ -36,7 +36,7 @@ impl Rx {
 // - DD "indicates hardware is done with the descriptor", after it has written the packet to memory, of which "length"
 //   bytes are in this buffer; `post()` clears it.
 // - As `hw.rs` sets it up: RDBAL, RDBAH, RDLEN of a queue are what `start_ring()` says, the doorbell is its RDT,
-//   `stop_rx()` waits until RXDCTL.ENABLE is clear, and `stop()` resets the device, after which it does no DMA (CTRL.RST).
+//   `stop_rx()` waits until RXDCTL.ENABLE is clear or says that it is not, and `stop()` resets the device, after which it does no DMA (CTRL.RST).
 unsafe impl RxDescriptor for Rx {
     // SRRCTL.BSIZEPACKET counts in KiB.
     const BUFFER: usize = 3072;

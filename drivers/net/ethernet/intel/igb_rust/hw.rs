@@ -88,6 +88,7 @@ pub(crate) fn start(bar: &Bar<'_>, config: &Config, other: u32) -> Result {
     bar.write_reg(
         regs::TCTL::zeroed()
             .with_psp(true)
+            .with_rtlc(true)
             .with_const_ct::<0xf>()
             .with_const_cold::<0x40>()
             .with_en(true),
@@ -154,6 +155,7 @@ fn look_at_packets(bar: &Bar<'_>) {
             .with_crcofl(true)
             .with_pcsd(true),
     );
+    bar.update(regs::RFCTL, |r| r.with_ipv6_ex_dis(true));
     bar.write_reg(
         regs::MRQC::zeroed()
             .with_const_enable::<2>()
@@ -236,12 +238,12 @@ pub(crate) fn start_rx(bar: &Bar<'_>, ring: &Ring) -> Result {
 }
 
 /// Stops the receiver of a queue.
-pub(crate) fn stop_rx(bar: &Bar<'_>, queue: usize) {
+pub(crate) fn stop_rx(bar: &Bar<'_>, queue: usize) -> Result {
     write_at!(bar, RXDCTL, queue, regs::RXDCTL::zeroed());
-    // Of a device that is gone nothing is to be feared.
-    let _ = wait_until(|| !rx_enabled(bar, queue));
+    wait_until(|| !rx_enabled(bar, queue))?;
     // Until what is on its way over the bus has arrived: 100 us, by the data sheet.
     fsleep(Delta::from_millis(1));
+    Ok(())
 }
 
 /// Returns whether a queue's receiver is enabled, which takes a while after it was told so.

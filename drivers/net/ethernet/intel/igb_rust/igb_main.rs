@@ -83,8 +83,8 @@ impl Operations for Igb<'_> {
         }
     }
 
-    fn stop_rx(&self, queue: usize) {
-        hw::stop_rx(&self.bar, queue);
+    fn stop_rx(&self, queue: usize) -> Result {
+        hw::stop_rx(&self.bar, queue)
     }
 
     fn stop(&self) {

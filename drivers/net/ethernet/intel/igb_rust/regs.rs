@@ -76,6 +76,11 @@ register! {
 
     /// The longest packet, with its CRC.
     pub(crate) RLPML(u32) @ 0x5004 { 13:0 bytes; }
+    /// Receive filter control.
+    pub(crate) RFCTL(u32) @ 0x5008 {
+        /// No look at extension headers of IPv6, which the card gets wrong.
+        16:16   ipv6_ex_dis => bool;
+    }
     /// Multiple receive queues.
     pub(crate) MRQC(u32) @ 0x5818 {
         /// 2: by the RSS hash.
