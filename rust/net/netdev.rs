@@ -317,6 +317,13 @@ pub trait Operations: Send + Sync + Sized {
     /// The format of transmit descriptors.
     type Tx: TxDescriptor;
 
+    /// Packets of up to so many bytes are copied for the stack, and their buffers used again at once.
+    ///
+    /// A socket's buffer holds more of them than of those that come in half a page, which takes fewer instructions.
+    /// What the C driver of a card does is what its users expect. (In pages of their own, or when somebody keeps many
+    /// pages, packets of up to 256 bytes are copied in any case.)
+    const COPYBREAK: usize = crate::skb::COPYBREAK;
+
     /// Starts the hardware, but no ring.
     ///
     /// Interrupts stay masked.

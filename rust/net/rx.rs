@@ -360,7 +360,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
                 return 0;
             };
             let (pool, posted) = (&mut pool, &mut posted);
-            poll.stack.surcharge(pool.surcharge());
+            poll.stack.prepare(pool, T::COPYBREAK);
             // SAFETY: By the safety requirement `poll.tx` is the transmit ring of the queue that `poll.napi`
             // stands for.
             unsafe {

@@ -20,7 +20,10 @@ use core::{
     marker::PhantomData,
     ptr::NonNull, //
 };
-use kernel::prelude::*;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
 use page_pool::Pressure;
 use pp_bindings as bindings;
 
@@ -45,9 +48,10 @@ impl DropReason {
     }
 }
 
-/// Packets up to this size are copied into an skb of their own, and their page is used again at
-/// once: a copy of that size is cheaper than the way of a page through the stack and back, and does
-/// not pin a page for a few bytes in a socket's queue.
+/// Packets up to this size are copied into an skb of their own, and their page is used again at once, where a page
+/// for a few bytes in a socket's queue would be too much: when it is a whole one for each packet, when somebody keeps
+/// many, or when the driver says so. (A copy is no cheaper than the way of half a page through the stack and back: an
+/// skb's head wants to be allocated and freed.)
 pub(crate) const COPYBREAK: usize = 256;
 
 /// A `struct sk_buff` that we own.
@@ -163,7 +167,12 @@ impl Drop for SkBuff {
 /// # Invariants
 ///
 /// The instance in there is that whose poll the current CPU is in for `'a`. It cannot be sent to another thread.
-pub(crate) struct ToStack<'a>(bindings::rnet_packet, PhantomData<&'a ()>);
+pub(crate) struct ToStack<'a> {
+    packet: bindings::rnet_packet,
+    /// Packets up to this size are copied.
+    copybreak: usize,
+    _poll: PhantomData<&'a ()>,
+}
 
 impl<'a> ToStack<'a> {
     #[inline]
@@ -179,24 +188,33 @@ impl<'a> ToStack<'a> {
             surcharge: 0,
         };
         // INVARIANT: By that of `Napi`; a raw pointer is not sent.
-        Self(packet, PhantomData)
+        Self {
+            packet,
+            copybreak: COPYBREAK,
+            _poll: PhantomData,
+        }
     }
 
-    /// Has each packet that goes there in its buffer be charged for so many bytes more.
+    /// Hears from the pool by how much more than its buffer a packet is to be charged for, because somebody keeps many
+    /// pages; and from the driver up to which size it wants packets to be copied if nobody does.
     #[inline]
-    pub(crate) fn surcharge(&mut self, bytes: usize) {
+    pub(crate) fn prepare<'id, O: Open<'id>>(&mut self, pool: &mut O, copybreak: usize) {
+        let surcharge = pool.surcharge();
         // CAST: Less than a page.
-        self.0.surcharge = bytes as u32;
+        self.packet.surcharge = surcharge as u32;
+        if O::Cpu::SIZE < PAGE_SIZE && surcharge == 0 {
+            self.copybreak = copybreak;
+        }
     }
 
     /// Hands a received packet to the stack.
     ///
     /// It starts with the Ethernet header. `false`: there is no memory for an skb, and the packet is lost.
     ///
-    /// A small packet is copied and `buf` goes back into the pool at once. Of a larger one the buffer
-    /// itself becomes the head of the skb, and its page comes back to the pool when the last user of it,
-    /// whoever that is, drops the page. As the pool nears its limit every packet is copied: who
-    /// hoards packets then takes no more pages from the device, and nobody else loses a packet.
+    /// The buffer itself becomes the head of the skb, and its page comes back to the pool when the last user of it,
+    /// whoever that is, drops the page. A small packet may be [copied](COPYBREAK), and `buf` goes back into the pool at
+    /// once. As the pool nears its limit every packet is copied: who hoards packets then takes no more pages from the
+    /// device, and nobody else loses a packet.
     ///
     /// `meta` is the number of bytes of XDP metadata in front of the packet, no more than there are in
     /// the buffer. The packet keeps them either way.
@@ -208,7 +226,7 @@ impl<'a> ToStack<'a> {
         meta: u32,
         checksum: Checksum,
     ) -> bool {
-        let packet = &mut self.0;
+        let packet = &mut self.packet;
         packet.data = buf.as_ptr().cast_mut().cast();
         // CAST: Less than a page.
         packet.len = buf.len() as u32;
@@ -218,7 +236,7 @@ impl<'a> ToStack<'a> {
             Checksum::Verified => bindings::RNET_PACKET_CSUM_OK,
             Checksum::None => 0,
         };
-        if buf.len() <= COPYBREAK || pool.pressure() != Pressure::None {
+        if buf.len() <= self.copybreak || pool.pressure() != Pressure::None {
             // SAFETY: By the type invariant we are in the poll of this instance. The buffer is ours and is only
             // read: there are `len` bytes of packet in it from `data` on, and `metasize` bytes in front of them.
             let error = unsafe { bindings::rnet_receive_copy(packet) };

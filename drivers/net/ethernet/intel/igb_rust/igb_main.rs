@@ -70,6 +70,9 @@ impl Operations for Igb<'_> {
     type Rx = desc::Rx;
     type Tx = desc::Tx;
 
+    // As the C driver.
+    const COPYBREAK: usize = 0;
+
     fn start(&self, config: &Config) -> Result {
         let other = config.other_vector.ok_or(EINVAL)?;
         self.other.store(other, Relaxed);
