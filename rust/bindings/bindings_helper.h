@@ -51,4 +51,9 @@ static const unsigned int RNET_OPS_RTNL = ETHTOOL_OP_NEEDS_RTNL_SCHANNELS |
 					  ETHTOOL_OP_NEEDS_RTNL_GLINK;
 static const netdev_features_t RNET_F_HIGHDMA = NETIF_F_HIGHDMA;
 static const netdev_features_t RNET_F_RXCSUM = NETIF_F_RXCSUM;
+/* What a device does that has offloads. */
+static const netdev_features_t RNET_F_OFFLOADS = NETIF_F_SG | NETIF_F_IP_CSUM | NETIF_F_IPV6_CSUM |
+						 NETIF_F_TSO | NETIF_F_TSO6;
+static const netdev_features_t RNET_F_VLAN_TX = NETIF_F_HW_VLAN_CTAG_TX;
+static const unsigned int RNET_MAX_PIECES = MAX_SKB_FRAGS;
 static const unsigned int RNET_PP_FLAGS = PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV;

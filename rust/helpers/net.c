@@ -4,11 +4,16 @@
 #include <linux/dma-mapping.h>
 #include <linux/etherdevice.h>
 #include <linux/filter.h>
+#include <linux/if_vlan.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/jiffies.h>
 #include <linux/rtnetlink.h>
+#include <linux/tcp.h>
 #include <linux/timer.h>
 #include <linux/workqueue.h>
 #include <net/page_pool/helpers.h>
+#include <net/tcp.h>
 
 /* The device */
 
@@ -270,9 +275,110 @@ int rnet_receive_copy(const struct rnet_packet *packet)
 }
 
 /* On failure the skb is still the caller's. */
-int rnet_skb_pad(struct sk_buff *skb)
+int rnet_skb_pad(struct sk_buff *skb, u32 len)
 {
-	return __skb_put_padto(skb, ETH_ZLEN, false);
+	return __skb_put_padto(skb, len, false);
+}
+
+/* What the stack has left to the device. */
+struct rnet_offload {
+	u16 flags;
+	u16 link;	/* bytes of each header */
+	u16 network;
+	u16 transport;
+	u16 payload;	/* of each frame that it is divided into */
+	u16 vlan;
+};
+
+#define RNET_OFFLOAD_TCP	0x1
+#define RNET_OFFLOAD_UDP	0x2
+#define RNET_OFFLOAD_SEGMENTS	0x4
+#define RNET_OFFLOAD_IPV6	0x8
+#define RNET_OFFLOAD_VLAN	0x10
+
+/*
+ * For a device that divides: what depends on the length of a frame is not in the headers,
+ * and the sum over the pseudo header is without it.
+ */
+static int prepare_segments(struct sk_buff *skb, struct rnet_offload *offload)
+{
+	u32 len = skb->len - skb_transport_offset(skb);
+	int err = skb_cow_head(skb, 0);
+
+	if (err)
+		return err;
+	offload->flags |= RNET_OFFLOAD_SEGMENTS;
+	offload->payload = skb_shinfo(skb)->gso_size;
+	offload->transport = tcp_hdrlen(skb);
+	if (skb_is_gso_v6(skb)) {
+		offload->flags |= RNET_OFFLOAD_IPV6;
+		ipv6_hdr(skb)->payload_len = 0;
+	} else {
+		ip_hdr(skb)->tot_len = 0;
+		ip_hdr(skb)->check = 0;
+	}
+	csum_replace_by_diff(&tcp_hdr(skb)->check, (__force __wsum)htonl(len));
+	return 0;
+}
+
+/*
+ * Zeroed before. The core asks for nothing but what the features say: checksums of TCP and
+ * UDP, and TCP segmentation. Negative: it cannot be had.
+ */
+int rnet_skb_offload(struct sk_buff *skb, struct rnet_offload *offload)
+{
+	if (skb_vlan_tag_present(skb)) {
+		offload->flags |= RNET_OFFLOAD_VLAN;
+		offload->vlan = skb_vlan_tag_get(skb);
+		offload->link = ETH_HLEN;
+	}
+	if (skb->ip_summed != CHECKSUM_PARTIAL)
+		return 0;
+	offload->link = skb_network_offset(skb);
+	offload->network = skb_checksum_start_offset(skb) - offload->link;
+	offload->flags |= skb->csum_offset == offsetof(struct tcphdr, check) ? RNET_OFFLOAD_TCP :
+									       RNET_OFFLOAD_UDP;
+	return skb_is_gso(skb) ? prepare_segments(skb, offload) : 0;
+}
+
+/* What a device can do to a packet, whose headers it may find too long. */
+netdev_features_t rnet_features_check(struct sk_buff *skb, netdev_features_t features,
+				      u32 link, u32 network)
+{
+	/* Negative ones are too large as well. */
+	u32 start = skb_network_offset(skb);
+
+	if (skb->ip_summed == CHECKSUM_PARTIAL &&
+	    (start > link || skb_checksum_start_offset(skb) - start > network))
+		features &= ~(NETIF_F_CSUM_MASK | NETIF_F_GSO_MASK);
+	return vlan_features_check(skb, features);
+}
+
+/* What a packet that the device has divided was on the wire. */
+void rnet_skb_on_wire(const struct sk_buff *skb, u32 *packets, u32 *bytes)
+{
+	*packets = 1;
+	*bytes = skb->len;
+	if (skb_is_gso(skb)) {
+		*packets = max(skb_shinfo(skb)->gso_segs, 1);
+		*bytes += (*packets - 1) * skb_tcp_all_headers(skb);
+	}
+}
+
+u32 rnet_skb_frags(const struct sk_buff *skb)
+{
+	return skb_shinfo(skb)->nr_frags;
+}
+
+/* A piece of a packet that is not in its head; U64_MAX if it cannot be mapped. */
+u64 rnet_dma_map_frag(struct device *dev, const struct sk_buff *skb, u32 index, u32 *len)
+{
+	const skb_frag_t *frag = &skb_shinfo(skb)->frags[index];
+	dma_addr_t addr;
+
+	*len = skb_frag_size(frag);
+	addr = skb_frag_dma_map(dev, frag, 0, *len, DMA_TO_DEVICE);
+	return dma_mapping_error(dev, addr) ? U64_MAX : addr;
 }
 
 void rnet_skb_tx_timestamp(struct sk_buff *skb)

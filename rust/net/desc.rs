@@ -84,9 +84,11 @@ pub unsafe trait RxDescriptor {
 ///
 /// The functions say what the card does, by its manual:
 ///
-/// - A descriptor that is [`fill`](Self::fill)ed lets the card read the segment, and no other memory.
+/// - A descriptor that is [`fill`](Self::fill)ed lets the card read the segment, and no other memory; that of a
+///   [`context`](Self::context) lets it read none.
 /// - [`sent`](Self::sent) is true only of a descriptor that the card has written back, after which it does
-///   not read the segment again; and not of one that was just filled.
+///   not read the segment again, nor those of the same frame before it; and not of one that was just filled. It
+///   is asked of a frame's last descriptor.
 ///
 /// And they say it of the card as its driver sets it up: see [`RxDescriptor`].
 ///
@@ -111,8 +113,18 @@ pub unsafe trait RxDescriptor {
 /// }
 /// ```
 pub unsafe trait TxDescriptor {
-    /// Returns the descriptor that has the card send a segment, and report when it is done.
+    /// What the card does to a frame that the stack has left undone; nothing, if it is left out.
+    const OFFLOADS: Option<Offloads> = None;
+
+    /// Returns the descriptor that has the card send a segment, and report when it is done with a frame's last one.
     fn fill(segment: &Segment) -> Words;
+
+    /// Returns the descriptor that tells the card what to do to the frames behind it that ask for it.
+    ///
+    /// It counts until the next one. Left out by a card without [`OFFLOADS`](Self::OFFLOADS).
+    fn context(_offload: &Offload) -> Words {
+        [0; 2]
+    }
 
     /// Returns whether the card is done with the segment.
     ///
@@ -167,6 +179,59 @@ pub struct Segment {
     pub first: bool,
     /// The frame ends here.
     pub last: bool,
-    /// Bytes of the whole frame.
+    /// Bytes of the whole frame; of one that is to be divided, without its headers.
     pub frame_len: u32,
+    /// What the card has to do to the frame.
+    pub offload: Offload,
+}
+
+/// What a card does to a frame that the stack has left undone, as far as a card has limits there.
+///
+/// It has all of it or nothing: frames in several segments, checksums of TCP and UDP, TCP segmentation, VLAN tags;
+/// over IPv4 and IPv6.
+#[derive(Clone, Copy, Debug)]
+pub struct Offloads {
+    /// Bytes of a segment at most.
+    pub segment: u32,
+    /// Bytes of a frame at least, which the card fills up with zeroes to those of Ethernet.
+    pub shortest: u32,
+    /// Bytes before the network header at most.
+    pub link: u16,
+    /// Bytes of the network header at most.
+    pub network: u16,
+}
+
+/// What has to be done to a frame before it is sent: nothing, by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offload {
+    /// Bytes before the network header.
+    pub link: u16,
+    /// Bytes of the network header.
+    pub network: u16,
+    /// Fill in the checksum of the transport header.
+    pub checksum: Option<Transport>,
+    /// Divide the frame.
+    pub segments: Option<Segments>,
+    /// Insert a VLAN tag.
+    pub vlan: Option<u16>,
+}
+
+/// A transport protocol with a checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// How a frame of TCP is divided into frames: each has the headers of the first one, corrected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segments {
+    /// Bytes of the transport header.
+    pub transport: u16,
+    /// Bytes of payload of each frame but the last one.
+    pub payload: u16,
+    /// Over IPv6, which has no checksum in its header.
+    pub ipv6: bool,
 }

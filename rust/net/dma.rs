@@ -164,13 +164,12 @@ pub(crate) unsafe trait Transmit {
     fn memory(&self) -> (*mut u8, usize);
 }
 
-// SAFETY: The memory is the linear part of an skb, and there is no other, or the length is 0. By the type
-// invariant a reference to the skb is the value's: as long as it is, the data can be read and stay where they are.
+// SAFETY: The memory is the linear part of an skb. By the type invariant a reference to the skb is the value's: as
+// long as it is, the data can be read and stay where they are.
 unsafe impl Transmit for SkBuff {
     #[inline]
     fn memory(&self) -> (*mut u8, usize) {
-        let len = if self.is_linear() { self.len() } else { 0 };
-        (self.data(), len)
+        (self.data(), self.head_len())
     }
 }
 
@@ -228,7 +227,7 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
         self.addr
     }
 
-    /// Returns the length of the packet, in bytes.
+    /// Returns the length of what is mapped, in bytes.
     #[inline]
     pub(crate) fn len(&self) -> u32 {
         self.len
@@ -263,7 +262,67 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
     }
 }
 
+/// A piece of a packet behind its linear part, mapped for the device to read, until it is dropped.
+///
+/// # Invariants
+///
+/// `len` bytes are mapped for `dev` at `addr`, and the mapping is the value's.
+pub(crate) struct Piece<'bound> {
+    dev: &'bound Device<Bound>,
+    addr: u64,
+    len: u32,
+}
+
+impl<'bound> Piece<'bound> {
+    /// Maps piece `index` of a packet, if it has that one and that is possible.
+    ///
+    /// # Safety
+    ///
+    /// The packet is not freed before the device is done with the result, or stopped.
+    pub(crate) unsafe fn new(packet: &Mapped<'bound, SkBuff>, index: u32) -> Option<Self> {
+        if index >= packet.inner.frags() {
+            return None;
+        }
+        let dev = packet.dev;
+        let mut len = 0;
+        // SAFETY: The device is bound for `'bound`. The packet is valid and has that piece, as was just checked. By
+        // the safety requirement it stays until the device does not read it any more.
+        let addr = unsafe {
+            bindings::rnet_dma_map_frag(raw(dev), packet.inner.as_raw(), index, &mut len)
+        };
+        // INVARIANT: It is mapped, and nobody else knows.
+        (addr != u64::MAX).then(|| Self { dev, addr, len })
+    }
+
+    /// Returns where the device finds it, and its bytes.
+    pub(crate) fn memory(&self) -> (u64, u32) {
+        (self.addr, self.len)
+    }
+}
+
+impl Drop for Piece<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant this is a mapping of ours: the same device, which is bound, address, length
+        // and direction. It is undone once. The memory is not touched. CAST: u32 fits.
+        unsafe {
+            bindings::dma_unmap_page_attrs(
+                raw(self.dev),
+                self.addr,
+                self.len as usize,
+                bindings::dma_data_direction_DMA_TO_DEVICE,
+                0,
+            )
+        };
+    }
+}
+
 impl Mapped<'_, SkBuff> {
+    /// Returns the packet.
+    #[inline]
+    pub(crate) fn skb(&self) -> &SkBuff {
+        &self.inner
+    }
+
     /// Tells who asked for it when the packet was sent, which is now: before the device is told.
     #[inline]
     pub(crate) fn tx_timestamp(&self) {

@@ -3,7 +3,10 @@
 //! Registration: from here on the core knows the device.
 
 use crate::{
-    desc::RxDescriptor,
+    desc::{
+        RxDescriptor,
+        TxDescriptor, //
+    },
     device::{
         Core,
         Parts, //
@@ -67,6 +70,12 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
             if features.rx_checksum {
                 (*dev).hw_features |= bindings::RNET_F_RXCSUM;
                 (*dev).features |= bindings::RNET_F_RXCSUM;
+            }
+            if D::Tx::OFFLOADS.is_some() {
+                let all = bindings::RNET_F_OFFLOADS | bindings::RNET_F_VLAN_TX;
+                (*dev).hw_features |= all;
+                (*dev).features |= all;
+                (*dev).vlan_features |= bindings::RNET_F_OFFLOADS | bindings::RNET_F_HIGHDMA;
             }
             (*dev).min_mtu = bindings::ETH_MIN_MTU;
             // CAST: A page has not so many bytes.

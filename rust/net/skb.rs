@@ -10,7 +10,12 @@ use crate::{
         Packet,
         Stack, //
     },
-    desc::Checksum,
+    desc::{
+        Checksum,
+        Offload,
+        Segments,
+        Transport, //
+    },
     napi::{
         Budget,
         Napi, //
@@ -21,6 +26,7 @@ use core::{
     ptr::NonNull, //
 };
 use kernel::{
+    error::to_result,
     page::PAGE_SIZE,
     prelude::*, //
 };
@@ -104,13 +110,62 @@ impl SkBuff {
         unsafe { (*self.0.as_ptr()).len as usize }
     }
 
-    /// Returns whether all of the packet is in one piece of memory.
+    /// Returns the length of the packet's linear part, in bytes.
     ///
-    /// The core linearises what a device without scatter/gather is to send.
+    /// That is all of it but for a device that sends frames in several pieces: the core sees to that.
     #[inline]
-    pub(crate) fn is_linear(&self) -> bool {
+    pub(crate) fn head_len(&self) -> usize {
         // SAFETY: By the type invariant the skb is valid, and nobody writes the field while it is with the driver.
-        unsafe { (*self.0.as_ptr()).data_len == 0 }
+        // CAST: u32 fits.
+        let rest = unsafe { (*self.0.as_ptr()).data_len as usize };
+        self.len().saturating_sub(rest)
+    }
+
+    /// Returns how many pieces there are behind the packet's linear part.
+    pub(crate) fn frags(&self) -> u32 {
+        // SAFETY: By the type invariant the skb is valid, and nobody writes the field while it is with the driver.
+        unsafe { bindings::rnet_skb_frags(self.0.as_ptr()) }
+    }
+
+    /// Returns what the device has to do to the packet, and prepares its headers for that.
+    ///
+    /// Before it is mapped. Context: any.
+    pub(crate) fn offload(&mut self) -> Result<Offload> {
+        let mut raw = bindings::rnet_offload {
+            flags: 0,
+            link: 0,
+            network: 0,
+            transport: 0,
+            payload: 0,
+            vlan: 0,
+        };
+        // SAFETY: By the type invariant the skb is valid and ours. It may write to the headers: it makes them ours
+        // first. What the flags say of the rest is in `raw`.
+        to_result(unsafe { bindings::rnet_skb_offload(self.0.as_ptr(), &mut raw) })?;
+        let is = |flag| u32::from(raw.flags) & flag != 0;
+        Ok(Offload {
+            link: raw.link,
+            network: raw.network,
+            checksum: if is(bindings::RNET_OFFLOAD_TCP) {
+                Some(Transport::Tcp)
+            } else {
+                is(bindings::RNET_OFFLOAD_UDP).then_some(Transport::Udp)
+            },
+            segments: is(bindings::RNET_OFFLOAD_SEGMENTS).then_some(Segments {
+                transport: raw.transport,
+                payload: raw.payload,
+                ipv6: is(bindings::RNET_OFFLOAD_IPV6),
+            }),
+            vlan: is(bindings::RNET_OFFLOAD_VLAN).then_some(raw.vlan),
+        })
+    }
+
+    /// Returns how many packets it was on the wire, and how many bytes.
+    pub(crate) fn on_wire(&self) -> (u32, u32) {
+        let (mut packets, mut bytes) = (0, 0);
+        // SAFETY: By the type invariant the skb is valid; it is only read, and the other two are our own.
+        unsafe { bindings::rnet_skb_on_wire(self.0.as_ptr(), &mut packets, &mut bytes) };
+        (packets, bytes)
     }
 
     /// Returns the address of the start of the packet's linear part.
@@ -120,12 +175,12 @@ impl SkBuff {
         unsafe { (*self.0.as_ptr()).data.cast() }
     }
 
-    /// Appends zeroes up to the smallest size of an Ethernet frame.
-    pub(crate) fn pad(self) -> Result<Self> {
+    /// Appends zeroes up to `len` bytes.
+    pub(crate) fn pad(self, len: u32) -> Result<Self> {
         // SAFETY: By the type invariant the skb is valid, and on failure still ours. It gets another buffer if
         // there is no room, which it must not if others have references: of those that the core sends only
         // pktgen's have, and those have room.
-        if unsafe { bindings::rnet_skb_pad(self.0.as_ptr()) } != 0 {
+        if unsafe { bindings::rnet_skb_pad(self.0.as_ptr(), len) } != 0 {
             self.free(DropReason::NoMemory);
             return Err(ENOMEM);
         }

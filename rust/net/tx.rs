@@ -4,7 +4,7 @@
 //!
 //! The stack, XDP programs of this queue and other devices' redirects share the ring, under the transmit
 //! queue's lock. One descriptor always stays empty, for a tail that has caught up with the head means an empty
-//! ring; and with less than [`FRAME`] others the core is kept from sending, whoever took the last: so the stack
+//! ring; and with less than [`frame()`] others the core is kept from sending, whoever took the last: so the stack
 //! never meets a full ring. XDP waits as the core does, or it could take for ever what becomes free.
 
 use crate::{
@@ -14,12 +14,15 @@ use crate::{
         Sent, //
     },
     desc::{
+        Offload,
+        Offloads,
         Segment,
         TxDescriptor, //
     },
     dma::{
         DescRing,
-        Mapped, //
+        Mapped,
+        Piece, //
     },
     napi::{
         Budget,
@@ -27,7 +30,8 @@ use crate::{
     },
     netdev::{
         Ring,
-        Side, //
+        Side,
+        MIN_RING, //
     },
     queue::{
         Queue,
@@ -53,17 +57,37 @@ use kernel::{
     },
     prelude::*, //
 };
+use pp_bindings as bindings;
 
-/// Descriptors that a frame of the stack may need.
-const FRAME: usize = 1;
+/// Returns how many descriptors a frame of the stack may need.
+const fn frame<D: TxDescriptor>() -> usize {
+    match D::OFFLOADS {
+        // A context, the linear part, each piece; and one more for each time that one is longer than a segment.
+        // CAST: Small numbers.
+        Some(offloads) => {
+            2 + bindings::RNET_MAX_PIECES as usize + TSO_MAX / offloads.segment as usize
+        }
+        None => 1,
+    }
+}
+
+/// The smallest ring has room for one frame at least, and is not full with it.
+const fn check<D: TxDescriptor>() {
+    assert!(frame::<D>() < MIN_RING as usize);
+}
+
+/// The longest packet that the core has a device divide: its default.
+const TSO_MAX: usize = 1 << 16;
 
 /// A queue that was stopped goes on when this many descriptors are free: not for one packet at a time.
 const WAKE: usize = 32;
 
 /// What is in flight.
 enum InFlight<'bound> {
-    /// A packet of the stack.
-    Skb(Mapped<'bound, SkBuff>),
+    /// A packet of the stack, whose last descriptor is at that index. (In the slot of its first one.)
+    Skb(Mapped<'bound, SkBuff>, u32),
+    /// What is behind the linear part of the packet before it.
+    Piece(Piece<'bound>),
     /// A frame of another device.
     Frame(Mapped<'bound, Frame>),
     /// A received page, sent back.
@@ -91,6 +115,10 @@ pub(crate) struct TxRing<'bound, D: TxDescriptor> {
     /// What the device was told last.
     told: usize,
     stopped: bool,
+    /// Packets in flight that have several descriptors.
+    several: usize,
+    /// What the device was told of last by a context.
+    context: Option<Offload>,
     /// The device is about to stop: nothing is sent or cleaned any more.
     closed: bool,
     max_frame: usize,
@@ -102,6 +130,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
     ///
     /// Process context.
     pub(crate) fn new(dev: &'bound Device<Bound>, entries: u32, max_frame: usize) -> Result<Self> {
+        const { check::<D>() };
         // CAST: u32 fits.
         let entries = entries as usize;
         let mut in_flight = KVVec::with_capacity(entries, GFP_KERNEL)?;
@@ -116,6 +145,8 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
             clean: 0,
             told: 0,
             stopped: false,
+            several: 0,
+            context: None,
             closed: false,
             max_frame,
             _format: PhantomData,
@@ -150,12 +181,114 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
                 first: true,
                 last: true,
                 frame_len: len,
+                offload: Offload::default(),
             }),
         );
-        self.next = self.ring.after(self.next);
-        if self.room() < FRAME && !self.stopped {
+        self.filled(locked, self.ring.after(self.next));
+    }
+
+    /// Goes on at `next`, if the core may.
+    #[inline(always)]
+    fn filled(&mut self, locked: &TxLocked<'_>, next: usize) {
+        self.next = next;
+        if self.room() < const { frame::<D>() } && !self.stopped {
             self.stopped = true;
             locked.stop();
+        }
+    }
+
+    /// Fills the descriptors of a packet that is in several pieces, or of which something is left to the device.
+    ///
+    /// The caller has seen that there is room. If a piece cannot be mapped the packet comes back, and nothing has
+    /// changed.
+    fn push_pieces(
+        &mut self,
+        locked: &TxLocked<'_>,
+        skb: Mapped<'bound, SkBuff>,
+        offload: Offload,
+    ) -> Result<(), SkBuff> {
+        let start = self.next;
+        let mut at = start;
+        let asked = offload != Offload::default();
+        // A packet that is divided has one in any case, and so several descriptors.
+        if asked && (self.context != Some(offload) || offload.segments.is_some()) {
+            self.ring.store(at, D::context(&offload));
+            at = self.ring.after(at);
+        }
+        let pieces = skb.skb().frags();
+        let headers = offload.segments.map_or(0, |segments| {
+            let headers = offload.link.saturating_add(offload.network);
+            headers.saturating_add(segments.transport).into()
+        });
+        let mut segment = Segment {
+            addr: skb.dma_addr(),
+            len: skb.len(),
+            first: true,
+            last: pieces == 0,
+            // CAST: u32 fits.
+            frame_len: (skb.skb().len() as u32).saturating_sub(headers),
+            offload,
+        };
+        let mut last = self.store(at, segment);
+        segment.first = false;
+        for index in 0..pieces {
+            at = self.ring.after(last);
+            // SAFETY: The packet goes into the slot of the frame's first descriptor. It is freed when the device is
+            // done with the last one, and so with all of them, or when the device is stopped.
+            let Some(piece) = (unsafe { Piece::new(&skb, index) }) else {
+                self.forget(self.ring.after(start), at);
+                return Err(skb.into_inner());
+            };
+            (segment.addr, segment.len) = piece.memory();
+            segment.last = index.wrapping_add(1) == pieces;
+            last = self.store(at, segment);
+            if let Some(slot) = self.in_flight.get_mut(at) {
+                *slot = Some(InFlight::Piece(piece));
+            }
+        }
+        if let Some(slot) = self.in_flight.get_mut(start) {
+            // CAST: A ring has no more entries than a u32 says.
+            *slot = Some(InFlight::Skb(skb, last as u32));
+        }
+        if last != start {
+            self.several = self.several.wrapping_add(1);
+        }
+        if asked {
+            self.context = Some(offload);
+        }
+        self.filled(locked, self.ring.after(last));
+        Ok(())
+    }
+
+    /// Fills the descriptors of a piece, from `at` on, and returns the last one.
+    fn store(&mut self, mut at: usize, piece: Segment) -> usize {
+        let most = D::OFFLOADS.map_or(u32::MAX, |offloads| offloads.segment);
+        let mut part = piece;
+        while part.len > most {
+            self.ring.store(
+                at,
+                D::fill(&Segment {
+                    len: most,
+                    last: false,
+                    ..part
+                }),
+            );
+            at = self.ring.after(at);
+            part.addr = part.addr.wrapping_add(most.into());
+            part.len = part.len.wrapping_sub(most);
+            part.first = false;
+        }
+        self.ring.store(at, D::fill(&part));
+        at
+    }
+
+    /// Drops the pieces of a packet in the slots from `at` to `end`, without that one.
+    fn forget(&mut self, mut at: usize, end: usize) {
+        while at != end {
+            if let Some(slot) = self.in_flight.get_mut(at) {
+                *slot = None;
+            }
+            at = self.ring.after(at);
         }
     }
 
@@ -179,39 +312,69 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         more: bool,
         doorbell: impl FnOnce(u32),
     ) -> Result<(), SkBuff> {
-        if self.room() < FRAME {
+        if self.room() < const { frame::<D>() } {
             self.stopped = true;
             locked.stop();
             self.ring_doorbell(doorbell);
             return Err(skb);
         }
-        let Some(skb) = self.prepare(skb) else {
+        let Some((skb, offload)) = self.prepare(skb) else {
             locked.stats().dropped.inc();
             self.ring_doorbell(doorbell);
             return Ok(());
         };
         let (addr, len) = (skb.dma_addr(), skb.len());
         skb.tx_timestamp();
-        self.push(locked, addr, len, InFlight::Skb(skb));
-        if locked.sent(len, more) || self.stopped {
+        // CAST: u32 fits.
+        let frame_len = skb.skb().len() as u32;
+        if D::OFFLOADS.is_none() || (frame_len == len && offload == Offload::default()) {
+            // CAST: A ring has no more entries than a u32 says.
+            self.push(locked, addr, len, InFlight::Skb(skb, self.next as u32));
+        } else if let Err(skb) = self.push_pieces(locked, skb, offload) {
+            skb.free(DropReason::NoMemory);
+            locked.stats().dropped.inc();
+            self.ring_doorbell(doorbell);
+            return Ok(());
+        }
+        if locked.sent(frame_len, more) || self.stopped {
             self.ring_doorbell(doorbell);
         }
         Ok(())
     }
 
-    /// Makes of a packet what the device can send, or frees it with the reason why not.
+    /// Makes of a packet what the device can send, and what it has to do to it; or frees it with the reason why not.
     #[inline]
-    fn prepare(&self, skb: SkBuff) -> Option<Mapped<'bound, SkBuff>> {
-        // The core lets pass what tc mirrors, or a bridge forwards, from a device of a larger MTU.
-        if skb.len() > self.max_frame {
+    fn prepare(&self, skb: SkBuff) -> Option<(Mapped<'bound, SkBuff>, Offload)> {
+        // Cards pad short frames themselves, but not all of them with zeroes; and a checksum is not to be one of the
+        // padding.
+        // CAST: 60.
+        let shortest = D::OFFLOADS.map_or(ETH_ZLEN as u32, |offloads| offloads.shortest);
+        let mut skb = skb.pad(shortest).ok()?;
+        let mut offload = Offload::default();
+        if let Some(offloads) = D::OFFLOADS {
+            offload = match skb.offload() {
+                Ok(offload) if fits(&offload, &offloads) => offload,
+                Ok(_) => {
+                    skb.free(DropReason::DevHeader);
+                    return None;
+                }
+                Err(_) => {
+                    skb.free(DropReason::NoMemory);
+                    return None;
+                }
+            };
+        }
+        // The core lets pass what tc mirrors, or a bridge forwards, from a device of a larger MTU; and pktgen sends
+        // what is in pieces without asking who can.
+        let whole = D::OFFLOADS.is_some() || skb.head_len() == skb.len();
+        if !whole || longest(&skb, &offload) > self.max_frame {
             skb.free(DropReason::DevHeader);
             return None;
         }
-        // Cards pad short frames themselves, but not all of them with zeroes.
-        let skb = skb.pad().ok()?;
         Mapped::new(self.dev, skb)
             .map_err(|skb| skb.free(DropReason::NoMemory))
             .ok()
+            .map(|skb| (skb, offload))
     }
 
     /// Sends a frame of another device.
@@ -270,16 +433,58 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         self.clean = self.ring.after(self.clean);
         done.packets = done.packets.wrapping_add(1);
         let len = match &what {
-            InFlight::Skb(skb) => {
+            InFlight::Skb(skb, _) => {
                 done.skbs = done.skbs.wrapping_add(1);
                 done.skb_bytes = done.skb_bytes.wrapping_add(skb.len());
                 skb.len()
             }
             InFlight::Frame(frame) => frame.len(),
             InFlight::Page(page) => page.len(),
+            // A frame does not begin with one.
+            InFlight::Piece(_) => 0,
         };
         done.bytes = done.bytes.wrapping_add(len);
         Some(what)
+    }
+
+    /// Returns the last descriptor of the packet that the device finishes next, if that has several.
+    #[inline]
+    fn pieces(&self) -> Option<usize> {
+        // Mostly so: nothing of the ring is looked at then.
+        if D::OFFLOADS.is_none() || self.several == 0 {
+            return None;
+        }
+        match self.in_flight.get(self.clean) {
+            // CAST: u32 fits.
+            Some(Some(InFlight::Skb(_, last))) => {
+                Some(*last as usize).filter(|&last| last != self.clean)
+            }
+            _ => None,
+        }
+    }
+
+    /// Frees a packet with several descriptors, up to `last`, if the device has sent it, and counts it.
+    #[inline(never)]
+    fn clean_pieces(&mut self, done: &mut Done, last: usize, budget: Budget<'_>) -> bool {
+        if !D::sent(|word| self.ring.load(last, word)) {
+            return false;
+        }
+        let what = self.in_flight.get_mut(self.clean).and_then(Option::take);
+        let end = self.ring.after(last);
+        self.forget(self.ring.after(self.clean), end);
+        self.clean = end;
+        self.several = self.several.wrapping_sub(1);
+        if let Some(InFlight::Skb(skb, _)) = what {
+            let skb = skb.into_inner();
+            let (packets, bytes) = skb.on_wire();
+            done.packets = done.packets.wrapping_add(packets);
+            done.bytes = done.bytes.wrapping_add(bytes);
+            done.skbs = done.skbs.wrapping_add(1);
+            // CAST: u32 fits.
+            done.skb_bytes = done.skb_bytes.wrapping_add(skb.len() as u32);
+            skb.consume(budget);
+        }
+        true
     }
 
     /// Tells the core and the counters what was finished.
@@ -291,7 +496,10 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         locked.completed(done.skbs, done.skb_bytes);
         locked.stats().packets.add(done.packets.into());
         locked.stats().bytes.add(done.bytes.into());
-        if self.stopped && self.room() >= WAKE.min(self.ring.entries() / 2) {
+        let wake = WAKE
+            .min(self.ring.entries() / 2)
+            .max(const { frame::<D>() });
+        if self.stopped && self.room() >= wake {
             self.stopped = false;
             locked.wake();
         }
@@ -307,10 +515,21 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         pool: &mut impl Open<'id>,
     ) {
         let mut done = Done::default();
-        while let Some(what) = self.finished(&mut done, |_| true) {
+        loop {
+            if let Some(last) = self.pieces() {
+                if self.clean_pieces(&mut done, last, budget) {
+                    continue;
+                }
+                break;
+            }
+            let Some(what) = self.finished(&mut done, |_| true) else {
+                break;
+            };
             match what {
-                InFlight::Skb(skb) => skb.into_inner().consume(budget),
+                InFlight::Skb(skb, _) => skb.into_inner().consume(budget),
                 InFlight::Frame(frame) => drop(frame),
+                // A frame does not begin with one.
+                InFlight::Piece(piece) => drop(piece),
                 // SAFETY: By the contract of the format the device does not read a segment again that `sent()` was
                 // true of, and `finished()` has asked. The page is of this pool: before a receive ring is replaced
                 // the transmit ring has sent the pages of its pool (`queue_mgmt`), or both rings go.
@@ -327,11 +546,20 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
     #[cold]
     fn clean_netpoll(&mut self, locked: &TxLocked<'_>) {
         let mut done = Done::default();
-        while let Some(what) = self.finished(&mut done, |what| {
-            matches!(what, InFlight::Skb(_) | InFlight::Page(Sent::Rust(_)))
-        }) {
+        loop {
+            if let Some(last) = self.pieces() {
+                if self.clean_pieces(&mut done, last, Budget::NONE) {
+                    continue;
+                }
+                break;
+            }
+            let wanted =
+                |what: &_| matches!(what, InFlight::Skb(..) | InFlight::Page(Sent::Rust(_)));
+            let Some(what) = self.finished(&mut done, wanted) else {
+                break;
+            };
             match what {
-                InFlight::Skb(skb) => skb.into_inner().consume(Budget::NONE),
+                InFlight::Skb(skb, _) => skb.into_inner().consume(Budget::NONE),
                 // A page takes the way of the stack's.
                 what => drop(what),
             }
@@ -351,8 +579,28 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
     pub(crate) fn pending(&self) -> usize {
         let slots = self.in_flight.iter().flatten();
         slots
-            .filter(|what| matches!(what, InFlight::Skb(_)))
+            .filter(|what| matches!(what, InFlight::Skb(..)))
             .count()
+    }
+}
+
+/// Returns whether a card can do what a packet asks for.
+fn fits(offload: &Offload, offloads: &Offloads) -> bool {
+    offload.link <= offloads.link && offload.network <= offloads.network
+}
+
+/// Returns how long the frames are that the device makes of a packet, at most, in bytes.
+fn longest(skb: &SkBuff, offload: &Offload) -> usize {
+    match offload.segments {
+        Some(segments) => [
+            offload.link,
+            offload.network,
+            segments.transport,
+            segments.payload,
+        ]
+        .into_iter()
+        .fold(0, |sum, n| sum.saturating_add(n.into())),
+        None => skb.len(),
     }
 }
 

@@ -6,6 +6,7 @@
 //! [`include/net/netdev_queues.h`](srctree/include/net/netdev_queues.h)
 
 use crate::{
+    desc::TxDescriptor,
     device::{
         Channel,
         Core, //
@@ -77,6 +78,11 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         ndo_tx_timeout: Some(Self::tx_timeout),
         ndo_bpf: Some(Self::bpf),
         ndo_xdp_xmit: Some(Self::xdp_xmit),
+        ndo_features_check: if D::Tx::OFFLOADS.is_some() {
+            Some(Self::features_check)
+        } else {
+            None
+        },
         // SAFETY: All fields but flags and numbers, which may be 0, are optional callbacks, for which zeroes are
         // `None`.
         ..unsafe { MaybeUninit::zeroed().assume_init() }
@@ -154,6 +160,19 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
                 bindings::netdev_tx_NETDEV_TX_BUSY
             }
         }
+    }
+
+    /// # Safety
+    ///
+    /// `skb` is valid, and its device is one whose driver is `D`.
+    unsafe extern "C" fn features_check(
+        skb: *mut bindings::sk_buff,
+        _dev: *mut bindings::net_device,
+        features: bindings::netdev_features_t,
+    ) -> bindings::netdev_features_t {
+        let (link, network) = D::Tx::OFFLOADS.map_or((0, 0), |o| (o.link, o.network));
+        // SAFETY: By the safety requirement `skb` is valid; it is only read.
+        unsafe { bindings::rnet_features_check(skb, features, link.into(), network.into()) }
     }
 
     /// # Safety

@@ -162,6 +162,7 @@ mod tests {
                     first,
                     last,
                     frame_len: len,
+                    offload: net::desc::Offload::default(),
                 });
                 assert_eq!((words[0], words[1] & 0xffff), (addr, u64::from(len)));
                 assert!(last == (words[1] & 1 << 24 != 0));

@@ -7,8 +7,12 @@
 use net::desc::{
     Checksum,
     Completed,
+    Offload,
+    Offloads,
     RxDescriptor,
     Segment,
+    Segments,
+    Transport,
     TxDescriptor,
     Words, //
 };
@@ -83,21 +87,79 @@ impl Tx {
     const DD: u64 = 1 << 32;
     /// Where the bytes of the whole packet are.
     const PAYLEN: u32 = 46;
+    /// Insert the VLAN tag of the context.
+    const VLE: u64 = 1 << 30;
+    /// Divide the packet.
+    const TSE: u64 = 1 << 31;
+    /// Insert the checksum of the IPv4 header.
+    const IXSM: u64 = 1 << 40;
+    /// Insert the checksum of the transport header.
+    const TXSM: u64 = 1 << 41;
+
+    /// It is a context descriptor. (The number of the context, of two in each queue, is always 0.)
+    const DTYP_CONTEXT: u64 = 2 << 20;
+    /// The packet is one of IPv4.
+    const IPV4: u64 = 1 << 10;
+    /// Its transport protocol is TCP, and not UDP.
+    const TCP: u64 = 1 << 11;
 }
 
 // SAFETY: By the data sheet, 7.2.2:
 // - Word 0 is the segment's address, and the low 16 bits of word 1 its length. The device reads that memory only.
-// - With RS set, the device sets DD, "done" with the descriptor, after it has read the segment; `fill()` clears it.
+//   A context descriptor has no address.
+// - With RS set, which a packet's last descriptor has, the device sets DD, "done" with the descriptor, after it has read
+//   the segment, and those before it, since it reads them in their order; `fill()` clears it.
 // - The rest as for `Rx`, with TDBAL, TDBAH, TDLEN and TDT; the head is not written to memory, TDWBAL is 0.
 unsafe impl TxDescriptor for Tx {
+    const OFFLOADS: Option<Offloads> = Some(Offloads {
+        // As the C driver has it; there is room for one less than twice that.
+        segment: 1 << 15,
+        // With TCTL.PSP.
+        shortest: 17,
+        link: 127,
+        network: 511,
+    });
+
     #[inline]
     fn fill(segment: &Segment) -> Words {
-        let end = if segment.last { Self::EOP } else { 0 };
-        let kind = Self::DTYP_DATA | Self::DEXT | Self::IFCS | Self::RS | end;
+        let flag = |set, bits| if set { bits } else { 0 };
+        let kind =
+            Self::DTYP_DATA | Self::DEXT | Self::IFCS | flag(segment.last, Self::EOP | Self::RS);
         let len = u64::from(segment.len) & 0xffff;
         // Of what is longer than 18 bits say the card would send a part.
         let frame = u64::from(segment.frame_len) << Self::PAYLEN;
-        [segment.addr, kind | len | frame]
+        let Offload {
+            checksum,
+            segments,
+            vlan,
+            ..
+        } = segment.offload;
+        let wanted = flag(checksum.is_some(), Self::TXSM)
+            | flag(segments.is_some(), Self::TSE)
+            | flag(segments.is_some_and(|segments| !segments.ipv6), Self::IXSM)
+            | flag(vlan.is_some(), Self::VLE);
+        [segment.addr, kind | wanted | len | frame]
+    }
+
+    fn context(offload: &Offload) -> Words {
+        let flag = |set, bits| if set { bits } else { 0 };
+        let headers = u64::from(offload.vlan.unwrap_or(0)) << 16
+            | u64::from(offload.link & 0x7f) << 9
+            | u64::from(offload.network & 0x1ff);
+        let mut kind = Self::DTYP_CONTEXT
+            | Self::DEXT
+            | flag(offload.checksum == Some(Transport::Tcp), Self::TCP);
+        if let Some(Segments {
+            transport,
+            payload,
+            ipv6,
+        }) = offload.segments
+        {
+            kind |= flag(!ipv6, Self::IPV4)
+                | u64::from(payload) << 48
+                | u64::from(transport & 0xff) << 40;
+        }
+        [headers, kind]
     }
 
     #[inline]
@@ -148,6 +210,59 @@ mod tests {
         }
     }
 
+    /// What the stack leaves to the device is asked for in each descriptor, and said in the context.
+    #[test]
+    fn what_is_asked_for_is_what_the_specification_says() {
+        let segment = |offload| Segment {
+            addr: 0x1000,
+            len: 100,
+            first: true,
+            last: true,
+            frame_len: 100,
+            offload,
+        };
+        // Without the lengths: VLE, TSE, IXSM, TXSM.
+        let asked = |offload| {
+            let word = Tx::fill(&segment(offload))[1];
+            [30, 31, 40, 41].map(|bit| word >> bit & 1)
+        };
+        assert_eq!(asked(Offload::default()), [0; 4]);
+        let tagged = Offload {
+            vlan: Some(0xa123),
+            link: 14,
+            ..Offload::default()
+        };
+        assert_eq!(asked(tagged), [1, 0, 0, 0]);
+        assert_eq!(Tx::context(&tagged)[0], 0xa123 << 16 | 14 << 9);
+        let datagram = Offload {
+            checksum: Some(Transport::Udp),
+            link: 14,
+            network: 40,
+            ..Offload::default()
+        };
+        assert_eq!(asked(datagram), [0, 0, 0, 1]);
+        // A context, DEXT, for UDP.
+        assert_eq!(Tx::context(&datagram), [14 << 9 | 40, 2 << 20 | 1 << 29]);
+        for ipv6 in [false, true] {
+            let divided = Offload {
+                checksum: Some(Transport::Tcp),
+                segments: Some(Segments {
+                    transport: 32,
+                    payload: 1448,
+                    ipv6,
+                }),
+                link: 14,
+                network: 20,
+                vlan: None,
+            };
+            assert_eq!(asked(divided), [0, 1, (!ipv6).into(), 1]);
+            let word = Tx::context(&divided)[1];
+            assert_eq!((word >> 48, word >> 40 & 0xff), (1448, 32));
+            // TUCMD: TCP, and IPv4.
+            assert_eq!(word >> 10 & 7, 2 | u64::from(!ipv6));
+        }
+    }
+
     /// What is given to the device is not done, and holds the address and the lengths as they are.
     #[test]
     fn what_is_posted_is_what_the_specification_says() {
@@ -162,13 +277,14 @@ mod tests {
                     first: true,
                     last,
                     frame_len: 0x3f00,
+                    offload: Offload::default(),
                 });
                 assert_eq!((words[0], words[1] & 0xffff), (addr, u64::from(len)));
                 assert_eq!(words[1] >> 46, 0x3f00);
                 assert_eq!(words[1] >> 20 & 15, 3);
                 assert!(last == (words[1] & 1 << 24 != 0));
-                // DEXT, RS, IFCS; neither VLE nor TSE.
-                assert_eq!(words[1] >> 25 & 0x7f, 0x15);
+                // DEXT, IFCS, RS of the last one; neither VLE nor TSE.
+                assert_eq!(words[1] >> 25 & 0x7f, if last { 0x15 } else { 0x11 });
                 assert!(!Tx::sent(|n| words[n]));
                 assert!(Tx::sent(|n| words[n] | [0, 1 << 32][n]));
             }

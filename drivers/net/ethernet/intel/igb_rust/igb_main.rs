@@ -5,8 +5,8 @@
 //! The C driver `igb` knows the same device. The one that is loaded first gets it, unless the device's
 //! `driver_override` in sysfs says otherwise.
 //!
-//! Not done: what is sent in several pieces, and checksums for it, frames that need more than one buffer, VLAN
-//! offloads, virtual functions, wake on LAN, flow control, suspend and resume. Tried with QEMU's device only.
+//! Not done: frames that need more than one receive buffer, segmentation of UDP, VLAN tags taken out of received
+//! frames, virtual functions, wake on LAN, flow control, suspend and resume. Tried with QEMU's device only.
 
 use kernel::{
     device::Core,
