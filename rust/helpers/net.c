@@ -42,6 +42,11 @@ void rnet_live_addr_change(struct net_device *dev)
 	dev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
 }
 
+void rnet_unicast_filter(struct net_device *dev)
+{
+	dev->priv_flags |= IFF_UNICAST_FLT;
+}
+
 bool rnet_rxfh_configured(const struct net_device *dev)
 {
 	return netif_is_rxfh_configured(dev);

@@ -249,6 +249,8 @@ pub(crate) struct Control<'bound, D: Operations> {
     pub(crate) up: bool,
     pub(crate) shape: Shape,
     pub(crate) rss: Rss,
+    /// Microseconds between two interrupts.
+    pub(crate) interval: u32,
     /// How many counters there are, which is asked once.
     pub(crate) counters: usize,
     /// The XDP program, whose reference is ours.
@@ -334,6 +336,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                     irqs: KVec::new(),
                     up: false,
                     rss: random_rss(queues as usize),
+                    interval: D::INTERVAL,
                     // CAST: u32 fits.
                     shape: Shape { rings, queues: queues as usize },
                     counters: 0,
@@ -483,7 +486,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     /// Starts the hardware on new rings.
     ///
     /// What fails leaves it stopped.
-    fn start(&self, rss: &Rss, pairs: &mut KVec<Pair<'bound, D>>) -> Result {
+    fn start(&self, rss: &Rss, interval: u32, pairs: &mut KVec<Pair<'bound, D>>) -> Result {
         self.ops.start(&Config {
             mac: self.dev.mac(),
             mtu: self.dev.mtu(),
@@ -494,6 +497,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         })?;
         if D::HAS_SET_RSS {
             self.ops.set_rss(&rss.key, &rss.queues);
+        }
+        if D::HAS_SET_INTERVAL {
+            self.ops.set_interval(interval)?;
         }
         for (channel, (rx, tx)) in self.channels.iter().zip(pairs.iter_mut()) {
             self.ops.start_ring(&tx.describe(channel.index()))?;
@@ -526,7 +532,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         mut pairs: KVec<Pair<'bound, D>>,
     ) -> Result {
         self.publish(&pairs)?;
-        if let Err(e) = self.start(&control.rss, &mut pairs) {
+        if let Err(e) = self.start(&control.rss, control.interval, &mut pairs) {
             self.ops.stop();
             let published = self.channels.iter().take(pairs.len());
             published.for_each(|c| c.queue.withdraw());

@@ -40,6 +40,15 @@ const fn of_rss<D: Operations, F: Copy>(callback: F) -> Option<F> {
     }
 }
 
+/// A callback of a card that can wait between interrupts.
+const fn of_interval<D: Operations, F: Copy>(callback: F) -> Option<F> {
+    if D::HAS_SET_INTERVAL {
+        Some(callback)
+    } else {
+        None
+    }
+}
+
 impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// `struct ethtool_ops`.
     pub(crate) const ETHTOOL: bindings::ethtool_ops = bindings::ethtool_ops {
@@ -49,6 +58,13 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         get_link_ksettings: Some(Self::get_link_ksettings),
         get_ringparam: Some(Self::get_ringparam),
         set_ringparam: Some(Self::set_ringparam),
+        supported_coalesce_params: if D::HAS_SET_INTERVAL {
+            bindings::RNET_COALESCE
+        } else {
+            0
+        },
+        get_coalesce: of_interval::<D, _>(Self::get_coalesce),
+        set_coalesce: of_interval::<D, _>(Self::set_coalesce),
         get_channels: Some(Self::get_channels),
         set_channels: Some(Self::set_channels),
         get_rx_ring_count: of_rss::<D, _>(Self::get_rx_ring_count),
@@ -151,6 +167,48 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             };
             let old = core.control.lock().shape;
             core.restart(Some(Shape { rings, ..old })).map(|()| 0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// - See the invariants of [`Table`].
+    /// - `coalesce` is valid and initialised, and nobody else's.
+    unsafe extern "C" fn get_coalesce(
+        dev: *mut bindings::net_device,
+        coalesce: *mut bindings::ethtool_coalesce,
+        _kernel: *mut bindings::kernel_ethtool_coalesce,
+        _extack: *mut bindings::netlink_ext_ack,
+    ) -> c_int {
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `coalesce` is valid, initialised, and nobody else's.
+        let (core, coalesce) = unsafe { (core_of::<D>(dev), &mut *coalesce) };
+        coalesce.rx_coalesce_usecs = core.control.lock().interval;
+        0
+    }
+
+    /// # Safety
+    ///
+    /// - See the invariants of [`Table`].
+    /// - The device's lock is held.
+    /// - `coalesce` is valid and initialised, and does not change meanwhile.
+    unsafe extern "C" fn set_coalesce(
+        dev: *mut bindings::net_device,
+        coalesce: *mut bindings::ethtool_coalesce,
+        _kernel: *mut bindings::kernel_ethtool_coalesce,
+        _extack: *mut bindings::netlink_ext_ack,
+    ) -> c_int {
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
+        // `coalesce` is valid and initialised, and does not change meanwhile.
+        let (core, coalesce) = unsafe { (core_of::<D>(dev), &*coalesce) };
+        from_result(|| {
+            let control = &mut *core.control.lock();
+            // Also of a card that is stopped, which forgets it: whether it can be.
+            core.ops.set_interval(coalesce.rx_coalesce_usecs)?;
+            control.interval = coalesce.rx_coalesce_usecs;
+            Ok(0)
         })
     }
 

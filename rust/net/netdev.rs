@@ -324,6 +324,12 @@ pub trait Operations: Send + Sync + Sized {
     /// pages, packets of up to 256 bytes are copied in any case.)
     const COPYBREAK: usize = crate::skb::COPYBREAK;
 
+    /// How many unicast addresses beside its own the card can be told of: see [`RxMode::unicast`].
+    const ADDRESSES: usize = 0;
+
+    /// Microseconds between two interrupts of a vector, to begin with: see [`set_interval`](Self::set_interval).
+    const INTERVAL: u32 = 0;
+
     /// Starts the hardware, but no ring.
     ///
     /// Interrupts stay masked.
@@ -375,6 +381,14 @@ pub trait Operations: Send + Sync + Sized {
     /// As Microsoft specifies it ("Receive Side Scaling"), with the largest table that is possible there. Also between
     /// [`start`](Self::start) and the first ring. Process context, under the device's lock.
     fn set_rss(&self, _key: &[u8; 40], _queues: &[u8; 128]) {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Lets at least `us` microseconds pass between two interrupts of a vector; 0 for no limit.
+    ///
+    /// An error says that the card cannot. Also between [`start`](Self::start) and the first ring. Process context, under
+    /// the device's lock.
+    fn set_interval(&self, _us: u32) -> Result {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }
 
@@ -431,6 +445,7 @@ pub trait Operations: Send + Sync + Sized {
 /// ```
 pub struct RxMode<'a> {
     flags: u32,
+    unicast: *mut bindings::netdev_hw_addr_list,
     multicast: *mut bindings::netdev_hw_addr_list,
     _list: PhantomData<&'a ()>,
 }
@@ -438,16 +453,26 @@ pub struct RxMode<'a> {
 impl<'a> RxMode<'a> {
     /// # Safety
     ///
-    /// `multicast` is valid and does not change for `'a`.
-    pub(crate) unsafe fn new(flags: u32, multicast: *mut bindings::netdev_hw_addr_list) -> Self {
+    /// Both lists are valid and do not change for `'a`.
+    pub(crate) unsafe fn new(
+        mut flags: u32,
+        unicast: *mut bindings::netdev_hw_addr_list,
+        multicast: *mut bindings::netdev_hw_addr_list,
+        addresses: usize,
+    ) -> Self {
+        // SAFETY: By the safety requirement the list is valid, and does not change. CAST: Never negative.
+        if unsafe { (*unicast).count as usize } > addresses {
+            flags |= bindings::net_device_flags_IFF_PROMISC;
+        }
         Self {
             flags,
+            unicast,
             multicast,
             _list: PhantomData,
         }
     }
 
-    /// Returns whether everything is wanted.
+    /// Returns whether everything is wanted, or more addresses than the card has.
     pub fn promiscuous(&self) -> bool {
         self.flags & bindings::net_device_flags_IFF_PROMISC != 0
     }
@@ -459,11 +484,28 @@ impl<'a> RxMode<'a> {
 
     /// Returns the multicast addresses to listen to.
     pub fn multicast(&self) -> impl Iterator<Item = [u8; 6]> + 'a {
-        // SAFETY: By the contract of `new()` the list is valid for `'a`. This is the address of its head, and no
-        // read.
-        let head = unsafe { &raw mut (*self.multicast).list };
-        // SAFETY: By the contract of `new()` the list is valid and does not change for `'a`, so its head can be
-        // read.
+        // SAFETY: By the contract of `new()` the list is valid for `'a`, and does not change.
+        unsafe { Self::addresses(self.multicast) }
+    }
+
+    /// Returns the unicast addresses to listen to beside the card's own: no more than
+    /// [`ADDRESSES`](Operations::ADDRESSES), unless everything is wanted.
+    pub fn unicast(&self) -> impl Iterator<Item = [u8; 6]> + 'a {
+        // SAFETY: By the contract of `new()` the list is valid for `'a`, and does not change.
+        unsafe { Self::addresses(self.unicast) }
+    }
+
+    /// Returns the addresses in a list.
+    ///
+    /// # Safety
+    ///
+    /// The list is valid, and does not change, for `'a`.
+    unsafe fn addresses(
+        list: *mut bindings::netdev_hw_addr_list,
+    ) -> impl Iterator<Item = [u8; 6]> + 'a {
+        // SAFETY: By the safety requirement the list is valid. This is the address of its head, and no read.
+        let head = unsafe { &raw mut (*list).list };
+        // SAFETY: By the safety requirement the list is valid and does not change for `'a`, so its head can be read.
         let mut at = unsafe { (*head).next };
         core::iter::from_fn(move || {
             if at == head {
@@ -473,11 +515,11 @@ impl<'a> RxMode<'a> {
             // and each entry is the field of a `struct netdev_hw_addr`.
             let entry = unsafe { kernel::container_of!(at, bindings::netdev_hw_addr, list) };
             let mut mac = [0; 6];
-            // SAFETY: By the contract of `new()` the entry is valid and does not change for `'a`. Its address has
+            // SAFETY: By the safety requirement the entry is valid and does not change for `'a`. Its address has
             // MAX_ADDR_LEN bytes, which are more than six; the reference is gone when they are copied.
             mac.copy_from_slice(unsafe { &(&(*entry).addr)[..6] });
-            // SAFETY: By the contract of `new()` the entry is valid and does not change for `'a`, so what it leads
-            // to can be read.
+            // SAFETY: By the safety requirement the entry is valid and does not change for `'a`, so what it leads to
+            // can be read.
             at = unsafe { (*at).next };
             Some(mac)
         })

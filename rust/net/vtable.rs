@@ -292,19 +292,19 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// # Safety
     ///
     /// - See the type invariant.
-    /// - `multicast` is a valid list, which does not change meanwhile.
+    /// - `unicast` and `multicast` are valid lists, which do not change meanwhile.
     /// - The device's lock is held.
     unsafe extern "C" fn set_rx_mode(
         dev: *mut bindings::net_device,
-        _unicast: *mut bindings::netdev_hw_addr_list,
+        unicast: *mut bindings::netdev_hw_addr_list,
         multicast: *mut bindings::netdev_hw_addr_list,
     ) -> c_int {
         // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
         // core, whose driver is `D`. It is registered, so the core outlives this call.
         let core = unsafe { core_of::<D>(dev) };
         // SAFETY: The device is valid, and its flags do not change, since its lock is held. By the safety
-        // requirement the list is valid and does not change until we return, and `mode` does not exist longer.
-        let mode = unsafe { RxMode::new((*dev).flags, multicast) };
+        // requirement the lists are valid and do not change until we return, and `mode` does not exist longer.
+        let mode = unsafe { RxMode::new((*dev).flags, unicast, multicast, D::ADDRESSES) };
         core.ops.set_rx_mode(&mode);
         0
     }

@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.." || exit
 . tests/hold.sh
 MB=${MB:-64} UPDOWNS=${UPDOWNS:-50} LOADS=${LOADS:-14}
 
-plan 26 5
+plan 27 5
 
 probe() {
 	load_driver
@@ -253,6 +253,42 @@ vlan_tags() {
 	ip -n peer link set "$PEER" mtu 1500
 	ip link set "$(iface)" mtu 1500
 	settle
+}
+
+# Addresses of devices above it are in the card's filters, of which it has 15; with one more it takes all frames.
+addresses() {
+	local dev n
+	is_rust || skip "another driver"
+	modprobe 8021q || skip "no VLANs"
+	dev=$(iface)
+	for n in {10..26}; do
+		ip link add link "$dev" name "own$n" address "52:54:00:00:01:$n" type vlan id "$n"
+	done
+	settle
+	fails hears 52:54:00:00:01:10
+	for n in {10..24}; do ip link set "own$n" up; done
+	for n in 10 17 24; do eventually 5 hears "52:54:00:00:01:$n"; done
+	fails hears 52:54:00:00:01:25
+	ip link set own25 up
+	for n in 10 25 26; do eventually 5 hears "52:54:00:00:01:$n"; done
+	# A restart does not forget them.
+	ip link set own25 down
+	ethtool -G "$dev" rx 512
+	eventually 30 pings
+	eventually 5 hears 52:54:00:00:01:24
+	fails hears 52:54:00:00:01:25
+	ethtool -G "$dev" rx 256
+	for n in {10..26}; do ip link del "own$n"; done
+	settle
+	fails hears 52:54:00:00:01:10
+}
+# hears ADDRESS: frames to that one are received.
+hears() {
+	local before
+	ip -n peer neigh replace 10.9.0.99 lladdr "$1" dev "$PEER" nud permanent
+	before=$(stat_of rx_packets)
+	in_peer ping -q -c 8 -i 0.1 -W 1 10.9.0.99 || true
+	(($(stat_of rx_packets) - before >= 8))
 }
 
 # At the usual MTU two packets share a page, unless there is no pool: the ring takes half the pages, and a socket
@@ -555,6 +591,7 @@ try "counters stay over rings, down and up" counters_stay
 try "software time stamp of a packet sent" timestamp
 try "frames that are too long to be sent" too_long
 try "full packets with one, two and three VLAN tags" vlan_tags
+try "addresses of devices above it" addresses
 try "netconsole while NAPI gets no time" netpoll
 try "ethtool: ring sizes, under traffic" ethtool_rings
 try "one receive queue restarted, under traffic" restart_queue

@@ -13,7 +13,7 @@ export DRIVER=igb_rust CARD=0x10c9 PEER_DRIVER=e1000
 # shellcheck source=inject.sh
 . tests/inject.sh
 
-plan 11
+plan 12
 
 # interrupts VECTOR: how many it has had.
 interrupts() {
@@ -51,14 +51,16 @@ probe() {
 
 # Each queue has a NAPI instance and an interrupt of its own, and a pool.
 each_its_own() {
-	local queue dev index napi
+	local queue dev index napi irq
 	dev=$(iface)
 	index=$(<"/sys/class/net/$dev/ifindex")
 	for queue in 0 1; do
 		napi=$(of_netdev queue "ifindex=$index" "id=$queue" type=0 napi-id)
 		check "NAPI instance of queue $queue" "$napi" -gt 0
 		check "of its transmit queue" "$(of_netdev queue "ifindex=$index" "id=$queue" type=1 napi-id)" -eq "$napi"
-		grep "^ *$(of_netdev napi "id=$napi" irq):.*$dev-TxRx-$queue\$" /proc/interrupts
+		irq=$(of_netdev napi "id=$napi" irq)
+		grep "^ *$irq:.*$dev-TxRx-$queue\$" /proc/interrupts
+		check "CPU of queue $queue" "$(<"/proc/irq/$irq/smp_affinity_list")" == "$queue"
 	done
 	check "pools" "$(grep -c ^pool "$DEBUGFS/pools")" -eq 2
 }
@@ -172,6 +174,35 @@ table() {
 	ping_peer
 }
 
+# Less than so many microseconds do not pass between two interrupts, also after down and up.
+coalescing() {
+	local dev n
+	dev=$(iface)
+	ethtool -c "$dev" | grep -x 'rx-usecs:[[:space:]]*50'
+	ip netns exec peer ping -f -l 8 -q -I "$(</tmp/from.0)" "$ADDR" &
+	n=$(rate)
+	check "interrupts in 4 seconds" "$n" -gt 1200
+	ethtool -C "$dev" rx-usecs 8000
+	check "interrupts in 4 seconds" "$(rate)" -le 600
+	ip link set "$dev" down
+	up
+	eventually 30 pings_from "$(</tmp/from.0)"
+	check "interrupts in 4 seconds" "$(rate)" -le 600
+	fails ethtool -C "$dev" rx-usecs 8192
+	fails ethtool -C "$dev" tx-usecs 10
+	ethtool -C "$dev" rx-usecs 50
+	check "interrupts in 4 seconds" "$(rate)" -gt 1200
+	kill %1
+	wait || true
+	ping_peer
+}
+rate() {
+	local before
+	before=$(interrupts 0)
+	sleep 4
+	echo $(($(interrupts 0) - before))
+}
+
 # Fewer queues, and more, under traffic.
 channels() {
 	local dev n before all
@@ -261,6 +292,7 @@ try "one queue restarted: the other one loses nothing" restart_other
 try "XDP on both queues" xdp
 try "TCP over both queues" tcp
 try "ethtool -X: the card follows the table, under traffic" table
+try "ethtool -C: the least time between interrupts" coalescing
 try "ethtool -L: one queue and two, under traffic" channels
 try "ethtool -L while half of what it takes is refused" refused_channels
 try "a queue goes while a socket has pages of its pool" held

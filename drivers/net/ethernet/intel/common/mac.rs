@@ -95,11 +95,22 @@ pub(crate) fn link(bar: &Bar<'_>) -> Option<Link> {
     })
 }
 
+/// How many addresses beside its own a card listens to.
+pub(crate) const ADDRESSES: usize = 15;
+
 /// Sets the address whose packets we receive.
 pub(crate) fn set_address(bar: &Bar<'_>, mac: &[u8; 6]) {
-    let [a, b, c, d, e, f] = *mac;
-    bar.write_reg(regs::RAL::from(u32::from_le_bytes([a, b, c, d])));
-    bar.write_reg(regs::RAH::from(u32::from_le_bytes([e, f, 0, 0])).with_av(true));
+    set_filter(bar, 0, Some(*mac));
+}
+
+/// Sets which address the filter of that number lets pass.
+fn set_filter(bar: &Bar<'_>, n: usize, mac: Option<[u8; 6]>) {
+    if let (Some(low), Some(high)) = (regs::RAL::try_at(n), regs::RAH::try_at(n)) {
+        let [a, b, c, d, e, f] = mac.unwrap_or_default();
+        bar.write(low, regs::RAL::from(u32::from_le_bytes([a, b, c, d])));
+        let rah = regs::RAH::from(u32::from_le_bytes([e, f, 0, 0]));
+        bar.write(high, rah.with_av(mac.is_some()));
+    }
 }
 
 /// Sets which other packets we receive.
@@ -117,6 +128,10 @@ pub(crate) fn set_rx_mode(bar: &Bar<'_>, mode: &RxMode<'_>) {
         if let Some(register) = regs::MTA::try_at(i) {
             bar.write(register, regs::MTA::from(bits));
         }
+    }
+    let mut unicast = mode.unicast();
+    for n in 1..=ADDRESSES {
+        set_filter(bar, n, unicast.next());
     }
     update_rctl(bar, |r| {
         r.with_upe(mode.promiscuous())

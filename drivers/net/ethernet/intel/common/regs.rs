@@ -105,10 +105,10 @@ register! {
     /// Multicast table: one bit for each hash value.
     pub(crate) MTA(u32)[128] @ 0x5200 { 31:0 bits; }
 
-    /// Receive address 0, bytes 0 to 3.
-    pub(crate) RAL(u32) @ 0x5400 { 31:0 address; }
-    /// Receive address 0, bytes 4 and 5.
-    pub(crate) RAH(u32) @ 0x5404 {
+    /// Receive address, bytes 0 to 3; number 0 is the card's own. (The 82576 has eight more elsewhere.)
+    pub(crate) RAL(u32)[16, stride = 8] @ 0x5400 { 31:0 address; }
+    /// Receive address, bytes 4 and 5.
+    pub(crate) RAH(u32)[16, stride = 8] @ 0x5404 {
         /// Address valid.
         31:31   av => bool;
         15:0    address;

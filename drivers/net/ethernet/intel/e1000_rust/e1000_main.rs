@@ -65,6 +65,8 @@ impl Operations for E1000<'_> {
     type Rx = desc::Rx;
     type Tx = desc::Tx;
 
+    const ADDRESSES: usize = mac::ADDRESSES;
+
     fn start(&self, config: &Config) -> Result {
         hw::start(&self.bar, &config.mac)
     }

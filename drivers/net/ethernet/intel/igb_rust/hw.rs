@@ -31,8 +31,8 @@ use net::{
     },
 };
 
-/// At least so many microseconds between two interrupts of a vector: 20,000 in a second.
-const INTERVAL: u32 = 50;
+/// Microseconds between two interrupts at most: there are 13 bits.
+const INTERVAL_MAX: u32 = 0x1fff;
 /// Bytes of a CRC.
 const FCS: usize = 4;
 
@@ -72,6 +72,15 @@ pub(crate) fn reset(bar: &Bar<'_>) {
     );
     mask_interrupts(bar);
     bar.read(regs::ICR);
+}
+
+/// Returns the address that the card has read from its EEPROM.
+pub(crate) fn address(bar: &Bar<'_>) -> [u8; 6] {
+    let low = regs::RAL::try_at(0).map_or(0, |at| bar.read(at).into_raw());
+    let high = regs::RAH::try_at(0).map_or(0, |at| bar.read(at).into_raw());
+    let [a, b, c, d] = low.to_le_bytes();
+    let [e, f, ..] = high.to_le_bytes();
+    [a, b, c, d, e, f]
 }
 
 /// Starts the device, but no ring. It was reset before.
@@ -121,13 +130,23 @@ fn assign_vectors(bar: &Bar<'_>, queues: u32, other: u32) {
                 .with_rx_valid(true)
                 .with_tx_valid(true)
         });
-        write_at!(bar, EITR, index, regs::EITR::from(INTERVAL << 2));
     }
     bar.write_reg(regs::IVAR_MISC::from(other << 8).with_other_valid(true));
     // The last one, so that all are up to it.
     let all = (2 << other) - 1;
     bar.write_reg(regs::EIAC::from(all));
     bar.write_reg(regs::EIAM::from(all));
+}
+
+/// Lets so many microseconds pass between two interrupts of a queue's vector.
+pub(crate) fn set_interval(bar: &Bar<'_>, us: u32) -> Result {
+    if us > INTERVAL_MAX {
+        return Err(EINVAL);
+    }
+    for queue in 0..regs::QUEUES {
+        write_at!(bar, EITR, queue, regs::EITR::from(us << 2));
+    }
+    Ok(())
 }
 
 /// Has the card choose a packet's queue by the hash of its flow.

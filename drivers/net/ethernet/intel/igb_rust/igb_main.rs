@@ -72,6 +72,9 @@ impl Operations for Igb<'_> {
 
     // As the C driver.
     const COPYBREAK: usize = 0;
+    const ADDRESSES: usize = mac::ADDRESSES;
+    // 20,000 interrupts in a second.
+    const INTERVAL: u32 = 50;
 
     fn start(&self, config: &Config) -> Result {
         let other = config.other_vector.ok_or(EINVAL)?;
@@ -142,6 +145,10 @@ impl Operations for Igb<'_> {
         hw::set_rss(&self.bar, key, queues);
     }
 
+    fn set_interval(&self, us: u32) -> Result {
+        hw::set_interval(&self.bar, us)
+    }
+
     fn set_rx_mode(&self, mode: &RxMode<'_>) {
         mac::set_rx_mode(&self.bar, mode);
     }
@@ -179,11 +186,8 @@ impl net::bus::pci::Driver for Driver {
     ) -> Result<(Igb<'bound>, Features)> {
         let bar = pdev.iomap_region_sized::<{ regs::BAR_SIZE }>(0, c"igb_rust")?;
         hw::reset(&bar);
-        // The card has read it from its EEPROM.
-        let [a, b, c, d] = bar.read(regs::RAL).into_raw().to_le_bytes();
-        let [e, f, ..] = bar.read(regs::RAH).into_raw().to_le_bytes();
         let features = Features {
-            mac: [a, b, c, d, e, f],
+            mac: hw::address(&bar),
             ..FEATURES
         };
         let device = Igb {
