@@ -32,6 +32,13 @@ int rnet_dev_to_node(struct device *dev)
 	return dev_to_node(dev);
 }
 
+/* The core sets the node when it registers the device, which is later. */
+void rnet_affinity_auto(struct net_device *dev, struct device *parent)
+{
+	set_dev_node(&dev->dev, dev_to_node(parent));
+	netif_set_affinity_auto(dev);
+}
+
 bool rnet_running(struct net_device *dev)
 {
 	return netif_running(dev) && netif_device_present(dev);

@@ -173,7 +173,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// # Safety
     ///
     /// - See the invariants of [`Table`].
-    /// - `coalesce` is valid and initialised, and nobody else's.
+    /// - `coalesce` is valid to be written, and nobody else's.
     unsafe extern "C" fn get_coalesce(
         dev: *mut bindings::net_device,
         coalesce: *mut bindings::ethtool_coalesce,
@@ -181,10 +181,11 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         _extack: *mut bindings::netlink_ext_ack,
     ) -> c_int {
         // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
-        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
-        // `coalesce` is valid, initialised, and nobody else's.
-        let (core, coalesce) = unsafe { (core_of::<D>(dev), &mut *coalesce) };
-        coalesce.rx_coalesce_usecs = core.control.lock().interval;
+        // core, whose driver is `D`. It is registered, so the core outlives this call.
+        let core = unsafe { core_of::<D>(dev) };
+        let interval = core.control.lock().interval;
+        // SAFETY: By the safety requirement `coalesce` is valid to be written. (An old program's is not initialised.)
+        unsafe { (&raw mut (*coalesce).rx_coalesce_usecs).write(interval) };
         0
     }
 

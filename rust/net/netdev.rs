@@ -343,7 +343,8 @@ pub trait Operations: Send + Sync + Sized {
     /// Stops the receive ring of one queue: no DMA for it after this, while all else goes on.
     ///
     /// It is started again by [`start_ring`](Self::start_ring), perhaps at another place. An error says that the
-    /// device does not stop it: [`stop`](Self::stop) follows then, and a restart. Left out by a card that cannot.
+    /// device does not stop it: [`stop`](Self::stop) follows then, while all else goes on, and soon a restart; this
+    /// ring may be started meanwhile, which has no effect. Left out by a card that cannot.
     fn stop_rx(&self, _queue: usize) -> Result {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }

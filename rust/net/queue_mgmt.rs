@@ -226,7 +226,8 @@ fn stop<'bound, D: Operations + 'bound>(
     Ok(rx)
 }
 
-/// Stops the DMA for a queue's receive ring, if not otherwise than all of the device's.
+/// Stops the DMA for a queue's receive ring, if not otherwise than all of the device's: until the restart there is no
+/// link then.
 fn stop_ring<'bound, D: Operations + 'bound>(core: &Core<'bound, D>, channel: &Channel<'bound, D>) {
     if let Err(e) = core.ops.stop_rx(channel.index()) {
         pr_err!(
@@ -236,6 +237,8 @@ fn stop_ring<'bound, D: Operations + 'bound>(core: &Core<'bound, D>, channel: &C
             e
         );
         core.ops.stop();
+        // SAFETY: The device is valid as long as the core, and the function may be called in any context.
+        unsafe { bindings::netif_carrier_off(core.dev.as_raw()) };
         core.restart_later(0);
     }
 }

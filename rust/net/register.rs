@@ -80,12 +80,12 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
             (*dev).min_mtu = bindings::ETH_MIN_MTU;
             // CAST: A page has not so many bytes.
             (*dev).max_mtu = D::Rx::BUFFER.saturating_sub(OVERHEAD) as u32;
-            if D::ADDRESSES != 0 {
+            if D::HAS_SET_RX_MODE && D::ADDRESSES != 0 {
                 bindings::rnet_unicast_filter(dev);
             }
-            // Each queue's interrupt on a CPU of its own, until somebody says otherwise.
+            // Each queue's interrupt on a CPU of its own, until somebody says otherwise while the interface is up.
             if core.channels.len() > 1 {
-                bindings::netif_set_affinity_auto(dev);
+                bindings::rnet_affinity_auto(dev, crate::dma::raw(parent));
             }
             if D::HAS_SET_MAC {
                 bindings::rnet_live_addr_change(dev);

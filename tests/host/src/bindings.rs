@@ -55,7 +55,7 @@ pub(crate) unsafe fn rpp_cpu_relax() {
     #[cfg(loom)]
     loom::thread::yield_now();
     #[cfg(not(loom))]
-    std::thread::yield_now();
+    crate::exclusive::relax();
 }
 
 // A thread is a CPU, or an interrupt on it: none is interrupted.

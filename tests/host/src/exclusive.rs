@@ -28,8 +28,11 @@ mod watched {
 #[cfg(not(loom))]
 mod watched {
     use std::{
-        cell::{Cell, UnsafeCell},
-        sync::atomic::{AtomicBool, Ordering},
+        cell::{Cell, RefCell, UnsafeCell},
+        sync::{
+            atomic::{AtomicBool, Ordering},
+            Arc,
+        },
     };
 
     /// A value that has one user at a time.
@@ -59,6 +62,19 @@ mod watched {
 
     thread_local! {
         static RANDOM: Cell<u64> = const { Cell::new(0) };
+        static OTHER_FAILED: RefCell<Arc<AtomicBool>> = RefCell::default();
+    }
+
+    /// From here on this thread panics instead of waiting for another one of which `failed` says that it has.
+    pub fn no_wait_if(failed: Arc<AtomicBool>) {
+        OTHER_FAILED.set(failed);
+    }
+
+    /// Waits a moment for another thread.
+    pub fn relax() {
+        let failed = OTHER_FAILED.with_borrow(|failed| failed.load(Ordering::Relaxed));
+        assert!(!failed, "the other thread failed");
+        std::thread::yield_now();
     }
 
     /// From here on this thread dawdles at random, with another `seed` at other times.

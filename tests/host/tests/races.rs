@@ -6,12 +6,15 @@
 #![cfg(not(loom))]
 
 use page_pool::{
-    exclusive::dawdle,
+    exclusive::{dawdle, no_wait_if},
     pool::{Mistake, Pool, INTERRUPT},
 };
 use std::{
     hint::spin_loop,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc,
+    },
     thread,
 };
 
@@ -22,7 +25,7 @@ const PAGES: usize = 32;
 #[derive(Default)]
 struct Meeting {
     arrivals: AtomicUsize,
-    failed: AtomicBool,
+    failed: Arc<AtomicBool>,
 }
 
 impl Meeting {
@@ -66,6 +69,7 @@ fn race(rounds: usize, mistake: Option<Mistake>) -> Option<[usize; 3]> {
     thread::scope(|scope| {
         let napi = scope.spawn(|| {
             let _guard = Guard(&meeting);
+            no_wait_if(meeting.failed.clone());
             for round in 0..rounds {
                 dawdle(0);
                 pool.reopen();
@@ -84,6 +88,7 @@ fn race(rounds: usize, mistake: Option<Mistake>) -> Option<[usize; 3]> {
         });
         let stack = scope.spawn(|| {
             let _guard = Guard(&meeting);
+            no_wait_if(meeting.failed.clone());
             let mut counts = [0; 3];
             for round in 0..rounds {
                 dawdle(2 * round as u64 + 2);

@@ -95,8 +95,8 @@ pub(crate) fn link(bar: &Bar<'_>) -> Option<Link> {
     })
 }
 
-/// How many addresses beside its own a card listens to.
-pub(crate) const ADDRESSES: usize = 15;
+/// How many addresses beside its own a card listens to: of 16 filters C e1000 uses 15.
+pub(crate) const ADDRESSES: usize = 14;
 
 /// Sets the address whose packets we receive.
 pub(crate) fn set_address(bar: &Bar<'_>, mac: &[u8; 6]) {
@@ -107,9 +107,12 @@ pub(crate) fn set_address(bar: &Bar<'_>, mac: &[u8; 6]) {
 fn set_filter(bar: &Bar<'_>, n: usize, mac: Option<[u8; 6]>) {
     if let (Some(low), Some(high)) = (regs::RAL::try_at(n), regs::RAH::try_at(n)) {
         let [a, b, c, d, e, f] = mac.unwrap_or_default();
+        // One after the other: a bridge may make one write of the two.
         bar.write(low, regs::RAL::from(u32::from_le_bytes([a, b, c, d])));
+        bar.read(regs::STATUS);
         let rah = regs::RAH::from(u32::from_le_bytes([e, f, 0, 0]));
         bar.write(high, rah.with_av(mac.is_some()));
+        bar.read(regs::STATUS);
     }
 }
 
