@@ -20,6 +20,7 @@ use crate::{
     },
     ethtool::Visitor,
     frames::OVERHEAD,
+    handle::NetDev,
     irq::Irq,
     netdev::{
         CardStats,
@@ -73,77 +74,6 @@ use kernel::{
 };
 use page_pool::stats::Snapshot;
 use pp_bindings as bindings;
-
-/// A `struct net_device` that we own.
-///
-/// # Invariants
-///
-/// The device is valid, and nobody else frees it.
-pub(crate) struct NetDev(NonNull<bindings::net_device>);
-
-// SAFETY: A `struct net_device` belongs to no CPU and to no task: it may be freed in another one than that which
-// has allocated it.
-unsafe impl Send for NetDev {}
-// SAFETY: What a shared reference allows may be done on any CPU: `mac()` and `mtu()` read what the device's lock
-// protects, and who has the pointer calls the core's functions under the locks that they want.
-unsafe impl Sync for NetDev {}
-
-impl NetDev {
-    /// Allocates a device with so many queues, and room for a pointer.
-    fn new(queues: u32) -> Result<Self> {
-        // CAST: 8.
-        let room = core::mem::size_of::<*const ()>() as c_int;
-        // SAFETY: It may sleep, and we are in process context; it asks for nothing else. Whether it is null is
-        // looked at below.
-        let dev = unsafe { bindings::alloc_etherdev_mqs(room, queues, queues) };
-        let dev = NonNull::new(dev).ok_or(ENOMEM)?;
-        // All that changes the configuration comes under the device's lock.
-        // SAFETY: `dev` is not null and was just allocated, so it is valid; and nobody else knows it yet, so
-        // nobody else accesses the field.
-        unsafe { (*dev.as_ptr()).request_ops_lock = true };
-        // INVARIANT: It is new.
-        Ok(Self(dev))
-    }
-
-    #[inline]
-    pub(crate) fn as_raw(&self) -> *mut bindings::net_device {
-        self.0.as_ptr()
-    }
-
-    fn mac(&self) -> [u8; 6] {
-        // SAFETY: By the type invariant the device is valid, and `dev_addr` points to its address, of which an
-        // Ethernet device has six bytes. It is written under the device's lock, which `start()`, the only caller,
-        // is called with.
-        unsafe { (*self.as_raw()).dev_addr.cast::<[u8; 6]>().read() }
-    }
-
-    /// Returns the MTU.
-    ///
-    /// Under the device's lock.
-    fn mtu(&self) -> u32 {
-        // SAFETY: By the type invariant the device is valid. The field is written under the device's lock, which
-        // the caller holds.
-        unsafe { (*self.as_raw()).mtu }
-    }
-
-    /// Puts another MTU in force.
-    ///
-    /// Under the device's lock.
-    fn set_mtu(&self, mtu: u32) {
-        // SAFETY: By the type invariant the device is valid. Its lock is held, so nobody else writes the field; who
-        // reads it does so at any time, hence the single access.
-        unsafe { (&raw mut (*self.as_raw()).mtu).write_volatile(mtu) };
-    }
-}
-
-impl Drop for NetDev {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant the device is valid and ours to free, which is done once. It is not
-        // registered, see `Registration`. Its NAPI instances are deleted, since the channels are dropped before:
-        // they are the first field of `Core`.
-        unsafe { bindings::free_netdev(self.as_raw()) };
-    }
-}
 
 /// A queue pair with its rings.
 ///
@@ -322,7 +252,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                         // channels, also when this fails, and so does the core, which is pinned at `this` and
                         // initialised before any callback comes. `poll` is that of `Table<D>`, which expects a
                         // channel of this core.
-                        let channel = unsafe { Channel::new(dev.0, index, poll, this) };
+                        let channel = unsafe { Channel::new(dev.as_non_null(), index, poll, this) };
                         channels.push(KBox::pin_init(channel, GFP_KERNEL)?, GFP_KERNEL)?;
                     }
                     channels

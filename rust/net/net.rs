@@ -24,6 +24,7 @@ mod dma;
 pub mod ethtool;
 mod ethtool_ops;
 mod frames;
+mod handle;
 mod irq;
 mod napi;
 pub mod netdev;
