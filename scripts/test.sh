@@ -35,8 +35,7 @@ boot() {
 	kunit) vm kunit ;;
 	# Alone, and without an IOMMU: the device is the test's.
 	liar) vm liar --nic e1000 ;;
-	queues) vm queues --nic igb --nic e1000 --iommu ;;
-	offload) vm offload --nic igb --nic e1000 --iommu ;;
+	queues | offload) vm "$1" --nic igb --nic e1000 --iommu ;;
 	igb) vm igb --nic igb --nic e1000e --iommu --timeout 1800 ;;
 	e1000) vm e1000 "${nics[@]}" --timeout 1500 ;;
 	# In strict mode the IOMMU faults on each access to a page that is no longer mapped, and a fault

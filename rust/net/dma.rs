@@ -9,7 +9,6 @@ use crate::{
     skb::SkBuff,
     xdp::Frame, //
 };
-use core::mem::ManuallyDrop;
 use kernel::{
     device::{
         Bound,
@@ -182,16 +181,80 @@ unsafe impl Transmit for Frame {
     }
 }
 
+/// Memory that is mapped for the device to read, until it is dropped.
+///
+/// # Invariants
+///
+/// `len` bytes are mapped for `dev` at `addr`, and the mapping is the value's.
+pub(crate) struct Mapping<'bound> {
+    dev: &'bound Device<Bound>,
+    addr: u64,
+    len: u32,
+}
+
+impl<'bound> Mapping<'bound> {
+    /// Maps piece `index` of what is behind a packet's linear part, if it has that one and that is possible.
+    ///
+    /// # Safety
+    ///
+    /// The packet is not freed before the device is done with the result, or stopped.
+    pub(crate) unsafe fn of_piece(packet: &Mapped<'bound, SkBuff>, index: u32) -> Option<Self> {
+        if index >= packet.inner.frags() {
+            return None;
+        }
+        let dev = packet.mapping.dev;
+        let mut len = 0;
+        // SAFETY: The device is bound for `'bound`. The packet is valid and has that piece, as was just checked. By
+        // the safety requirement it stays until the device does not read it any more.
+        let addr = unsafe {
+            bindings::rnet_dma_map_frag(raw(dev), packet.inner.as_raw(), index, &mut len)
+        };
+        if addr == u64::MAX {
+            return None;
+        }
+        // INVARIANT: It is mapped, and nobody else knows.
+        Some(Self { dev, addr, len })
+    }
+
+    /// Returns the address at which the device finds the memory.
+    #[inline]
+    pub(crate) fn dma_addr(&self) -> u64 {
+        self.addr
+    }
+
+    /// Returns the length of what is mapped, in bytes.
+    #[inline]
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+}
+
+impl Drop for Mapping<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant this is a mapping of ours: the same device, which is bound, address, length
+        // and direction. It is undone once. The memory is not touched. CAST: u32 fits.
+        unsafe {
+            bindings::dma_unmap_page_attrs(
+                raw(self.dev),
+                self.addr,
+                self.len as usize,
+                bindings::dma_data_direction_DMA_TO_DEVICE,
+                0,
+            )
+        };
+    }
+}
+
 /// A packet that is mapped for the device to read, until it is dropped or taken out again.
 ///
 /// # Invariants
 ///
-/// The memory of `inner`, `len` bytes, is mapped for `dev` at `addr`, and the mapping is the value's.
+/// The mapping is that of the memory of `inner`.
 pub(crate) struct Mapped<'bound, T: Transmit> {
-    dev: &'bound Device<Bound>,
-    addr: u64,
-    len: u32,
-    inner: ManuallyDrop<T>,
+    // Goes first: the memory is the packet's.
+    mapping: Mapping<'bound>,
+    inner: T,
 }
 
 impl<'bound, T: Transmit> Mapped<'bound, T> {
@@ -213,40 +276,21 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
         if addr == u64::MAX {
             return Err(inner);
         }
-        Ok(Self {
-            dev,
-            addr,
-            len,
-            inner: ManuallyDrop::new(inner),
-        })
+        // INVARIANT: It is mapped, and nobody else knows.
+        let mapping = Mapping { dev, addr, len };
+        Ok(Self { mapping, inner })
     }
 
     /// Returns the address at which the device finds the packet.
     #[inline]
     pub(crate) fn dma_addr(&self) -> u64 {
-        self.addr
+        self.mapping.dma_addr()
     }
 
     /// Returns the length of what is mapped, in bytes.
     #[inline]
     pub(crate) fn len(&self) -> u32 {
-        self.len
-    }
-
-    #[inline]
-    fn unmap(&self) {
-        // SAFETY: By the type invariant this is a mapping of ours: the same device, which is bound, address,
-        // length and direction. It is done once, by `into_inner()` or `drop()`, after which there is no `self`.
-        // CAST: u32 fits.
-        unsafe {
-            bindings::dma_unmap_page_attrs(
-                raw(self.dev),
-                self.addr,
-                self.len as usize,
-                bindings::dma_data_direction_DMA_TO_DEVICE,
-                0,
-            )
-        };
+        self.mapping.len()
     }
 
     /// Takes the packet out again.
@@ -254,65 +298,9 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
     /// The device is done with it.
     #[inline]
     pub(crate) fn into_inner(self) -> T {
-        self.unmap();
-        let mut this = ManuallyDrop::new(self);
-        // SAFETY: `this` is not used again, and nor is `inner` in it: a `ManuallyDrop` does not run the
-        // destructor, which would drop it once more.
-        unsafe { ManuallyDrop::take(&mut this.inner) }
-    }
-}
-
-/// A piece of a packet behind its linear part, mapped for the device to read, until it is dropped.
-///
-/// # Invariants
-///
-/// `len` bytes are mapped for `dev` at `addr`, and the mapping is the value's.
-pub(crate) struct Piece<'bound> {
-    dev: &'bound Device<Bound>,
-    addr: u64,
-    len: u32,
-}
-
-impl<'bound> Piece<'bound> {
-    /// Maps piece `index` of a packet, if it has that one and that is possible.
-    ///
-    /// # Safety
-    ///
-    /// The packet is not freed before the device is done with the result, or stopped.
-    pub(crate) unsafe fn new(packet: &Mapped<'bound, SkBuff>, index: u32) -> Option<Self> {
-        if index >= packet.inner.frags() {
-            return None;
-        }
-        let dev = packet.dev;
-        let mut len = 0;
-        // SAFETY: The device is bound for `'bound`. The packet is valid and has that piece, as was just checked. By
-        // the safety requirement it stays until the device does not read it any more.
-        let addr = unsafe {
-            bindings::rnet_dma_map_frag(raw(dev), packet.inner.as_raw(), index, &mut len)
-        };
-        // INVARIANT: It is mapped, and nobody else knows.
-        (addr != u64::MAX).then(|| Self { dev, addr, len })
-    }
-
-    /// Returns where the device finds it, and its bytes.
-    pub(crate) fn memory(&self) -> (u64, u32) {
-        (self.addr, self.len)
-    }
-}
-
-impl Drop for Piece<'_> {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant this is a mapping of ours: the same device, which is bound, address, length
-        // and direction. It is undone once. The memory is not touched. CAST: u32 fits.
-        unsafe {
-            bindings::dma_unmap_page_attrs(
-                raw(self.dev),
-                self.addr,
-                self.len as usize,
-                bindings::dma_data_direction_DMA_TO_DEVICE,
-                0,
-            )
-        };
+        let Self { mapping, inner } = self;
+        drop(mapping);
+        inner
     }
 }
 
@@ -329,15 +317,6 @@ impl Mapped<'_, SkBuff> {
         // SAFETY: By the type invariant of `SkBuff` the skb is valid, and `inner` is in place as long as `self`
         // exists.
         unsafe { bindings::rnet_skb_tx_timestamp(self.inner.as_raw()) };
-    }
-}
-
-impl<T: Transmit> Drop for Mapped<'_, T> {
-    fn drop(&mut self) {
-        self.unmap();
-        // SAFETY: `self` is going away, so `inner` is not used again. `into_inner()`, which takes it, does not get
-        // here.
-        unsafe { ManuallyDrop::drop(&mut self.inner) }
     }
 }
 

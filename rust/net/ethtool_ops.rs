@@ -18,6 +18,7 @@ use crate::{
     },
     vtable::{
         core_of,
+        only_if,
         Table, //
     },
 };
@@ -30,24 +31,6 @@ use pp_bindings as bindings;
 
 /// The one hash function that is specified for RSS.
 const TOEPLITZ: u8 = 1 << bindings::ETH_RSS_HASH_TOP_BIT;
-
-/// A callback of a card that spreads flows.
-const fn of_rss<D: Operations, F: Copy>(callback: F) -> Option<F> {
-    if D::HAS_SET_RSS {
-        Some(callback)
-    } else {
-        None
-    }
-}
-
-/// A callback of a card that can wait between interrupts.
-const fn of_interval<D: Operations, F: Copy>(callback: F) -> Option<F> {
-    if D::HAS_SET_INTERVAL {
-        Some(callback)
-    } else {
-        None
-    }
-}
 
 impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// `struct ethtool_ops`.
@@ -63,15 +46,15 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         } else {
             0
         },
-        get_coalesce: of_interval::<D, _>(Self::get_coalesce),
-        set_coalesce: of_interval::<D, _>(Self::set_coalesce),
+        get_coalesce: only_if(D::HAS_SET_INTERVAL, Self::get_coalesce),
+        set_coalesce: only_if(D::HAS_SET_INTERVAL, Self::set_coalesce),
         get_channels: Some(Self::get_channels),
         set_channels: Some(Self::set_channels),
-        get_rx_ring_count: of_rss::<D, _>(Self::get_rx_ring_count),
-        get_rxfh_indir_size: of_rss::<D, _>(Self::get_rxfh_indir_size),
-        get_rxfh_key_size: of_rss::<D, _>(Self::get_rxfh_key_size),
-        get_rxfh: of_rss::<D, _>(Self::get_rxfh),
-        set_rxfh: of_rss::<D, _>(Self::set_rxfh),
+        get_rx_ring_count: only_if(D::HAS_SET_RSS, Self::get_rx_ring_count),
+        get_rxfh_indir_size: only_if(D::HAS_SET_RSS, Self::get_rxfh_indir_size),
+        get_rxfh_key_size: only_if(D::HAS_SET_RSS, Self::get_rxfh_key_size),
+        get_rxfh: only_if(D::HAS_SET_RSS, Self::get_rxfh),
+        set_rxfh: only_if(D::HAS_SET_RSS, Self::set_rxfh),
         get_sset_count: Some(Self::get_sset_count),
         get_strings: Some(Self::get_strings),
         get_ethtool_stats: Some(Self::get_ethtool_stats),

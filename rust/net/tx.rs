@@ -22,7 +22,7 @@ use crate::{
     dma::{
         DescRing,
         Mapped,
-        Piece, //
+        Mapping, //
     },
     napi::{
         Budget,
@@ -71,11 +71,6 @@ const fn frame<D: TxDescriptor>() -> usize {
     }
 }
 
-/// The smallest ring has room for one frame at least, and is not full with it.
-const fn check<D: TxDescriptor>() {
-    assert!(frame::<D>() < MIN_RING as usize);
-}
-
 /// The longest packet that the core has a device divide: its default.
 const TSO_MAX: usize = 1 << 16;
 
@@ -87,7 +82,7 @@ enum InFlight<'bound> {
     /// A packet of the stack, whose last descriptor is at that index. (In the slot of its first one.)
     Skb(Mapped<'bound, SkBuff>, u32),
     /// What is behind the linear part of the packet before it.
-    Piece(Piece<'bound>),
+    Piece(Mapping<'bound>),
     /// A frame of another device.
     Frame(Mapped<'bound, Frame>),
     /// A received page, sent back.
@@ -130,7 +125,8 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
     ///
     /// Process context.
     pub(crate) fn new(dev: &'bound Device<Bound>, entries: u32, max_frame: usize) -> Result<Self> {
-        const { check::<D>() };
+        // The smallest ring has room for one frame at least, and is not full with it. CAST: 80.
+        const { assert!(frame::<D>() < MIN_RING as usize) };
         // CAST: u32 fits.
         let entries = entries as usize;
         let mut in_flight = KVVec::with_capacity(entries, GFP_KERNEL)?;
@@ -235,11 +231,11 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
             at = self.ring.after(last);
             // SAFETY: The packet goes into the slot of the frame's first descriptor. It is freed when the device is
             // done with the last one, and so with all of them, or when the device is stopped.
-            let Some(piece) = (unsafe { Piece::new(&skb, index) }) else {
+            let Some(piece) = (unsafe { Mapping::of_piece(&skb, index) }) else {
                 self.forget(self.ring.after(start), at);
                 return Err(skb.into_inner());
             };
-            (segment.addr, segment.len) = piece.memory();
+            (segment.addr, segment.len) = (piece.dma_addr(), piece.len());
             segment.last = index.wrapping_add(1) == pieces;
             last = self.store(at, segment);
             if let Some(slot) = self.in_flight.get_mut(at) {
@@ -415,13 +411,19 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         Ok(())
     }
 
-    /// Takes what the device has sent next, if `wanted`, and counts it.
+    /// Takes what the device has sent next, if `wanted`, and counts it. Packets with several descriptors that are
+    /// before it are freed.
     #[inline]
     fn finished(
         &mut self,
         done: &mut Done,
+        budget: Budget<'_>,
         wanted: impl FnOnce(&InFlight<'bound>) -> bool,
     ) -> Option<InFlight<'bound>> {
+        // Mostly there are none: nothing of the ring is looked at then.
+        if D::OFFLOADS.is_some() && self.several != 0 && !self.clean_several(done, budget) {
+            return None;
+        }
         if self.clean == self.next || !D::sent(|word| self.ring.load(self.clean, word)) {
             return None;
         }
@@ -447,42 +449,35 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         Some(what)
     }
 
-    /// Returns the last descriptor of the packet that the device finishes next, if that has several.
-    #[inline]
-    fn pieces(&self) -> Option<usize> {
-        // Mostly so: nothing of the ring is looked at then.
-        if D::OFFLOADS.is_none() || self.several == 0 {
-            return None;
-        }
-        match self.in_flight.get(self.clean) {
-            // CAST: u32 fits.
-            Some(Some(InFlight::Skb(_, last))) => {
-                Some(*last as usize).filter(|&last| last != self.clean)
-            }
-            _ => None,
-        }
-    }
-
-    /// Frees a packet with several descriptors, up to `last`, if the device has sent it, and counts it.
+    /// Frees the packets with several descriptors that are next in the ring, and counts them.
+    ///
+    /// `false`: the device has not sent one of them.
     #[inline(never)]
-    fn clean_pieces(&mut self, done: &mut Done, last: usize, budget: Budget<'_>) -> bool {
-        if !D::sent(|word| self.ring.load(last, word)) {
-            return false;
-        }
-        let what = self.in_flight.get_mut(self.clean).and_then(Option::take);
-        let end = self.ring.after(last);
-        self.forget(self.ring.after(self.clean), end);
-        self.clean = end;
-        self.several = self.several.wrapping_sub(1);
-        if let Some(InFlight::Skb(skb, _)) = what {
-            let skb = skb.into_inner();
-            let (packets, bytes) = skb.on_wire();
-            done.packets = done.packets.wrapping_add(packets);
-            done.bytes = done.bytes.wrapping_add(bytes);
-            done.skbs = done.skbs.wrapping_add(1);
+    fn clean_several(&mut self, done: &mut Done, budget: Budget<'_>) -> bool {
+        while let Some(Some(InFlight::Skb(_, last))) = self.in_flight.get(self.clean) {
             // CAST: u32 fits.
-            done.skb_bytes = done.skb_bytes.wrapping_add(skb.len() as u32);
-            skb.consume(budget);
+            let last = *last as usize;
+            if last == self.clean {
+                break;
+            }
+            if !D::sent(|word| self.ring.load(last, word)) {
+                return false;
+            }
+            let what = self.in_flight.get_mut(self.clean).and_then(Option::take);
+            let end = self.ring.after(last);
+            self.forget(self.ring.after(self.clean), end);
+            self.clean = end;
+            self.several = self.several.wrapping_sub(1);
+            if let Some(InFlight::Skb(skb, _)) = what {
+                let skb = skb.into_inner();
+                let (packets, bytes) = skb.on_wire();
+                done.packets = done.packets.wrapping_add(packets);
+                done.bytes = done.bytes.wrapping_add(bytes);
+                done.skbs = done.skbs.wrapping_add(1);
+                // CAST: u32 fits.
+                done.skb_bytes = done.skb_bytes.wrapping_add(skb.len() as u32);
+                skb.consume(budget);
+            }
         }
         true
     }
@@ -515,16 +510,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         pool: &mut impl Open<'id>,
     ) {
         let mut done = Done::default();
-        loop {
-            if let Some(last) = self.pieces() {
-                if self.clean_pieces(&mut done, last, budget) {
-                    continue;
-                }
-                break;
-            }
-            let Some(what) = self.finished(&mut done, |_| true) else {
-                break;
-            };
+        while let Some(what) = self.finished(&mut done, budget, |_| true) {
             match what {
                 InFlight::Skb(skb, _) => skb.into_inner().consume(budget),
                 InFlight::Frame(frame) => drop(frame),
@@ -546,18 +532,9 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
     #[cold]
     fn clean_netpoll(&mut self, locked: &TxLocked<'_>) {
         let mut done = Done::default();
-        loop {
-            if let Some(last) = self.pieces() {
-                if self.clean_pieces(&mut done, last, Budget::NONE) {
-                    continue;
-                }
-                break;
-            }
-            let wanted =
-                |what: &_| matches!(what, InFlight::Skb(..) | InFlight::Page(Sent::Rust(_)));
-            let Some(what) = self.finished(&mut done, wanted) else {
-                break;
-            };
+        while let Some(what) = self.finished(&mut done, Budget::NONE, |what| {
+            matches!(what, InFlight::Skb(..) | InFlight::Page(Sent::Rust(_)))
+        }) {
             match what {
                 InFlight::Skb(skb, _) => skb.into_inner().consume(Budget::NONE),
                 // A page takes the way of the stack's.

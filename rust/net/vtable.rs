@@ -60,17 +60,27 @@ pub(crate) unsafe fn core_of<'a, 'bound, D: Operations + 'bound>(
     unsafe { &**(*dev).priv_.as_ptr().cast::<*const Core<'bound, D>>() }
 }
 
+/// Returns a callback for the core, if the driver has what it is for.
+pub(crate) const fn only_if<F: Copy>(has: bool, callback: F) -> Option<F> {
+    if has {
+        Some(callback)
+    } else {
+        None
+    }
+}
+
+/// Adds to a counter, which may go around.
+fn add(sum: &mut u64, n: u64) {
+    *sum = sum.wrapping_add(n);
+}
+
 impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// `struct net_device_ops`.
     pub(crate) const NETDEV: bindings::net_device_ops = bindings::net_device_ops {
         ndo_open: Some(Self::open),
         ndo_stop: Some(Self::stop),
         ndo_start_xmit: Some(Self::start_xmit),
-        ndo_set_rx_mode_async: if D::HAS_SET_RX_MODE {
-            Some(Self::set_rx_mode)
-        } else {
-            None
-        },
+        ndo_set_rx_mode_async: only_if(D::HAS_SET_RX_MODE, Self::set_rx_mode),
         ndo_set_mac_address: Some(Self::set_mac_address),
         ndo_validate_addr: Some(bindings::eth_validate_addr),
         ndo_change_mtu: Some(Self::change_mtu),
@@ -78,11 +88,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         ndo_tx_timeout: Some(Self::tx_timeout),
         ndo_bpf: Some(Self::bpf),
         ndo_xdp_xmit: Some(Self::xdp_xmit),
-        ndo_features_check: if D::Tx::OFFLOADS.is_some() {
-            Some(Self::features_check)
-        } else {
-            None
-        },
+        ndo_features_check: only_if(D::Tx::OFFLOADS.is_some(), Self::features_check),
         // SAFETY: All fields but flags and numbers, which may be 0, are optional callbacks, for which zeroes are
         // `None`.
         ..unsafe { MaybeUninit::zeroed().assume_init() }
@@ -367,7 +373,6 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let (core, stats) = unsafe { (core_of::<D>(dev), &mut *stats) };
         for channel in &core.channels {
             let (rx, tx) = (&channel.queue.rx, &channel.queue.tx);
-            let add = |sum: &mut u64, n: u64| *sum = sum.wrapping_add(n);
             add(&mut stats.rx_packets, rx.packets.get());
             add(&mut stats.rx_bytes, rx.bytes.get());
             add(&mut stats.rx_dropped, rx.all_dropped());
@@ -481,16 +486,14 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         (rx.packets, rx.bytes, rx.alloc_fail) = (0, 0, 0);
         (tx.packets, tx.bytes, tx.stop, tx.wake) = (0, 0, 0, 0);
         for channel in core.channels.iter().skip(core.used_queues()) {
-            let (from, add) = (&channel.queue, |sum: &mut u64, n: u64| {
-                *sum = sum.wrapping_add(n)
-            });
-            add(&mut rx.packets, from.rx.packets.get());
-            add(&mut rx.bytes, from.rx.bytes.get());
-            add(&mut rx.alloc_fail, from.rx.alloc_fail.get());
-            add(&mut tx.packets, from.tx.packets.get());
-            add(&mut tx.bytes, from.tx.bytes.get());
-            add(&mut tx.stop, from.tx.stop.get());
-            add(&mut tx.wake, from.tx.wake.get());
+            let queue = &channel.queue;
+            add(&mut rx.packets, queue.rx.packets.get());
+            add(&mut rx.bytes, queue.rx.bytes.get());
+            add(&mut rx.alloc_fail, queue.rx.alloc_fail.get());
+            add(&mut tx.packets, queue.tx.packets.get());
+            add(&mut tx.bytes, queue.tx.bytes.get());
+            add(&mut tx.stop, queue.tx.stop.get());
+            add(&mut tx.wake, queue.tx.wake.get());
         }
     }
 }

@@ -19,7 +19,7 @@
 # What becomes of the frames, one of MODES:
 #	drop		dropped in XDP
 #	tx		sent back by XDP
-#	copy		up the stack, small enough to be copied
+#	copy		up the stack, so small that drivers that copy do (neither igb does)
 #	page		up the stack, so large that the page goes with them
 #	page_held	the same, into a socket's queue with 1,500 packets before them
 

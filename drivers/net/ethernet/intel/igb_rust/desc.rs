@@ -40,7 +40,8 @@ impl Rx {
 // - DD "indicates hardware is done with the descriptor", after it has written the packet to memory, of which "length"
 //   bytes are in this buffer; `post()` clears it.
 // - As `hw.rs` sets it up: RDBAL, RDBAH, RDLEN of a queue are what `start_ring()` says, the doorbell is its RDT,
-//   `stop_rx()` waits until RXDCTL.ENABLE is clear or says that it is not, and `stop()` resets the device, after which it does no DMA (CTRL.RST).
+//   `stop_rx()` waits until RXDCTL.ENABLE is clear or says that it is not, and `stop()` resets the device, after which
+//   it does no DMA (CTRL.RST).
 unsafe impl RxDescriptor for Rx {
     // SRRCTL.BSIZEPACKET counts in KiB.
     const BUFFER: usize = 3072;
@@ -66,6 +67,16 @@ unsafe impl RxDescriptor for Rx {
             error: word & Self::BROKEN != 0,
             checksum: Checksum::verified_if(verified),
         })
+    }
+}
+
+/// Returns bits of a word if they are to be set.
+#[inline]
+fn flag(set: bool, bits: u64) -> u64 {
+    if set {
+        bits
+    } else {
+        0
     }
 }
 
@@ -122,7 +133,6 @@ unsafe impl TxDescriptor for Tx {
 
     #[inline]
     fn fill(segment: &Segment) -> Words {
-        let flag = |set, bits| if set { bits } else { 0 };
         let kind =
             Self::DTYP_DATA | Self::DEXT | Self::IFCS | flag(segment.last, Self::EOP | Self::RS);
         let len = u64::from(segment.len) & 0xffff;
@@ -142,7 +152,6 @@ unsafe impl TxDescriptor for Tx {
     }
 
     fn context(offload: &Offload) -> Words {
-        let flag = |set, bits| if set { bits } else { 0 };
         let headers = u64::from(offload.vlan.unwrap_or(0)) << 16
             | u64::from(offload.link & 0x7f) << 9
             | u64::from(offload.network & 0x1ff);
