@@ -363,7 +363,9 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         // The core lets pass what tc mirrors, or a bridge forwards, from a device of a larger MTU; and pktgen sends
         // what is in pieces without asking who can.
         let whole = D::OFFLOADS.is_some() || skb.head_len() == skb.len();
-        if !whole || longest(&skb, &offload) > self.max_frame {
+        // (A packet that is to be divided is no longer than the core was told; [`frame()`] rests on that.)
+        let long = skb.len() > TSO_MAX || longest(&skb, &offload) > self.max_frame;
+        if !whole || long {
             skb.free(DropReason::DevHeader);
             return None;
         }
