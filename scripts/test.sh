@@ -14,7 +14,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Parts that boot the VM, longest first. Two run at a time.
-BOOTS="bounce refuse pools igb lifetime e1000 xdp queues offload hook liar load reach slots control"
+BOOTS="bounce refuse pools igb lifetime e1000 xdp queues offload jumbo hook liar load reach slots control"
 # Those for kernels of our own only, and one that is asked for by name.
 OTHER_BOOTS="kunit shortage faults checkers soak"
 
@@ -35,7 +35,7 @@ boot() {
 	kunit) vm kunit ;;
 	# Alone, and without an IOMMU: the device is the test's.
 	liar) vm liar --nic e1000 ;;
-	queues | offload) vm "$1" --nic igb --nic e1000 --iommu ;;
+	queues | offload | jumbo) vm "$1" --nic igb --nic e1000 --iommu ;;
 	igb) vm igb --nic igb --nic e1000e --iommu --timeout 1800 ;;
 	e1000) vm e1000 "${nics[@]}" --timeout 1500 ;;
 	# In strict mode the IOMMU faults on each access to a page that is no longer mapped, and a fault

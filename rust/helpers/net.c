@@ -212,6 +212,13 @@ struct rnet_packet {
 /* Its page is the kernel's page pool's. */
 #define RNET_PACKET_PP		0x2
 
+static __always_inline void note_checksum(const struct rnet_packet *packet, struct sk_buff *skb)
+{
+	if ((packet->flags & RNET_PACKET_CSUM_OK) &&
+	    (packet->napi->dev->features & NETIF_F_RXCSUM))
+		skb->ip_summed = CHECKSUM_UNNECESSARY;
+}
+
 /*
  * What is known about a packet is noted here, however its skb was made. (The core
  * adds the NAPI instance.)
@@ -227,9 +234,7 @@ static __always_inline int receive(const struct rnet_packet *packet,
 		dev_kfree_skb_any_reason(skb, SKB_DROP_REASON_HDR_TRUNC);
 		return 0;
 	}
-	if ((packet->flags & RNET_PACKET_CSUM_OK) &&
-	    (dev->features & NETIF_F_RXCSUM))
-		skb->ip_summed = CHECKSUM_UNNECESSARY;
+	note_checksum(packet, skb);
 	skb_record_rx_queue(skb, packet->queue);
 	skb->protocol = eth_type_trans(skb, dev);
 	return napi_gro_receive(napi, skb);
@@ -282,6 +287,49 @@ int rnet_receive_copy(const struct rnet_packet *packet)
 	if (metasize) {
 		skb_metadata_set(skb, metasize);
 		__skb_pull(skb, metasize);
+	}
+	return receive(packet, skb);
+}
+
+/* As rnet_receive_page(), of a packet that may be in several buffers. */
+int rnet_receive_buff(const struct rnet_packet *packet, const struct xdp_buff *xdp)
+{
+	struct sk_buff *skb = xdp_build_skb_from_buff(xdp);
+
+	if (unlikely(!skb))
+		return -ENOMEM;
+	skb->truesize += packet->surcharge;
+	note_checksum(packet, skb);
+	return napi_gro_receive(packet->napi, skb);
+}
+
+/* As rnet_receive_copy(), of a packet that may be in several buffers. */
+int rnet_receive_buff_copy(const struct rnet_packet *packet, const struct xdp_buff *xdp)
+{
+	const struct skb_shared_info *info = xdp_get_shared_info_from_buff(xdp);
+	unsigned int headroom = NET_SKB_PAD + NET_IP_ALIGN;
+	u32 metasize = xdp->data - xdp->data_meta, at = packet->len, i;
+	u32 rest = xdp_get_buff_len(xdp) - packet->len;
+	struct sk_buff *skb;
+	int err;
+
+	skb = alloc_skb_with_frags(headroom + metasize + packet->len, rest, 0, &err,
+				   GFP_ATOMIC | __GFP_NOWARN);
+	if (unlikely(!skb))
+		return -ENOMEM;
+	skb_reserve(skb, headroom);
+	skb_put_data(skb, xdp->data_meta, metasize + packet->len);
+	if (metasize) {
+		skb_metadata_set(skb, metasize);
+		__skb_pull(skb, metasize);
+	}
+	skb->data_len = rest;
+	skb->len += rest;
+	for (i = 0; rest && i < info->nr_frags; i++) {
+		u32 len = skb_frag_size(&info->frags[i]);
+
+		skb_store_bits(skb, at, skb_frag_address(&info->frags[i]), len);
+		at += len;
 	}
 	return receive(packet, skb);
 }
@@ -377,15 +425,15 @@ void rnet_skb_on_wire(const struct sk_buff *skb, u32 *packets, u32 *bytes)
 	}
 }
 
-u32 rnet_skb_frags(const struct sk_buff *skb)
+const struct skb_shared_info *rnet_skb_shared_info(const struct sk_buff *skb)
 {
-	return skb_shinfo(skb)->nr_frags;
+	return skb_shinfo(skb);
 }
 
 /* A piece of a packet that is not in its head; U64_MAX if it cannot be mapped. */
-u64 rnet_dma_map_frag(struct device *dev, const struct sk_buff *skb, u32 index, u32 *len)
+u64 rnet_dma_map_frag(struct device *dev, const struct skb_shared_info *info, u32 index, u32 *len)
 {
-	const skb_frag_t *frag = &skb_shinfo(skb)->frags[index];
+	const skb_frag_t *frag = &info->frags[index];
 	dma_addr_t addr;
 
 	*len = skb_frag_size(frag);
@@ -488,10 +536,36 @@ void rnet_xdp_exception(struct net_device *dev, struct bpf_prog *prog, u32 act)
 	trace_xdp_exception(dev, prog, act);
 }
 
-/* Where the room for its data ends. */
-void *rnet_xdp_frame_end(struct xdp_frame *frame)
+/*
+ * A packet goes on in another buffer, of @size bytes, whose reference is the packet's then.
+ * false: there is no room in the list.
+ */
+bool rnet_xdp_add(struct xdp_buff *xdp, void *data, u32 len, u32 size)
+{
+	return xdp_buff_add_frag(xdp, virt_to_netmem(data), offset_in_page(data), len, size);
+}
+
+/* NULL if its headroom is used up. */
+struct xdp_frame *rnet_xdp_frame(struct xdp_buff *xdp)
+{
+	return xdp_convert_buff_to_frame(xdp);
+}
+
+u32 rnet_xdp_frame_len(const struct xdp_frame *frame)
+{
+	return xdp_get_frame_len(frame);
+}
+
+/* Where the room for its data ends, and what lists its other buffers is. */
+struct skb_shared_info *rnet_xdp_frame_end(const struct xdp_frame *frame)
 {
 	return xdp_get_shared_info_from_frame(frame);
+}
+
+/* Whether a program takes packets in several buffers. */
+bool rnet_xdp_has_frags(const struct bpf_prog *prog)
+{
+	return prog->aux->xdp_has_frags;
 }
 
 /* Streaming DMA of transmit buffers. 0 cannot be told from an address. */

@@ -18,8 +18,12 @@ use crate::{
         Kind,
         Params, //
     },
+    desc::RxDescriptor,
     ethtool::Visitor,
-    frames::OVERHEAD,
+    frames::{
+        MAX_BUFFERS,
+        OVERHEAD, //
+    },
     handle::NetDev,
     irq::Irq,
     netdev::{
@@ -239,7 +243,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         let queues = parts.features.queues.min(for_queues).max(1);
         let rings = parts.features.rings;
         let fits = |n| parts.features.fit(n) == Some(n);
-        if !fits(rings.rx) || !fits(rings.tx) {
+        // Of a frame the last buffer may have nothing but the CRC.
+        let buffers = parts.features.rx_frame.div_ceil(D::Rx::BUFFER);
+        if !fits(rings.rx) || !fits(rings.tx) || buffers >= MAX_BUFFERS {
             return Err(EINVAL);
         }
         let core = KBox::pin_init(
@@ -351,12 +357,36 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         }
     }
 
-    /// Receives frames of another MTU: at once, or with new rings if those want other buffers.
+    /// Returns how long frames are at most that are received with an MTU, in bytes: what fits into a buffer in any case.
+    fn frame(&self, mtu: u32) -> usize {
+        match self.division(mtu) {
+            Division::Half => rx::half::<D::Rx>().unwrap_or(0),
+            // CAST: u32 fits.
+            Division::Whole => D::Rx::BUFFER.max((mtu as usize).saturating_add(OVERHEAD)),
+        }
+    }
+
+    /// Returns whether packets are in one buffer each with an MTU, as XDP programs want it that do not say otherwise.
+    fn in_one(&self, mtu: u32) -> bool {
+        self.frame(mtu) <= D::Rx::BUFFER
+    }
+
+    /// Receives frames of another MTU: at once, or with new rings if those want other buffers, or get other frames.
     ///
     /// An error leaves the old one in force. Under the device's lock.
     pub(crate) fn change_mtu(&self, mtu: u32) -> Result {
         let old = self.dev.mtu();
-        if self.division(mtu) != self.division(old) {
+        let program = self.control.lock().program;
+        // SAFETY: A program that is not null is attached, and valid: that changes under the device's lock only.
+        if !program.is_null()
+            && !unsafe { bindings::rnet_xdp_has_frags(program) }
+            && !self.in_one(mtu)
+        {
+            pr_info!("{}: XDP without frags: MTU too large\n", self.name());
+            return Err(EINVAL);
+        }
+        let same = self.division(mtu) == self.division(old) && self.frame(mtu) == self.frame(old);
+        if !same {
             // The card hears of it when it is started on the new rings, and not before: it still has the old ones.
             self.dev.set_mtu(mtu);
             return self.restart(None).inspect_err(|_| self.dev.set_mtu(old));
@@ -382,6 +412,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             name: &name,
             entries,
             division: self.division(self.dev.mtu()),
+            frame: self.frame(self.dev.mtu()),
         };
         // SAFETY: The result is dropped by who asked for it, before the device is told of it; or by `quiesce()`,
         // after the device was stopped; or by `queue_mgmt`, after `stop_rx()` or `stop()`: in process context, with NAPI
@@ -442,7 +473,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     /// Shows the queues to XDP and netlink: all, or none if one fails.
     fn publish(&self, pairs: &KVec<Pair<'bound, D>>) -> Result {
         for (n, (channel, (rx, _))) in self.channels.iter().zip(pairs).enumerate() {
-            if let Err(e) = channel.queue.publish(rx.mem_model()) {
+            if let Err(e) = channel.queue.publish(&rx.model()) {
                 for channel in self.channels.iter().take(n) {
                     channel.queue.withdraw();
                 }
@@ -686,6 +717,23 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         // SAFETY: The work was set up by `new()` and is there as long as the core. It may be scheduled in any
         // context, also when it is already; what is scheduled `end()` cancels before the core goes.
         unsafe { bindings::rnet_work_schedule(self.reset.get(), ms) };
+    }
+
+    /// Attaches an XDP program, if it takes the packets that there may be.
+    ///
+    /// Under the device's lock. The reference is ours from here on, unless the result is an error.
+    ///
+    /// # Safety
+    ///
+    /// `program` is a program, whose reference is given to us, or null.
+    pub(crate) unsafe fn attach(&self, program: *mut bindings::bpf_prog) -> Result {
+        // SAFETY: It is not null, so by the safety requirement it is a program.
+        let frags = program.is_null() || unsafe { bindings::rnet_xdp_has_frags(program) };
+        if !frags && !self.in_one(self.dev.mtu()) {
+            return Err(EINVAL);
+        }
+        self.set_program(program);
+        Ok(())
     }
 
     /// Attaches an XDP program, or none, for packets that come after this.

@@ -71,6 +71,16 @@ impl DescRing {
         }
     }
 
+    /// Returns the index that is `steps` after `index`, which are less than the ring is long.
+    pub(crate) fn ahead(&self, index: usize, steps: usize) -> usize {
+        let sum = index.wrapping_add(steps);
+        if sum < self.entries {
+            sum
+        } else {
+            sum.wrapping_sub(self.entries)
+        }
+    }
+
     /// Returns how many steps it is from `from` to `to`, which are indices of this ring.
     #[inline]
     pub(crate) fn distance(&self, from: usize, to: usize) -> usize {
@@ -150,34 +160,44 @@ fn read_barrier() {
     }
 }
 
-/// Something that is in one piece of memory, and can be sent by a device.
+/// Something that can be sent by a device: a piece of memory, and perhaps more pieces.
 ///
 /// # Safety
 ///
-/// Of the memory that [`memory`](Self::memory) returns:
+/// Of the memory that [`memory`](Self::memory) returns, and of the pieces that are listed in [`rest`](Self::rest):
 ///
 /// - It is readable, as many bytes as it says, and stays where it is.
-/// - It belongs to the value until that is dropped.
+/// - It belongs to the value until that is dropped. So does the list, which does not change.
 pub(crate) unsafe trait Transmit {
-    /// Returns address and length of the data.
+    /// Returns address and length of the first piece.
     fn memory(&self) -> (*mut u8, usize);
+    /// Returns the list of the others; null if there are none.
+    fn rest(&self) -> *const bindings::skb_shared_info;
 }
 
-// SAFETY: The memory is the linear part of an skb. By the type invariant a reference to the skb is the value's: as
-// long as it is, the data can be read and stay where they are.
+// SAFETY: The memory is the linear part of an skb, and the list that of its fragments. By the type invariant a
+// reference to the skb is the value's: as long as it is, the data can be read and stay where they are.
 unsafe impl Transmit for SkBuff {
     #[inline]
     fn memory(&self) -> (*mut u8, usize) {
         (self.data(), self.head_len())
     }
+
+    fn rest(&self) -> *const bindings::skb_shared_info {
+        self.shared_info()
+    }
 }
 
-// SAFETY: The memory is the data of a frame, which by the type invariant is the value's and in one piece: as long
-// as it is, the data can be read and stay where they are.
+// SAFETY: The memory is the first buffer of a frame, and the list that of the others. By the type invariant the frame
+// is the value's: as long as it is, the data can be read and stay where they are.
 unsafe impl Transmit for Frame {
     #[inline]
     fn memory(&self) -> (*mut u8, usize) {
-        (self.data(), self.len())
+        (self.data(), self.head_len())
+    }
+
+    fn rest(&self) -> *const bindings::skb_shared_info {
+        self.shared_info()
     }
 }
 
@@ -193,22 +213,24 @@ pub(crate) struct Mapping<'bound> {
 }
 
 impl<'bound> Mapping<'bound> {
-    /// Maps piece `index` of what is behind a packet's linear part, if it has that one and that is possible.
+    /// Maps piece `index` of what is behind a packet's first one, if it has that one and that is possible.
     ///
     /// # Safety
     ///
     /// The packet is not freed before the device is done with the result, or stopped.
-    pub(crate) unsafe fn of_piece(packet: &Mapped<'bound, SkBuff>, index: u32) -> Option<Self> {
-        if index >= packet.inner.frags() {
+    pub(crate) unsafe fn of_piece<T: Transmit>(
+        packet: &Mapped<'bound, T>,
+        index: u32,
+    ) -> Option<Self> {
+        if index >= packet.pieces() {
             return None;
         }
         let dev = packet.mapping.dev;
         let mut len = 0;
         // SAFETY: The device is bound for `'bound`. The packet is valid and has that piece, as was just checked. By
         // the safety requirement it stays until the device does not read it any more.
-        let addr = unsafe {
-            bindings::rnet_dma_map_frag(raw(dev), packet.inner.as_raw(), index, &mut len)
-        };
+        let addr =
+            unsafe { bindings::rnet_dma_map_frag(raw(dev), packet.inner.rest(), index, &mut len) };
         if addr == u64::MAX {
             return None;
         }
@@ -291,6 +313,17 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
     #[inline]
     pub(crate) fn len(&self) -> u32 {
         self.mapping.len()
+    }
+
+    /// Returns how many pieces there are behind the first one.
+    pub(crate) fn pieces(&self) -> u32 {
+        let rest = self.inner.rest();
+        if rest.is_null() {
+            return 0;
+        }
+        // SAFETY: It is not null, so by the contract of `Transmit` it is a list, which belongs to `inner` and does not
+        // change.
+        unsafe { (*rest).nr_frags.into() }
     }
 
     /// Takes the packet out again.

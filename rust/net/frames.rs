@@ -4,7 +4,10 @@
 
 #![expect(unreachable_pub, reason = "the tests on the host use it")]
 
-use crate::desc::Completed;
+use crate::desc::{
+    Checksum,
+    Completed, //
+};
 
 /// Shorter packets cannot have an Ethernet header.
 pub const ETH_HLEN: usize = 14;
@@ -13,50 +16,111 @@ pub const ETH_HLEN: usize = 14;
 /// strip.
 pub const OVERHEAD: usize = ETH_HLEN + 4 + 4;
 
-/// What a buffer that the card has finished is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// A packet of so many bytes, all in this buffer.
-    Packet(usize),
-    /// The end of a frame that is no packet: one error.
-    Error,
-    /// Of a frame that ends in a later buffer, so it will be an error.
-    Fragment,
+/// The most buffers that a packet may be in: one, and what `struct skb_shared_info` has room for behind it.
+pub const MAX_BUFFERS: usize = 18;
+
+/// How long frames are, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// What a card writes into one buffer at most.
+    pub buffer: usize,
+    /// What it is to receive at most: in one buffer, unless this is more.
+    pub frame: usize,
+}
+
+impl Bounds {
+    /// Returns in how many buffers a frame may be. (The last one may have nothing but the CRC, which does not count.)
+    fn buffers(&self) -> usize {
+        if self.frame <= self.buffer {
+            return 1;
+        }
+        let full = self.frame.div_ceil(self.buffer.max(1));
+        full.saturating_add(1).min(MAX_BUFFERS)
+    }
+}
+
+/// What a card has received next, if it is no packet in a single buffer.
+#[derive(Clone, Copy, Debug)]
+pub enum Next {
+    /// A packet.
+    Packet(Parts),
+    /// The next so many buffers are of a frame that is no packet; and it ends with them: one error.
+    Bad(usize, bool),
+    /// So many buffers are finished, of a frame of which there is more to come.
+    Unfinished(usize),
+}
+
+/// A packet in several buffers.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts {
+    lens: [usize; MAX_BUFFERS],
+    buffers: usize,
+    /// What the card has found out about its checksums.
+    pub checksum: Checksum,
+}
+
+impl Parts {
+    /// Returns how many bytes are in each buffer: at least an Ethernet header in the first one.
+    pub fn lens(&self) -> &[usize] {
+        self.lens.get(..self.buffers).unwrap_or_default()
+    }
 }
 
 /// Where frames begin and end.
+///
+/// A card may be broken or hostile; one that is gone may leave all ones. Whatever it says, each buffer is one of a
+/// packet or of an error, and a packet is never longer than its buffers: a length beyond one would show what an earlier
+/// packet left there.
 #[derive(Default)]
 pub struct Frames {
-    /// We are inside of a frame that is too long for one buffer.
+    /// We are inside of a frame that is in too many buffers.
     skipping: bool,
 }
 
 impl Frames {
-    /// Sorts out what is no packet: broken frames, those in more than one buffer, and those of a length that
-    /// cannot be.
-    ///
-    /// A length beyond the buffer, of `buffer` bytes, would show what an earlier packet left there.
-    ///
-    /// A card may be broken or hostile; one that is gone may leave all ones. Each write-back ends up as exactly
-    /// one of the three kinds of [`Part`], and a packet is never longer than the buffer.
-    #[inline]
-    pub fn sort(&mut self, done: &Completed, buffer: usize) -> Part {
+    /// Returns the length of the packet, if it is one that has this buffer, of `buffer` bytes, for itself.
+    #[inline(always)]
+    pub fn packet(&self, done: &Completed, buffer: usize) -> Option<usize> {
         let fits = (ETH_HLEN..=buffer).contains(&done.len);
-        if done.last && !self.skipping && !done.error && fits {
-            return Part::Packet(done.len);
-        }
-        self.sort_bad(done.last)
+        (done.last && !self.skipping && !done.error && fits).then_some(done.len)
     }
 
-    /// As [`sort`](Self::sort), of what is no packet.
+    /// Returns what there is, of what is no [`packet`](Self::packet).
+    ///
+    /// `done` tells what the card says of a buffer, counted from the next one, if that is finished. It is asked once for
+    /// each: what it says may be another thing the next time.
     #[cold]
     #[inline(never)]
-    fn sort_bad(&mut self, last: bool) -> Part {
-        self.skipping = !last;
-        if last {
-            Part::Error
-        } else {
-            Part::Fragment
+    pub fn next(&mut self, bounds: Bounds, done: impl Fn(usize) -> Option<Completed>) -> Next {
+        let most = if self.skipping { 1 } else { bounds.buffers() };
+        let mut parts = Parts {
+            lens: [0; MAX_BUFFERS],
+            buffers: 0,
+            checksum: Checksum::None,
+        };
+        let (mut total, mut good) = (0usize, !self.skipping);
+        for (n, part) in parts.lens.iter_mut().enumerate().take(most) {
+            let Some(done) = done(n) else {
+                return Next::Unfinished(n);
+            };
+            let shortest = if n == 0 { ETH_HLEN } else { 0 };
+            good &= (shortest..=bounds.buffer).contains(&done.len);
+            total = total.saturating_add(done.len);
+            *part = done.len;
+            parts.buffers = n.wrapping_add(1);
+            if done.last {
+                self.skipping = false;
+                // What it says of the frame it says here.
+                parts.checksum = done.checksum;
+                let longest = bounds.frame.max(bounds.buffer);
+                return if good && !done.error && total <= longest {
+                    Next::Packet(parts)
+                } else {
+                    Next::Bad(parts.buffers, true)
+                };
+            }
         }
+        self.skipping = true;
+        Next::Bad(most, false)
     }
 }

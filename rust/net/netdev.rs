@@ -53,6 +53,7 @@ pub struct Rings {
 ///     ring_sizes: 80..=1024,
 ///     ring_multiple: 8,
 ///     tx_frame: 9216,
+///     rx_frame: 9216,
 ///     rx_checksum: false,
 ///     link_modes: &[LinkMode::TP, LinkMode::BASE_T_1000_FULL],
 /// };
@@ -71,6 +72,9 @@ pub struct Features {
     pub ring_multiple: u32,
     /// The longest frame that the card sends, in bytes.
     pub tx_frame: usize,
+    /// The longest frame that the card receives, in bytes, with its CRC: in several buffers, one after the other, if it is
+    /// longer than [`BUFFER`](RxDescriptor::BUFFER).
+    pub rx_frame: usize,
     /// The card checks the checksums of received TCP and UDP packets.
     pub rx_checksum: bool,
     /// What the card's port can be.
@@ -162,16 +166,26 @@ pub struct Ring {
     /// Bytes of a frame that the card may write into one buffer of a receive ring, and has to drop or divide what
     /// is longer: [`BUFFER`](RxDescriptor::BUFFER), or [`HALF`](RxDescriptor::HALF).
     pub buffer: usize,
+    /// The longest frame that a receive ring gets, in bytes without CRC. If it is longer than a buffer, it goes on in the
+    /// next ones; what is longer than this the card has to drop, if it can.
+    pub frame: usize,
     addr: u64,
     size: u32,
 }
 
 impl Ring {
-    pub(crate) fn new(side: Side, queue: usize, ring: &DescRing, buffer: usize) -> Self {
+    pub(crate) fn new(
+        side: Side,
+        queue: usize,
+        ring: &DescRing,
+        buffer: usize,
+        frame: usize,
+    ) -> Self {
         Self {
             side,
             queue,
             buffer,
+            frame,
             addr: ring.dma_addr(),
             // CAST: A few hundred KiB at most.
             size: ring.size() as u32,

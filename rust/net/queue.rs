@@ -32,6 +32,16 @@ const SHORTAGE_MS: u32 = 10;
 /// The poll function of a NAPI instance.
 pub(crate) type PollFn = unsafe extern "C" fn(*mut bindings::napi_struct, c_int) -> c_int;
 
+/// What XDP has to know about a queue's receive buffers.
+pub(crate) struct Model {
+    /// How they find their way back.
+    pub(crate) kind: bindings::xdp_mem_type,
+    /// The pool that they go to, if the kernel knows it.
+    pub(crate) pool: *mut c_void,
+    /// Their size, in bytes.
+    pub(crate) size: u32,
+}
+
 /// A queue pair.
 ///
 /// # Invariants
@@ -182,7 +192,7 @@ impl Queue {
     /// Shows XDP and the core's netlink interface the queue.
     ///
     /// Its frames find their way back by `model`. Process context, under the device's lock; NAPI is disabled.
-    pub(crate) fn publish(&self, model: (bindings::xdp_mem_type, *mut c_void)) -> Result {
+    pub(crate) fn publish(&self, model: &Model) -> Result {
         self.publish_rx(model)?;
         self.set_napi(self.napi());
         Ok(())
@@ -215,14 +225,14 @@ impl Queue {
     }
 
     /// Does the part of [`publish`](Self::publish) that is about the receive ring.
-    pub(crate) fn publish_rx(&self, model: (bindings::xdp_mem_type, *mut c_void)) -> Result {
-        let rxq = self.rxq();
+    pub(crate) fn publish_rx(&self, model: &Model) -> Result {
+        let (rxq, dev, size) = (self.rxq(), self.device(), model.size);
         // SAFETY: The place is valid and pinned. It is not registered: it is zeroed at first, and what this does
         // `withdraw_rx()` undoes. By the type invariant the device is valid, and has that queue. Process context.
-        to_result(unsafe { bindings::__xdp_rxq_info_reg(rxq, self.device(), self.index, 0, 0) })?;
+        to_result(unsafe { bindings::__xdp_rxq_info_reg(rxq, dev, self.index, 0, size) })?;
         // SAFETY: The queue was just registered, without a model. Model and pool go together: both are from
         // `mem_model()` of one ring, whose pool exists; where there is one, the callee takes a reference to it.
-        to_result(unsafe { bindings::xdp_rxq_info_reg_mem_model(rxq, model.0, model.1) })
+        to_result(unsafe { bindings::xdp_rxq_info_reg_mem_model(rxq, model.kind, model.pool) })
             // SAFETY: The queue was registered above, and has no model. Nobody polls it yet. Process context.
             .inspect_err(|_| unsafe { bindings::xdp_rxq_info_unreg(rxq) })
     }

@@ -284,7 +284,7 @@ unsafe fn start<'bound, D: Operations + 'bound>(
             return Err((spare, e));
         }
     }
-    if let Err(e) = channel.queue.publish_rx(spare.rx.mem_model()) {
+    if let Err(e) = channel.queue.publish_rx(&spare.rx.model()) {
         return Err((spare, e));
     }
     if let Err(e) = core.ops.start_ring(&spare.rx.describe(index)) {

@@ -3,10 +3,7 @@
 //! Registration: from here on the core knows the device.
 
 use crate::{
-    desc::{
-        RxDescriptor,
-        TxDescriptor, //
-    },
+    desc::TxDescriptor,
     device::{
         Core,
         Parts, //
@@ -78,8 +75,8 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
                 (*dev).vlan_features |= bindings::RNET_F_OFFLOADS | bindings::RNET_F_HIGHDMA;
             }
             (*dev).min_mtu = bindings::ETH_MIN_MTU;
-            // CAST: A page has not so many bytes.
-            (*dev).max_mtu = D::Rx::BUFFER.saturating_sub(OVERHEAD) as u32;
+            // CAST: A few thousand.
+            (*dev).max_mtu = features.rx_frame.saturating_sub(OVERHEAD) as u32;
             if D::HAS_SET_RX_MODE && D::ADDRESSES != 0 {
                 bindings::rnet_unicast_filter(dev);
             }
@@ -95,7 +92,9 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
                 dev,
                 bindings::netdev_xdp_act_NETDEV_XDP_ACT_BASIC
                     | bindings::netdev_xdp_act_NETDEV_XDP_ACT_REDIRECT
-                    | bindings::netdev_xdp_act_NETDEV_XDP_ACT_NDO_XMIT,
+                    | bindings::netdev_xdp_act_NETDEV_XDP_ACT_NDO_XMIT
+                    | bindings::netdev_xdp_act_NETDEV_XDP_ACT_RX_SG
+                    | bindings::netdev_xdp_act_NETDEV_XDP_ACT_NDO_XMIT_SG,
             );
             if is_valid_mac(&features.mac) {
                 bindings::dev_addr_mod(dev, 0, features.mac.as_ptr().cast(), features.mac.len());

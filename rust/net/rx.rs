@@ -7,6 +7,7 @@
 
 use crate::{
     buffers::{
+        self,
         Buffers,
         Open,
         Params,
@@ -20,8 +21,10 @@ use crate::{
     },
     dma::DescRing,
     frames::{
+        Bounds,
         Frames,
-        Part, //
+        Next,
+        MAX_BUFFERS, //
     },
     napi::{
         Budget,
@@ -33,7 +36,10 @@ use crate::{
         Side,
         MIN_RING, //
     },
-    queue::Queue,
+    queue::{
+        Model,
+        Queue, //
+    },
     skb::ToStack,
     stats::{
         Counts,
@@ -43,6 +49,7 @@ use crate::{
     tx::TxSide,
     xdp::{
         Action,
+        Buff,
         Program, //
     },
 };
@@ -60,7 +67,8 @@ use page_pool::{
         Half,
         Layout, //
     },
-    AllocError, //
+    AllocError,
+    Pressure, //
 };
 use pp_bindings as bindings;
 
@@ -76,6 +84,8 @@ const TRIES: u32 = 4;
 const FILL: usize = 64;
 
 const _: () = assert!(MIN_RING as usize > SHORT + 1);
+// CAST: A small number.
+const _: () = assert!(MAX_BUFFERS <= 1 + bindings::RNET_MAX_PIECES as usize);
 
 /// Returns what the card writes into half a page at most, if it can be kept to what there is room for.
 pub(crate) const fn half<D: RxDescriptor>() -> Option<usize> {
@@ -126,6 +136,10 @@ struct Descs<D: RxDescriptor> {
     /// What the device was told last.
     told: usize,
     frames: Frames,
+    /// The longest frame that is received, which may be in several buffers.
+    frame: usize,
+    /// The device has finished so many buffers of a frame of which there is more to come.
+    waiting: usize,
     _format: PhantomData<fn() -> D>,
 }
 
@@ -173,7 +187,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         // attached, and when the device does not access its buffers any more.
         let pool = unsafe { B::new(dev, params) }?;
         let mut ring = Self {
-            descs: Descs::new(DescRing::new(dev, entries)?),
+            descs: Descs::new(DescRing::new(dev, entries)?, params.frame),
             posted: pool.posted(entries)?,
             pool,
             _dev: PhantomData,
@@ -295,9 +309,15 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         self.pool.detach();
     }
 
-    /// Returns the memory model by which XDP frames find their way back.
-    pub(crate) fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {
-        self.pool.mem_model()
+    /// Returns what XDP has to know about the buffers.
+    pub(crate) fn model(&self) -> Model {
+        let (kind, pool) = self.pool.mem_model();
+        Model {
+            kind,
+            pool,
+            // CAST: At most a page.
+            size: B::Layout::STRIDE as u32,
+        }
     }
 
     /// Returns a handle to the pool's counters.
@@ -307,7 +327,8 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
 
     /// Returns what the device has to know about the ring.
     pub(crate) fn describe(&self, queue: usize) -> Ring {
-        Ring::new(Side::Rx, queue, &self.descs.ring, Self::BUFFER)
+        let longest = self.descs.frame.max(Self::BUFFER);
+        Ring::new(Side::Rx, queue, &self.descs.ring, Self::BUFFER, longest)
     }
 
     /// Gives the device its first buffers.
@@ -315,10 +336,18 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         self.descs.ring_doorbell(doorbell);
     }
 
-    /// Returns whether the device has no buffer at all, so that it raises no interrupt.
+    /// Returns whether the device has no buffer at all that it has not finished, so that it raises no interrupt.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.descs.fill == self.descs.next
+        self.descs.posted() == self.descs.waiting
+    }
+
+    /// What frames may be.
+    fn bounds(descs: &Descs<D>) -> Bounds {
+        Bounds {
+            buffer: Self::BUFFER,
+            frame: descs.frame,
+        }
     }
 
     /// Processes up to `budget` packets, and what the device has sent.
@@ -368,29 +397,43 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
                     ring.clean(locked, budget, pool)
                 })
             };
+            descs.waiting = 0;
             let mut done = 0usize;
             while done < budget {
                 let next = descs.next;
                 let Some(written) = D::completed(|word| descs.ring.load(next, word)) else {
                     break;
                 };
+                let Some(len) = descs.frames.packet(&written, Self::BUFFER) else {
+                    let bounds = Self::bounds(descs);
+                    // SAFETY: By the safety requirement `poll.tx` is the transmit ring of the queue that `poll.napi`
+                    // stands for.
+                    if !unsafe { poll.several(descs, pool, posted, program.as_ref(), bounds) } {
+                        break;
+                    }
+                    done = done.wrapping_add(1);
+                    if descs.lack.missing >= BATCH {
+                        descs.refill(pool, posted, usize::MAX);
+                        descs.ring_doorbell(|tail| ops.doorbell(Side::Rx, index, tail));
+                    }
+                    continue;
+                };
                 // SAFETY: `completed()` has returned something. By the contract of the format the device has
                 // written the descriptor back then, and does not touch its buffer again.
-                let Some(buf) = (unsafe { posted.take(next) }) else {
+                let Some(buf) = (unsafe { descs.take(posted) }) else {
                     break;
                 };
-                descs.next = descs.ring.after(next);
-                descs.lack.missing = descs.lack.missing.wrapping_add(1);
                 done = done.wrapping_add(1);
 
                 if done % BATCH == 0 {
                     descs.refill(pool, posted, usize::MAX);
                     descs.ring_doorbell(|tail| ops.doorbell(Side::Rx, index, tail));
                 }
-                let part = descs.frames.sort(&written, Self::BUFFER);
-                let Some(buf) = poll.accept(pool, buf, part) else {
-                    continue;
-                };
+                poll.count(len);
+                // SAFETY: By the contract of the format the device has written the first `len` bytes, since it has
+                // reported no error, and does not touch the buffer again. They fit: `packet()` lets none pass that
+                // is longer than `BUFFER`, for which the layout has the room.
+                let buf = unsafe { pool.sync_for_cpu(buf, len) };
                 match &program {
                     None => poll.deliver(pool, buf, 0, written.checksum),
                     Some(program) => {
@@ -433,13 +476,15 @@ impl<D: RxDescriptor> Descs<D> {
     /// Makes descriptors without a buffer.
     ///
     /// The ring is zeroed.
-    fn new(ring: DescRing) -> Self {
+    fn new(ring: DescRing, frame: usize) -> Self {
         Self {
             next: 0,
             fill: 0,
             lack: Lack::of_all(&ring),
             told: 0,
             frames: Frames::default(),
+            frame,
+            waiting: 0,
             _format: PhantomData,
             ring,
         }
@@ -448,9 +493,43 @@ impl<D: RxDescriptor> Descs<D> {
     /// As [`new`](Self::new), with the ring that is there.
     fn reset(&mut self) {
         self.ring.clear();
-        (self.next, self.fill, self.told) = (0, 0, 0);
+        (self.next, self.fill, self.told, self.waiting) = (0, 0, 0, 0);
         self.lack = Lack::of_all(&self.ring);
         self.frames = Frames::default();
+    }
+
+    /// Returns how many descriptors have a buffer.
+    #[inline]
+    fn posted(&self) -> usize {
+        self.ring.distance(self.next, self.fill)
+    }
+
+    /// Takes the buffer of the descriptor that the device has finished next.
+    ///
+    /// # Safety
+    ///
+    /// It has finished that one: it does not write to the buffer any more.
+    #[inline(always)]
+    unsafe fn take<B>(&mut self, posted: &mut impl buffers::Ring<B>) -> Option<B> {
+        // SAFETY: By the safety requirement the device is done with the descriptor.
+        let buf = unsafe { posted.take(self.next) }?;
+        self.next = self.ring.after(self.next);
+        self.lack.missing = self.lack.missing.wrapping_add(1);
+        Some(buf)
+    }
+
+    /// Returns what the device has received, which is no packet in a single buffer.
+    fn next(&mut self, bounds: Bounds) -> Next {
+        let (first, posted) = (self.next, self.posted());
+        let Self { ring, frames, .. } = self;
+        frames.next(bounds, |n| {
+            // A descriptor without a buffer may still say what it said in the last round.
+            if n >= posted {
+                return None;
+            }
+            let index = ring.ahead(first, n);
+            D::completed(|word| ring.load(index, word))
+        })
     }
 
     /// Gives buffers to the descriptors that have none, at most `max`, as far as there are any.
@@ -505,32 +584,132 @@ impl<D: RxDescriptor> Descs<D> {
 }
 
 impl<T: Operations> Poll<'_, '_, '_, T> {
-    /// Takes a packet from the device.
-    ///
-    /// Bad frames are counted and recycled.
-    #[inline]
-    fn accept<'id, O: Open<'id>>(
-        &mut self,
-        pool: &mut O,
-        buf: O::Device,
-        part: Part,
-    ) -> Option<O::Cpu> {
+    /// Counts a packet.
+    #[inline(always)]
+    fn count(&mut self, len: usize) {
         let counts = &mut self.counts;
-        match part {
-            Part::Packet(len) => {
-                counts.packets = counts.packets.wrapping_add(1);
-                // CAST: usize is u64 here.
-                counts.bytes = counts.bytes.wrapping_add(len as u64);
-                // SAFETY: By the contract of the format the device has written the first `len` bytes, since it has
-                // reported no error, and does not touch the buffer again. They fit: `sort()` lets no packet pass that
-                // is longer than `RxRing::BUFFER`, for which the layout has the room.
-                return Some(unsafe { pool.sync_for_cpu(buf, len) });
+        counts.packets = counts.packets.wrapping_add(1);
+        // CAST: usize is u64 here.
+        counts.bytes = counts.bytes.wrapping_add(len as u64);
+    }
+
+    /// Does all that is to be done about what is no packet in a single buffer: a longer one, or none.
+    ///
+    /// `false`: there is more to come of it, and it stays where it is.
+    ///
+    /// # Safety
+    ///
+    /// `self.tx` is the transmit ring of the queue that `self.napi` stands for.
+    #[cold]
+    #[inline(never)]
+    unsafe fn several<'id, O: Open<'id>>(
+        &mut self,
+        descs: &mut Descs<T::Rx>,
+        pool: &mut O,
+        posted: &mut O::Ring<'_>,
+        program: Option<&Program<'_>>,
+        bounds: Bounds,
+    ) -> bool {
+        let parts = match descs.next(bounds) {
+            Next::Packet(parts) => parts,
+            Next::Unfinished(buffers) => {
+                descs.waiting = buffers;
+                return false;
             }
-            Part::Error => counts.errors = counts.errors.wrapping_add(1),
-            Part::Fragment => {}
+            Next::Bad(buffers, error) => {
+                for _ in 0..buffers {
+                    // SAFETY: The device has finished so many descriptors, by the contract of the format.
+                    if let Some(buf) = unsafe { descs.take(posted) } {
+                        pool.recycle_unused(buf);
+                    }
+                }
+                let errors = &mut self.counts.errors;
+                *errors = errors.wrapping_add(error.into());
+                return true;
+            }
+        };
+        self.count(parts.lens().iter().sum());
+        let pressure = pool.pressure();
+        let mut packet = None;
+        for &len in parts.lens() {
+            // SAFETY: The device has finished this descriptor: `next()` has asked.
+            let Some(buf) = (unsafe { descs.take(posted) }) else {
+                break;
+            };
+            if len == 0 {
+                pool.recycle_unused(buf);
+                continue;
+            }
+            // SAFETY: By the contract of the format the device has written the first `len` bytes, since it has
+            // reported no error, and does not touch the buffer again. They fit, since `next()` has looked: there is
+            // room for `bounds.buffer` bytes.
+            let buf = unsafe { pool.sync_for_cpu(buf, len) };
+            match &mut packet {
+                None => packet = Some(Buff::new(self.napi, pool, buf)),
+                Some(packet) => packet.add(pool, buf),
+            }
         }
-        pool.recycle_unused(buf);
-        None
+        let (Some(packet), checksum) = (packet, parts.checksum) else {
+            return true;
+        };
+        let Some(program) = program else {
+            self.deliver_several(packet, pressure, checksum);
+            return true;
+        };
+        let short = descs.lack.missing > SHORT;
+        let verdict = match program.run_several(self.napi, packet, pressure) {
+            Action::Drop => Verdict::Drop,
+            Action::Pass(packet, _) => {
+                self.deliver_several(packet, pressure, checksum);
+                Verdict::Pass
+            }
+            Action::Tx(_) if short => {
+                program.tx_failed();
+                self.counts.drop(descs.lack.scarcity);
+                return true;
+            }
+            // SAFETY: By the safety requirement `self.tx` is the transmit ring of the queue that `self.napi` stands
+            // for.
+            Action::Tx(packet) => match unsafe { self.send_several(packet) } {
+                Some(()) => Verdict::Tx,
+                None => {
+                    program.tx_failed();
+                    Verdict::Aborted
+                }
+            },
+            Action::Redirect => Verdict::Redirect,
+            Action::Aborted => Verdict::Aborted,
+            Action::Refused => {
+                self.counts.drop(Dropped::Limit);
+                return true;
+            }
+        };
+        self.counts.verdict(verdict);
+        true
+    }
+
+    /// As [`deliver`](Self::deliver), of a packet in several buffers.
+    fn deliver_several(&mut self, packet: Buff<'_>, pressure: Pressure, checksum: Checksum) {
+        if !self.stack.receive_several(packet, pressure, checksum) {
+            self.no_skb();
+        }
+    }
+
+    /// As [`send_back`](Self::send_back), of a packet in several buffers. They are mapped once more, each.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    unsafe fn send_several(&mut self, packet: Buff<'_>) -> Option<()> {
+        let frame = packet.into_frame()?;
+        let mut sent = None;
+        // SAFETY: By the safety requirement `self.tx` is the transmit ring of the queue that `self.napi` stands for.
+        unsafe {
+            self.tx.with(self.napi, |ring, locked, _| {
+                sent = ring.xmit_frame(locked, frame).ok();
+            })
+        };
+        sent
     }
 
     /// Hands a packet to the stack.

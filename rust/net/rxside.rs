@@ -17,7 +17,10 @@ use crate::{
         Operations,
         Ring, //
     },
-    queue::Queue,
+    queue::{
+        Model,
+        Queue, //
+    },
     rx::RxRing,
     tx::TxSide, //
 };
@@ -32,7 +35,6 @@ use page_pool::layout::{
     Half,
     Whole, //
 };
-use pp_bindings as bindings;
 
 /// A receive ring.
 pub(crate) enum RxSide<'bound, D: Operations> {
@@ -94,9 +96,9 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
         each!(self, ring => ring.describe(queue))
     }
 
-    /// Returns the memory model by which XDP frames find their way back.
-    pub(crate) fn mem_model(&self) -> (bindings::xdp_mem_type, *mut c_void) {
-        each!(self, ring => ring.mem_model())
+    /// Returns what XDP has to know about the buffers.
+    pub(crate) fn model(&self) -> Model {
+        each!(self, ring => ring.model())
     }
 
     /// See [`RxRing::attach`].

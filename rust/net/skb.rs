@@ -20,6 +20,7 @@ use crate::{
         Budget,
         Napi, //
     },
+    xdp::Buff,
 };
 use core::{
     marker::PhantomData,
@@ -121,10 +122,10 @@ impl SkBuff {
         self.len().saturating_sub(rest)
     }
 
-    /// Returns how many pieces there are behind the packet's linear part.
-    pub(crate) fn frags(&self) -> u32 {
+    /// Returns the list of what is behind the packet's linear part.
+    pub(crate) fn shared_info(&self) -> *const bindings::skb_shared_info {
         // SAFETY: By the type invariant the skb is valid, and nobody writes the field while it is with the driver.
-        unsafe { bindings::rnet_skb_frags(self.0.as_ptr()) }
+        unsafe { bindings::rnet_skb_shared_info(self.0.as_ptr()) }
     }
 
     /// Returns what the device has to do to the packet, and prepares its headers for that.
@@ -287,10 +288,7 @@ impl<'a> ToStack<'a> {
         packet.len = buf.len() as u32;
         // CAST: An offset in a page.
         packet.metasize = meta.min(buf.offset() as u32);
-        packet.flags = match checksum {
-            Checksum::Verified => bindings::RNET_PACKET_CSUM_OK,
-            Checksum::None => 0,
-        };
+        packet.flags = checksum_flag(checksum);
         if buf.len() <= self.copybreak || pool.pressure() != Pressure::None {
             // SAFETY: By the type invariant we are in the poll of this instance. The buffer is ours and is only
             // read: there are `len` bytes of packet in it from `data` on, and `metasize` bytes in front of them.
@@ -310,5 +308,40 @@ impl<'a> ToStack<'a> {
         }
         page.given();
         true
+    }
+
+    /// As [`receive`](Self::receive), of a packet that may be in several buffers, and has its metadata with it.
+    ///
+    /// `pressure` is that of the pool before the packet was taken from it.
+    pub(crate) fn receive_several(
+        &mut self,
+        mut buff: Buff<'_>,
+        pressure: Pressure,
+        checksum: Checksum,
+    ) -> bool {
+        let packet = &mut self.packet;
+        // CAST: Less than a page.
+        packet.len = buff.head_len() as u32;
+        packet.flags = checksum_flag(checksum);
+        if pressure != Pressure::None {
+            // SAFETY: By the type invariant we are in the poll of this instance. The packet is only read.
+            return unsafe { bindings::rnet_receive_buff_copy(packet, buff.as_raw()) } >= 0;
+        }
+        // SAFETY: By the type invariant we are in the poll of this instance, and of the queue of that packet. Its
+        // buffers go to the skb if the callee succeeds, and stay with `buff` if not.
+        let error = unsafe { bindings::rnet_receive_buff(packet, buff.as_raw()) };
+        if error >= 0 {
+            buff.given();
+        }
+        error >= 0
+    }
+}
+
+/// Returns what a `struct rnet_packet` has to say about a packet's checksum.
+#[inline(always)]
+fn checksum_flag(checksum: Checksum) -> u32 {
+    match checksum {
+        Checksum::Verified => bindings::RNET_PACKET_CSUM_OK,
+        Checksum::None => 0,
     }
 }

@@ -22,7 +22,8 @@ use crate::{
     dma::{
         DescRing,
         Mapped,
-        Mapping, //
+        Mapping,
+        Transmit, //
     },
     napi::{
         Budget,
@@ -59,15 +60,14 @@ use kernel::{
 };
 use pp_bindings as bindings;
 
-/// Returns how many descriptors a frame of the stack may need.
+/// Returns how many descriptors a frame may need.
 const fn frame<D: TxDescriptor>() -> usize {
+    // The first piece, and each of the others. CAST: Small numbers.
+    let pieces = 1 + bindings::RNET_MAX_PIECES as usize;
     match D::OFFLOADS {
-        // A context, the linear part, each piece; and one more for each time that one is longer than a segment.
-        // CAST: Small numbers.
-        Some(offloads) => {
-            2 + bindings::RNET_MAX_PIECES as usize + TSO_MAX / offloads.segment as usize
-        }
-        None => 1,
+        // A context, and one more for each time that a piece is longer than a segment.
+        Some(offloads) => pieces + 1 + TSO_MAX / offloads.segment as usize,
+        None => pieces,
     }
 }
 
@@ -81,10 +81,10 @@ const WAKE: usize = 32;
 enum InFlight<'bound> {
     /// A packet of the stack, whose last descriptor is at that index. (In the slot of its first one.)
     Skb(Mapped<'bound, SkBuff>, u32),
-    /// What is behind the linear part of the packet before it.
+    /// A frame of XDP, as well.
+    Frame(Mapped<'bound, Frame>, u32),
+    /// What is behind the first piece of the packet before it.
     Piece(Mapping<'bound>),
-    /// A frame of another device.
-    Frame(Mapped<'bound, Frame>),
     /// A received page, sent back.
     Page(Sent),
 }
@@ -151,7 +151,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
 
     /// Returns what the device has to know about the ring.
     pub(crate) fn describe(&self, queue: usize) -> Ring {
-        Ring::new(Side::Tx, queue, &self.ring, 0)
+        Ring::new(Side::Tx, queue, &self.ring, 0, 0)
     }
 
     /// Returns how many descriptors are free.
@@ -197,12 +197,15 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
     ///
     /// The caller has seen that there is room. If a piece cannot be mapped the packet comes back, and nothing has
     /// changed.
-    fn push_pieces(
+    /// `len` is that of the packet, and `what` notes it with the index of its last descriptor.
+    fn push_pieces<T: Transmit>(
         &mut self,
         locked: &TxLocked<'_>,
-        skb: Mapped<'bound, SkBuff>,
+        packet: Mapped<'bound, T>,
+        len: usize,
         offload: Offload,
-    ) -> Result<(), SkBuff> {
+        what: fn(Mapped<'bound, T>, u32) -> InFlight<'bound>,
+    ) -> Result<(), T> {
         let start = self.next;
         let mut at = start;
         let asked = offload != Offload::default();
@@ -211,18 +214,18 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
             self.ring.store(at, D::context(&offload));
             at = self.ring.after(at);
         }
-        let pieces = skb.skb().frags();
+        let pieces = packet.pieces();
         let headers = offload.segments.map_or(0, |segments| {
             let headers = offload.link.saturating_add(offload.network);
             headers.saturating_add(segments.transport).into()
         });
         let mut segment = Segment {
-            addr: skb.dma_addr(),
-            len: skb.len(),
+            addr: packet.dma_addr(),
+            len: packet.len(),
             first: true,
             last: pieces == 0,
             // CAST: u32 fits.
-            frame_len: (skb.skb().len() as u32).saturating_sub(headers),
+            frame_len: (len as u32).saturating_sub(headers),
             offload,
         };
         let mut last = self.store(at, segment);
@@ -231,9 +234,9 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
             at = self.ring.after(last);
             // SAFETY: The packet goes into the slot of the frame's first descriptor. It is freed when the device is
             // done with the last one, and so with all of them, or when the device is stopped.
-            let Some(piece) = (unsafe { Mapping::of_piece(&skb, index) }) else {
+            let Some(piece) = (unsafe { Mapping::of_piece(&packet, index) }) else {
                 self.forget(self.ring.after(start), at);
-                return Err(skb.into_inner());
+                return Err(packet.into_inner());
             };
             (segment.addr, segment.len) = (piece.dma_addr(), piece.len());
             segment.last = index.wrapping_add(1) == pieces;
@@ -244,7 +247,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         }
         if let Some(slot) = self.in_flight.get_mut(start) {
             // CAST: A ring has no more entries than a u32 says.
-            *slot = Some(InFlight::Skb(skb, last as u32));
+            *slot = Some(what(packet, last as u32));
         }
         if last != start {
             self.several = self.several.wrapping_add(1);
@@ -326,7 +329,9 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         if D::OFFLOADS.is_none() || (frame_len == len && offload == Offload::default()) {
             // CAST: A ring has no more entries than a u32 says.
             self.push(locked, addr, len, InFlight::Skb(skb, self.next as u32));
-        } else if let Err(skb) = self.push_pieces(locked, skb, offload) {
+        } else if let Err(skb) =
+            self.push_pieces(locked, skb, frame_len as usize, offload, InFlight::Skb)
+        {
             skb.free(DropReason::NoMemory);
             locked.stats().dropped.inc();
             self.ring_doorbell(doorbell);
@@ -375,7 +380,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
             .map(|skb| (skb, offload))
     }
 
-    /// Sends a frame of another device.
+    /// Sends a frame of XDP.
     ///
     /// If there is no room, or no mapping, it comes back.
     pub(crate) fn xmit_frame(
@@ -383,14 +388,34 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         locked: &TxLocked<'_>,
         mut frame: Frame,
     ) -> Result<(), Frame> {
-        if self.stopped || frame.len() > self.max_frame {
+        if self.stopped {
+            return Err(frame);
+        }
+        if !frame.is_whole() {
+            return self.xmit_pieces(locked, frame);
+        }
+        if frame.head_len() > self.max_frame {
             return Err(frame);
         }
         frame.pad();
         let frame = Mapped::new(self.dev, frame)?;
         let (addr, len) = (frame.dma_addr(), frame.len());
-        self.push(locked, addr, len, InFlight::Frame(frame));
+        // CAST: A ring has no more entries than a u32 says.
+        self.push(locked, addr, len, InFlight::Frame(frame, self.next as u32));
         Ok(())
+    }
+
+    /// As [`xmit_frame`](Self::xmit_frame), of a frame in several pieces.
+    #[cold]
+    #[inline(never)]
+    fn xmit_pieces(&mut self, locked: &TxLocked<'_>, frame: Frame) -> Result<(), Frame> {
+        let len = frame.len();
+        // Nobody fills up a frame that ends in a piece of its own.
+        if !(ETH_ZLEN..=self.max_frame).contains(&len) {
+            return Err(frame);
+        }
+        let frame = Mapped::new(self.dev, frame)?;
+        self.push_pieces(locked, frame, len, Offload::default(), InFlight::Frame)
     }
 
     /// Sends a received page back, over the mapping that it has.
@@ -420,10 +445,10 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         &mut self,
         done: &mut Done,
         budget: Budget<'_>,
-        wanted: impl FnOnce(&InFlight<'bound>) -> bool,
+        wanted: impl Fn(&InFlight<'bound>) -> bool,
     ) -> Option<InFlight<'bound>> {
         // Mostly there are none: nothing of the ring is looked at then.
-        if D::OFFLOADS.is_some() && self.several != 0 && !self.clean_several(done, budget) {
+        if self.several != 0 && !self.clean_several(done, budget, &wanted) {
             return None;
         }
         if self.clean == self.next || !D::sent(|word| self.ring.load(self.clean, word)) {
@@ -442,7 +467,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
                 done.skb_bytes = done.skb_bytes.wrapping_add(skb.len());
                 skb.len()
             }
-            InFlight::Frame(frame) => frame.len(),
+            InFlight::Frame(frame, _) => frame.len(),
             InFlight::Page(page) => page.len(),
             // A frame does not begin with one.
             InFlight::Piece(_) => 0,
@@ -453,16 +478,24 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
 
     /// Frees the packets with several descriptors that are next in the ring, and counts them.
     ///
-    /// `false`: the device has not sent one of them.
+    /// `false`: the device has not sent one of them, or it is not `wanted`.
     #[inline(never)]
-    fn clean_several(&mut self, done: &mut Done, budget: Budget<'_>) -> bool {
-        while let Some(Some(InFlight::Skb(_, last))) = self.in_flight.get(self.clean) {
+    fn clean_several(
+        &mut self,
+        done: &mut Done,
+        budget: Budget<'_>,
+        wanted: &impl Fn(&InFlight<'bound>) -> bool,
+    ) -> bool {
+        while let Some(Some(what)) = self.in_flight.get(self.clean) {
+            let (InFlight::Skb(_, last) | InFlight::Frame(_, last)) = what else {
+                break;
+            };
             // CAST: u32 fits.
             let last = *last as usize;
             if last == self.clean {
                 break;
             }
-            if !D::sent(|word| self.ring.load(last, word)) {
+            if !wanted(what) || !D::sent(|word| self.ring.load(last, word)) {
                 return false;
             }
             let what = self.in_flight.get_mut(self.clean).and_then(Option::take);
@@ -470,16 +503,22 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
             self.forget(self.ring.after(self.clean), end);
             self.clean = end;
             self.several = self.several.wrapping_sub(1);
-            if let Some(InFlight::Skb(skb, _)) = what {
-                let skb = skb.into_inner();
-                let (packets, bytes) = skb.on_wire();
-                done.packets = done.packets.wrapping_add(packets);
-                done.bytes = done.bytes.wrapping_add(bytes);
-                done.skbs = done.skbs.wrapping_add(1);
+            let (packets, bytes) = match what {
+                Some(InFlight::Skb(skb, _)) => {
+                    let skb = skb.into_inner();
+                    let sent = skb.on_wire();
+                    done.skbs = done.skbs.wrapping_add(1);
+                    // CAST: u32 fits.
+                    done.skb_bytes = done.skb_bytes.wrapping_add(skb.len() as u32);
+                    skb.consume(budget);
+                    sent
+                }
                 // CAST: u32 fits.
-                done.skb_bytes = done.skb_bytes.wrapping_add(skb.len() as u32);
-                skb.consume(budget);
-            }
+                Some(InFlight::Frame(frame, _)) => (1, frame.into_inner().len() as u32),
+                _ => (0, 0),
+            };
+            done.packets = done.packets.wrapping_add(packets);
+            done.bytes = done.bytes.wrapping_add(bytes);
         }
         true
     }
@@ -515,7 +554,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         while let Some(what) = self.finished(&mut done, budget, |_| true) {
             match what {
                 InFlight::Skb(skb, _) => skb.into_inner().consume(budget),
-                InFlight::Frame(frame) => drop(frame),
+                InFlight::Frame(frame, _) => drop(frame),
                 // A frame does not begin with one.
                 InFlight::Piece(piece) => drop(piece),
                 // SAFETY: By the contract of the format the device does not read a segment again that `sent()` was

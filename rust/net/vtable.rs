@@ -69,6 +69,9 @@ pub(crate) const fn only_if<F: Copy>(has: bool, callback: F) -> Option<F> {
     }
 }
 
+/// Why a program is refused. As other drivers say it.
+const TOO_LARGE: &CStr = c"MTU too large to enable XDP without frags";
+
 /// Adds to a counter, which may go around.
 fn add(sum: &mut u64, n: u64) {
     *sum = sum.wrapping_add(n);
@@ -218,11 +221,9 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             let Some(given) = NonNull::new(unsafe { *frames.add(sent as usize) }) else {
                 break;
             };
-            // SAFETY: By the safety requirement the frame is valid, and ours if it counts as sent. It does unless
-            // the result is `None`, or is forgotten below.
-            let Some(frame) = (unsafe { Frame::from_raw(given) }) else {
-                break;
-            };
+            // SAFETY: By the safety requirement the frame is valid, and ours if it counts as sent. It does unless it is
+            // forgotten below.
+            let frame = unsafe { Frame::from_raw(given) };
             if let Err(frame) = tx.xmit_frame(&locked, frame) {
                 frame.forget();
                 break;
@@ -416,9 +417,17 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         if bpf.command != bindings::bpf_netdev_command_XDP_SETUP_PROG {
             return EINVAL.to_errno();
         }
-        // SAFETY: The command is `XDP_SETUP_PROG`, as was just checked, for which this member of the union is set:
-        // to a program, whose reference is given to us, or to null.
-        core.set_program(unsafe { bpf.__bindgen_anon_1.__bindgen_anon_1.prog });
+        // SAFETY: The command is `XDP_SETUP_PROG`, as was just checked, for which this member of the union is set.
+        let setup = unsafe { &bpf.__bindgen_anon_1.__bindgen_anon_1 };
+        // SAFETY: As its documentation says, it is a program, whose reference is given to us unless this fails, or null.
+        if let Err(e) = unsafe { core.attach(setup.prog) } {
+            if let Some(extack) = NonNull::new(setup.extack) {
+                // SAFETY: It is not null, so it is where the core wants to hear why; and what is written is a string
+                // that stays.
+                unsafe { (*extack.as_ptr())._msg = TOO_LARGE.as_char_ptr() };
+            }
+            return e.to_errno();
+        }
         0
     }
 

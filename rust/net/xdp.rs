@@ -15,6 +15,7 @@ use crate::{
 };
 use core::{
     cell::Cell,
+    marker::PhantomData,
     ptr::NonNull, //
 };
 use page_pool::Pressure;
@@ -90,26 +91,7 @@ impl<'a> Program<'a> {
             pool.recycle(buf);
             return Action::Aborted;
         }
-        let start = buf.start();
-        let data = start.wrapping_add(buf.offset());
-        let mut xdp = bindings::xdp_buff {
-            data: data.cast(),
-            // SAFETY: The packet begins `offset` bytes behind `start` and has `len` bytes. By the type invariants
-            // of the buffers its end is in the same buffer, before what an skb needs there.
-            data_end: unsafe { data.add(buf.len()) }.cast(),
-            data_meta: data.cast(),
-            data_hard_start: start.cast(),
-            rxq: self.rxq,
-            txq: core::ptr::null_mut(),
-            __bindgen_anon_1: bindings::xdp_buff__bindgen_ty_1 {
-                __bindgen_anon_1: bindings::xdp_buff__bindgen_ty_1__bindgen_ty_1 {
-                    // CAST: At most a page.
-                    frame_sz: O::Cpu::SIZE as u32,
-                    flags: 0,
-                },
-            },
-        };
-
+        let mut xdp = xdp_buff(&buf, self.rxq);
         // SAFETY: By the type invariant the program is valid, the queue is registered, and this is its poll:
         // bottom halves are off, and the core has set up what programs want. `xdp` describes a packet in a buffer
         // that is ours, from its start on.
@@ -170,6 +152,45 @@ impl<'a> Program<'a> {
         Action::Redirect
     }
 
+    /// As [`run`](Self::run), over a packet that is in several buffers.
+    ///
+    /// Those go back by themselves if the packet goes nowhere. `pressure` is that of the pool that they are from, before
+    /// they were taken from it.
+    pub(crate) fn run_several<'b>(
+        &self,
+        _napi: &Napi<'_>,
+        mut buff: Buff<'b>,
+        pressure: Pressure,
+    ) -> Action<Buff<'b>> {
+        let raw = buff.as_raw();
+        // SAFETY: By the type invariants the program is valid, and this is the poll of the queue that the packet came
+        // from: bottom halves are off, and the core has set up what programs want. The buffers are ours.
+        let act = unsafe { bindings::rnet_xdp_run(self.prog.as_ptr(), raw) };
+        match act {
+            bindings::xdp_action_XDP_DROP => Action::Drop,
+            // The packet has its metadata with it.
+            bindings::xdp_action_XDP_PASS => Action::Pass(buff, 0),
+            bindings::xdp_action_XDP_TX => Action::Tx(buff),
+            bindings::xdp_action_XDP_REDIRECT if pressure == Pressure::High => {
+                self.exception(act);
+                Action::Refused
+            }
+            // SAFETY: By the type invariant this is a poll of `dev`, whose program is valid; it has just asked for
+            // this, on this CPU. The packet's buffers go to the callee if it succeeds, and stay with `buff` if not.
+            bindings::xdp_action_XDP_REDIRECT
+                if unsafe { bindings::xdp_do_redirect(self.dev, raw, self.prog.as_ptr()) } == 0 =>
+            {
+                buff.given();
+                self.redirected.set(true);
+                Action::Redirect
+            }
+            _ => {
+                self.exception(act);
+                Action::Aborted
+            }
+        }
+    }
+
     /// Makes a failure visible in the `xdp_exception` tracepoint.
     #[cold]
     fn exception(&self, act: u32) {
@@ -205,11 +226,110 @@ unsafe fn set_range(buf: &mut impl Packet, xdp: &bindings::xdp_buff) {
     unsafe { buf.set_range(offset, len) };
 }
 
-/// A frame that another device redirected to us, to be sent.
+/// A received packet that may be in several buffers, as XDP and its helpers know it. Dropped, they go back to their
+/// pool, as what comes from the stack does.
 ///
 /// # Invariants
 ///
-/// The pointer is valid, the frame is ours and in one piece.
+/// - `raw` describes a packet in a buffer with headroom, which leaves its end to `struct skb_shared_info`; that lists what
+///   is behind it, if a flag says so.
+/// - A reference to each page is the value's. They go back as the memory model of `raw.rxq` says.
+/// - `raw.rxq` is that of a queue, and registered, and this is its poll, for `'a`.
+pub(crate) struct Buff<'a> {
+    raw: bindings::xdp_buff,
+    _poll: PhantomData<&'a ()>,
+}
+
+impl<'a> Buff<'a> {
+    /// Makes a packet of one buffer, that of the queue's pool that is polled.
+    pub(crate) fn new<'id, O: Open<'id>>(napi: &Napi<'a>, pool: &mut O, buf: O::Cpu) -> Self {
+        let raw = xdp_buff(&buf, napi.queue().rxq());
+        // INVARIANT: It is a buffer of layout `HEAD`, as the engine wants them. The reference is ours from here on, and
+        // a page of the pool whose model the queue has. Who polls has registered it.
+        pool.to_stack(buf).given();
+        Self {
+            raw,
+            _poll: PhantomData,
+        }
+    }
+
+    /// Appends a buffer of the same pool.
+    ///
+    /// If there is no room in the list the packet is without it.
+    pub(crate) fn add<'id, O: Open<'id>>(&mut self, pool: &mut O, buf: O::Cpu) {
+        let (data, len) = (buf.as_ptr().cast_mut(), buf.len());
+        let page = pool.to_stack(buf);
+        // CAST: Both are at most a page.
+        let (len, size) = (len as u32, O::Cpu::SIZE as u32);
+        // SAFETY: By the type invariant the list is in the first buffer, which is ours. There are `len` bytes at
+        // `data`, in a page whose reference goes to the list if the callee succeeds, and stays with `page` if not.
+        if unsafe { bindings::rnet_xdp_add(&mut self.raw, data.cast(), len, size) } {
+            // INVARIANT: It is in the list, and ours.
+            page.given();
+        }
+    }
+
+    #[inline]
+    pub(crate) fn as_raw(&mut self) -> *mut bindings::xdp_buff {
+        &mut self.raw
+    }
+
+    /// Returns the length of what is in the first buffer, in bytes.
+    pub(crate) fn head_len(&self) -> usize {
+        (self.raw.data_end as usize).saturating_sub(self.raw.data as usize)
+    }
+
+    /// Gives up the buffers, which are somebody else's now.
+    pub(crate) fn given(self) {
+        core::mem::forget(self);
+    }
+
+    /// Makes a frame to be sent of it, if the program has left the room for that.
+    pub(crate) fn into_frame(mut self) -> Option<Frame> {
+        // SAFETY: By the type invariant it is a packet in a buffer with headroom, which is ours, of a queue that is
+        // registered.
+        let frame = NonNull::new(unsafe { bindings::rnet_xdp_frame(&mut self.raw) })?;
+        self.given();
+        // INVARIANT: The frame is in the first buffer, and has what was the packet's.
+        Some(Frame(frame))
+    }
+}
+
+impl Drop for Buff<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the references are ours, and `self`, which goes away, gives them up once. The
+        // queue is registered, and this is its poll.
+        unsafe { bindings::xdp_return_buff(&mut self.raw) };
+    }
+}
+
+/// Returns how a program knows a buffer of that queue.
+#[inline(always)]
+fn xdp_buff<P: Packet>(buf: &P, rxq: *mut bindings::xdp_rxq_info) -> bindings::xdp_buff {
+    let start = buf.start();
+    let data = start.wrapping_add(buf.offset());
+    bindings::xdp_buff {
+        data: data.cast(),
+        data_end: data.wrapping_add(buf.len()).cast(),
+        data_meta: data.cast(),
+        data_hard_start: start.cast(),
+        rxq,
+        txq: core::ptr::null_mut(),
+        __bindgen_anon_1: bindings::xdp_buff__bindgen_ty_1 {
+            __bindgen_anon_1: bindings::xdp_buff__bindgen_ty_1__bindgen_ty_1 {
+                // CAST: At most a page.
+                frame_sz: P::SIZE as u32,
+                flags: 0,
+            },
+        },
+    }
+}
+
+/// A frame to be sent, of this device or another one.
+///
+/// # Invariants
+///
+/// The pointer is valid, and the frame is ours.
 #[repr(transparent)]
 pub(crate) struct Frame(NonNull<bindings::xdp_frame>);
 
@@ -218,20 +338,16 @@ pub(crate) struct Frame(NonNull<bindings::xdp_frame>);
 unsafe impl Send for Frame {}
 
 impl Frame {
-    /// Takes over the ownership of a frame; `None` if it is in several pieces.
+    /// Takes over the ownership of a frame.
     ///
     /// # Safety
     ///
     /// - `frame` is valid.
-    /// - It is given to us, unless the result is `None`, or is [forgotten](Self::forget).
+    /// - It is given to us, unless the result is [forgotten](Self::forget).
     #[inline]
-    pub(crate) unsafe fn from_raw(frame: NonNull<bindings::xdp_frame>) -> Option<Self> {
-        // SAFETY: By the safety requirement `frame` is valid. Nobody writes its flags while it is on its way.
-        if unsafe { (*frame.as_ptr()).flags } & bindings::xdp_buff_flags_XDP_FLAGS_HAS_FRAGS != 0 {
-            return None;
-        }
-        // INVARIANT: By the safety requirement, and as just checked.
-        Some(Self(frame))
+    pub(crate) unsafe fn from_raw(frame: NonNull<bindings::xdp_frame>) -> Self {
+        // INVARIANT: By the safety requirement.
+        Self(frame)
     }
 
     /// Gives up the ownership.
@@ -242,13 +358,13 @@ impl Frame {
 
     /// Appends zeroes up to the smallest size of an Ethernet frame.
     ///
-    /// If there is no room for them, the frame stays as it is.
+    /// If there is no room for them, or it is in several pieces, the frame stays as it is.
     #[inline]
     pub(crate) fn pad(&mut self) {
-        let len = self.len();
-        if len < ETH_ZLEN {
-            // SAFETY: By the type invariant the frame is valid, and in one piece: so its memory ends with the room
-            // for a `struct skb_shared_info`, whose address this is.
+        let len = self.head_len();
+        if len < ETH_ZLEN && self.is_whole() {
+            // SAFETY: By the type invariant the frame is valid: so its memory ends with the room for a `struct
+            // skb_shared_info`, whose address this is.
             let end = unsafe { bindings::rnet_xdp_frame_end(self.0.as_ptr()) };
             let data = self.data();
             if (end as usize).saturating_sub(data as usize) < ETH_ZLEN {
@@ -269,12 +385,35 @@ impl Frame {
         unsafe { (*self.0.as_ptr()).data.cast() }
     }
 
-    /// Returns the length of the packet, in bytes.
+    /// Returns the length of what is in the first piece, in bytes.
     #[inline]
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn head_len(&self) -> usize {
         // SAFETY: By the type invariant the frame is valid and ours, so nobody writes the field meanwhile. CAST:
         // u32 fits.
         unsafe { (*self.0.as_ptr()).len as usize }
+    }
+
+    /// Returns the length of the frame, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        // SAFETY: By the type invariant the frame is valid and ours. CAST: u32 fits.
+        unsafe { bindings::rnet_xdp_frame_len(self.0.as_ptr()) as usize }
+    }
+
+    /// Returns whether the frame is in one piece.
+    #[inline]
+    pub(crate) fn is_whole(&self) -> bool {
+        // SAFETY: By the type invariant the frame is valid and ours, so nobody writes the field meanwhile.
+        let flags = unsafe { (*self.0.as_ptr()).flags };
+        flags & bindings::xdp_buff_flags_XDP_FLAGS_HAS_FRAGS == 0
+    }
+
+    /// Returns the list of the pieces behind the first one; null if there are none.
+    pub(crate) fn shared_info(&self) -> *const bindings::skb_shared_info {
+        if self.is_whole() {
+            return core::ptr::null();
+        }
+        // SAFETY: By the type invariant the frame is valid, and ours.
+        unsafe { bindings::rnet_xdp_frame_end(self.0.as_ptr()) }
     }
 }
 

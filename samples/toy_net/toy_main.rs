@@ -250,6 +250,7 @@ impl bus::pci::Driver for Driver {
             ring_sizes: 80..=1024,
             ring_multiple: 1,
             tx_frame: 9216,
+            rx_frame: 2048,
             rx_checksum: true,
             link_modes: &[ethtool::LinkMode::BASE_T_1000_FULL],
         };

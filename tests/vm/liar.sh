@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit
 COUNT=${COUNT:-10000000}
 SEED=${SEED:-$RANDOM}
 
-plan 8
+plan 10
 echo "# SEED=$SEED"
 
 prepare() {
@@ -35,7 +35,7 @@ in_order() {
 	local packets bytes errors
 	fresh
 	packets=$(stat_of rx_packets) bytes=$(stat_of rx_bytes) errors=$(stat_of rx_errors)
-	insmod liar.ko count=$((COUNT * $1 / 100)) seed="$SEED"
+	insmod liar.ko count=$((COUNT * $1 / 100)) seed="$SEED" frame="${2:-0}"
 	echo "packets: $(liar packets), $(($(stat_of rx_packets) - packets)) counted;" \
 		"errors: $(liar errors), $(($(stat_of rx_errors) - errors)) counted"
 	check "packets counted" $(($(stat_of rx_packets) - packets)) -eq "$(liar packets)"
@@ -49,6 +49,15 @@ in_order() {
 in_order_whole() {
 	ip link set "$(iface)" mtu 1504
 	in_order "$1"
+	ip link set "$(iface)" mtu 1500
+}
+
+# And of several buffers.
+in_order_jumbo() {
+	ip link set "$(iface)" mtu 9000
+	[[ ! ${2-} ]] || ip -force link set dev "$(iface)" xdpdrv obj samples/xdp/xdp_frags.o program "xdp_frags_$2"
+	in_order "$1" 9022
+	detach
 	ip link set "$(iface)" mtu 1500
 }
 
@@ -94,6 +103,8 @@ exec 3>&1
 try "interface" prepare
 try "in order, packets to the stack" in_order 20
 try "in order, packets to the stack, whole pages" in_order_whole 10
+try "in order, packets in several buffers to the stack" in_order_jumbo 10
+try "in order, packets in several buffers, XDP_TX" in_order_jumbo 10 tx
 try "in order, XDP_DROP" in_order_xdp drop 40
 try "in order, XDP_TX" in_order_xdp tx 10
 try "anywhere, at any time" anywhere

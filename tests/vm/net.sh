@@ -60,7 +60,7 @@ remove_modules() {
 
 # nothing_loaded: whatever has failed, the next script begins as the first one did.
 nothing_loaded() {
-	rmmod e1000_rust igb_rust rust_net rust_page_pool e1000e
+	rmmod e1000_rust igb_rust rust_net rust_page_pool e1000e e1000 igb
 	ip netns del peer
 } 2>/dev/null
 
@@ -364,7 +364,7 @@ has_socket() { grep -q ":$(printf %04X "$2") 00000000:0000 " "/proc/net/$1"; }
 # may by default. HOLDER is its process, which would write to FILE.
 hold() {
 	[[ ${2-} == 0 ]] || sysctl -qw net.core.rmem_default=$((${2:-256} << 20))
-	socat -u "UDP4-RECV:$1" "OPEN:${3:-/dev/null},creat,trunc" &
+	socat -u -b 65536 "UDP4-RECV:$1" "OPEN:${3:-/dev/null},creat,trunc" &
 	HOLDER=$!
 	eventually 10 has_socket udp "$1"
 	kill -STOP "$HOLDER"

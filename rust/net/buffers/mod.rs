@@ -78,6 +78,8 @@ pub(crate) struct Params<'a> {
     pub(crate) entries: u32,
     /// What a page is divided into, if this kind of pool can.
     pub(crate) division: Division,
+    /// The longest frame that is to be received, in bytes.
+    pub(crate) frame: usize,
 }
 
 /// A pool, closed.

@@ -101,6 +101,7 @@ use pp_bindings as bindings;
 ///             ring_sizes: 80..=1024,
 ///             ring_multiple: 1,
 ///             tx_frame: 9216,
+///             rx_frame: 2048,
 ///             rx_checksum: false,
 ///             link_modes: &[],
 ///         };

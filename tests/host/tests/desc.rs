@@ -13,10 +13,10 @@ mod specification;
 use desc::Rx;
 use net::{
     desc::{Completed, RxDescriptor},
-    frames::{Frames, Part, ETH_HLEN},
+    frames::{Bounds, Frames},
 };
 use proptest::{collection::vec, prelude::*, sample::select};
-use specification::{specified, Said};
+use specification::{sorted, specified, take, Part, Said};
 use std::cell::Cell;
 
 // The data sheet's names and places.
@@ -41,12 +41,14 @@ fn done(word: u64) -> Completed {
     completed(word | DD).expect("done")
 }
 
-fn sort_all(words: &[u64]) -> Vec<Part> {
-    let mut frames = Frames::default();
-    words
-        .iter()
-        .map(|&word| frames.sort(&done(word), Rx::BUFFER))
-        .collect()
+/// Frames of the usual MTU, and of the largest one; and one whose frames are a little longer than a buffer.
+const BOUNDS: [Bounds; 3] = [bounds(Rx::BUFFER), bounds(0x3f00), bounds(Rx::BUFFER + 10)];
+
+const fn bounds(frame: usize) -> Bounds {
+    Bounds {
+        buffer: Rx::BUFFER,
+        frame,
+    }
 }
 
 /// What a word says, by the data sheet.
@@ -95,26 +97,31 @@ fn word() -> impl Strategy<Value = u64> {
 
 #[test]
 fn any_sequence_is_sorted_as_specified() {
-    let [total, packets, errors, fragments] = [const { Cell::new(0) }; 4];
-    let count = |counter: &Cell<u64>| counter.set(counter.get() + 1);
+    let [total, packets, errors, fragments, longer] = [const { Cell::new(0) }; 5];
+    let count = |counter: &Cell<u64>, n| counter.set(counter.get() + n);
 
     random::runner(5000)
         .run(&vec(word(), 1..=511), |mut words| {
             // Whatever was before, it is over with the next end of a frame.
             words.extend([DD | EOP, 60 | DD | EOP]);
-            let parts = sort_all(&words);
-            prop_assert_eq!(&parts, &specified(&words, 14..=2048, said));
-            prop_assert_eq!(parts.last(), Some(&Part::Packet(60)));
-            for part in parts {
-                count(&total);
-                count(match part {
-                    Part::Packet(len) => {
-                        prop_assert!(BUFFER.get(..len).is_some_and(|data| data.len() >= 14));
-                        &packets
-                    }
-                    Part::Error => &errors,
-                    Part::Fragment => &fragments,
-                });
+            for bounds in BOUNDS {
+                let parts = sorted(&words, bounds, done);
+                prop_assert_eq!(&parts, &specified(&words, bounds, said));
+                prop_assert!(parts.ends_with(&[Part::Packet(vec![60])]));
+                for part in parts {
+                    let (which, buffers) = match part {
+                        Part::Packet(lens) => {
+                            prop_assert!(lens.iter().all(|&len| BUFFER.get(..len).is_some()));
+                            prop_assert!(lens[0] >= 14);
+                            count(&longer, (lens.len() > 1).into());
+                            (&packets, lens.len() as u64)
+                        }
+                        Part::Error => (&errors, 1),
+                        Part::Fragment => (&fragments, 1),
+                    };
+                    count(which, buffers);
+                }
+                count(&total, words.len() as u64);
             }
             Ok(())
         })
@@ -128,6 +135,7 @@ fn any_sequence_is_sorted_as_specified() {
     // Each was one of the three, and none of the three is a rarity.
     assert_eq!(counts.iter().sum::<u64>(), total.get());
     assert!(counts.iter().all(|&n| n > total.get() / 10), "one-sided");
+    assert!(longer.get() > total.get() / 100, "one-sided");
     if std::env::var_os("PROPTEST_CASES").is_none() {
         assert!(total.get() > 1_000_000, "too few");
     }
@@ -137,14 +145,15 @@ fn any_sequence_is_sorted_as_specified() {
 /// not, in one buffer and in more.
 #[test]
 fn every_word_is_sorted_as_specified() {
+    let [one, many, _] = BOUNDS;
     for low in 0..=0xff_ffff_u64 {
         let word = low & 0xffff | low >> 16 << 40 | DD;
-        for before in [&[][..], &[DD]] {
+        for (bounds, before) in [(one, &[][..]), (one, &[DD]), (many, &[60 | DD])] {
             for word in [word, word | EOP] {
                 let words = [before, &[word]].concat();
                 assert_eq!(
-                    sort_all(&words),
-                    specified(&words, 14..=2048, said),
+                    sorted(&words, bounds, done),
+                    specified(&words, bounds, said),
                     "{words:x?}"
                 );
             }
@@ -163,7 +172,7 @@ enum Event {
 /// stops at one that is not done, and takes none twice.
 #[test]
 fn a_device_that_jumps_gains_nothing() {
-    const ENTRIES: usize = 8;
+    const ENTRIES: usize = 16;
     let event = prop_oneof![
         3 => (0..ENTRIES, word()).prop_map(|(index, word)| Event::Write(index, word)),
         1 => (0..=2 * ENTRIES).prop_map(Event::Poll),
@@ -172,29 +181,33 @@ fn a_device_that_jumps_gains_nothing() {
 
     random::runner(500)
         .run(&vec(event, 1..=1000), |events| {
-            let (mut ring, mut next) = ([0; ENTRIES], 0);
-            let mut frames = Frames::default();
-            let (mut taken, mut parts) = (Vec::new(), Vec::new());
-            for event in events {
-                match event {
-                    Event::Write(index, word) => ring[index] = word,
-                    // `RxRing::poll()`, with a new buffer for each that was taken.
-                    Event::Poll(budget) => {
-                        for _ in 0..budget {
-                            let Some(written) = completed(ring[next]) else {
-                                break;
-                            };
-                            taken.push(ring[next]);
-                            parts.push(frames.sort(&written, Rx::BUFFER));
-                            ring[next] = 0;
-                            next = (next + 1) % ENTRIES;
+            for bounds in BOUNDS {
+                let (mut ring, mut next) = ([0; ENTRIES], 0);
+                let mut frames = Frames::default();
+                let (mut taken, mut parts) = (Vec::new(), Vec::new());
+                for event in &events {
+                    match *event {
+                        Event::Write(index, word) => ring[index] = word,
+                        // With a new buffer for each that was taken; one descriptor is always without.
+                        Event::Poll(budget) => {
+                            for _ in 0..budget {
+                                let at = |n| (next + n) % ENTRIES;
+                                let done = |n| completed(ring[at(n)]).filter(|_| n + 1 < ENTRIES);
+                                let Some(n) = take(&mut frames, bounds, &mut parts, done) else {
+                                    break;
+                                };
+                                for index in (0..n).map(at) {
+                                    taken.push(core::mem::take(&mut ring[index]));
+                                }
+                                next = (next + n) % ENTRIES;
+                            }
                         }
                     }
                 }
+                prop_assert!(taken.iter().all(|word| word & DD != 0));
+                prop_assert_eq!(parts, specified(&taken, bounds, said));
+                most.set(most.get().max(taken.len()));
             }
-            prop_assert!(taken.iter().all(|word| word & DD != 0));
-            prop_assert_eq!(parts, specified(&taken, 14..=2048, said));
-            most.set(most.get().max(taken.len()));
             Ok(())
         })
         .unwrap();
@@ -203,6 +216,6 @@ fn a_device_that_jumps_gains_nothing() {
 
 #[test]
 fn sizes_are_those_of_the_specification() {
-    assert_eq!((ETH_HLEN, Rx::BUFFER), (14, BUFFER.len()));
+    assert_eq!((net::frames::ETH_HLEN, Rx::BUFFER), (14, BUFFER.len()));
     assert_eq!(done(u64::MAX).len, 0xffff);
 }

@@ -58,6 +58,10 @@ static unsigned int pause = 1;
 module_param(pause, uint, 0444);
 MODULE_PARM_DESC(pause, "5 to 20 us each, for the driver to look");
 
+static unsigned int frame;
+module_param(frame, uint, 0444);
+MODULE_PARM_DESC(frame, "bytes of the longest frame, if that may be in several buffers");
+
 static unsigned long packets, bytes, errors, done;
 module_param(packets, ulong, 0444);
 module_param(bytes, ulong, 0444);
@@ -94,7 +98,10 @@ static u64 lie(void)
 	case 2: /* Nothing, or less than a header. */
 		return DD | EOP | any(ETH_LEAST + 2);
 	case 3: /* A frame without an end. */
-		return (any_word() | DD) & ~EOP;
+		if (!frame || !any(4))
+			return (any_word() | DD) & ~EOP;
+		/* Or one that goes on in the next buffer. */
+		return DD | (any(2) ? buffer : any(buffer + 2));
 	case 4:
 	case 5: /* Anything, done. */
 		return any_word() | DD;
@@ -106,20 +113,28 @@ static u64 lie(void)
 /* What the driver has to make of it. */
 static void predict(u64 word)
 {
-	static bool skipping;
+	static u32 parts, total;
+	static bool bad;
+	/* The last one may have nothing but the CRC. */
+	u32 most = frame > buffer ? DIV_ROUND_UP(frame, buffer) + 1 : 1;
 	u32 len = word & LENGTH;
 
+	parts++;
+	total += len;
+	bad |= len > buffer || (parts == 1 && len < ETH_LEAST);
 	if (!(word & EOP)) {
-		skipping = true;
+		bad |= parts >= most;
 		return;
 	}
-	if (skipping || word & BROKEN || len < ETH_LEAST || len > buffer) {
+	if (bad || word & BROKEN || total > max(frame, buffer)) {
 		errors++;
 	} else {
 		packets++;
-		bytes += len;
+		bytes += total;
 	}
-	skipping = false;
+	parts = 0;
+	total = 0;
+	bad = false;
 }
 
 static int find(struct ring *ring, void __iomem *regs)
@@ -173,6 +188,9 @@ static int lie_in_order(struct ring *rx, void __iomem *regs)
 		since = jiffies;
 		u64 word = lie();
 
+		/* What has not ended waits for more. */
+		if (done == count - 1)
+			word |= DD | EOP;
 		predict(word);
 		write_back(rx, head, word);
 		head = (head + 1) % rx->entries;

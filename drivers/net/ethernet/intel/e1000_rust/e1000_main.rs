@@ -5,8 +5,7 @@
 //! The C driver `e1000` knows the same device. The one that is loaded first gets it, unless the
 //! device's `driver_override` in sysfs says otherwise.
 //!
-//! Not done: scatter/gather and checksums for sending, frames that need more than one buffer, wake on
-//! LAN, flow control, suspend and resume, a reset when the link is lost while packets wait to be
+//! Not done: scatter/gather and checksums for sending, wake on LAN, flow control, suspend and resume, a reset when the link is lost while packets wait to be
 //! sent. Tried with QEMU's device only; a real 82540EM may want its reset through I/O space, as the
 //! C driver does it.
 
@@ -38,7 +37,7 @@ mod regs;
 
 use regs::Bar;
 
-/// The longest frame that the device sends: `MAX_JUMBO_FRAME_SIZE` of the C driver.
+/// The longest frame that the device sends, and receives: `MAX_JUMBO_FRAME_SIZE` of the C driver.
 const MAX_FRAME: usize = 0x3f00;
 
 /// What the device can do, but for its address.
@@ -50,6 +49,7 @@ const FEATURES: Features = Features {
     // The device wants a multiple of 128 bytes.
     ring_multiple: 8,
     tx_frame: MAX_FRAME,
+    rx_frame: MAX_FRAME,
     rx_checksum: true,
     link_modes: mac::LINK_MODES,
 };

@@ -241,8 +241,8 @@ pub(crate) fn start_rx(bar: &Bar<'_>, ring: &Ring) -> Result {
         }
     );
     // The same for all queues, since those have buffers of the same size.
-    // CAST: Less than a page.
-    bar.write_reg(regs::RLPML::from((ring.buffer + FCS) as u32));
+    // CAST: Less than 16 KiB.
+    bar.write_reg(regs::RLPML::from((ring.frame + FCS) as u32));
     write_at!(
         bar,
         RXDCTL,

@@ -5,7 +5,7 @@
 //! The C driver `igb` knows the same device. The one that is loaded first gets it, unless the device's
 //! `driver_override` in sysfs says otherwise.
 //!
-//! Not done: frames that need more than one receive buffer, segmentation of UDP, VLAN tags taken out of received
+//! Not done: segmentation of UDP, VLAN tags taken out of received
 //! frames, virtual functions, wake on LAN, flow control, suspend and resume. Tried with QEMU's device only.
 
 use kernel::{
@@ -43,6 +43,9 @@ use regs::Bar;
 /// The longest frame that the device sends: `MAX_JUMBO_FRAME_SIZE` of the C driver, 9,728 bytes with the CRC.
 const MAX_FRAME: usize = 0x2600 - 4;
 
+/// The longest frame that it is to receive: for an MTU of `MAX_STD_JUMBO_FRAME_SIZE`, 9,216, with a VLAN tag and the CRC.
+const MAX_RX_FRAME: usize = 9216 + 14 + 4 + 4;
+
 /// What the device can do, but for its address.
 const FEATURES: Features = Features {
     mac: [0; 6],
@@ -53,6 +56,7 @@ const FEATURES: Features = Features {
     // The device wants a multiple of 128 bytes.
     ring_multiple: 8,
     tx_frame: MAX_FRAME,
+    rx_frame: MAX_RX_FRAME,
     rx_checksum: true,
     link_modes: mac::LINK_MODES,
 };
