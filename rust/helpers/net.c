@@ -425,11 +425,6 @@ void rnet_skb_on_wire(const struct sk_buff *skb, u32 *packets, u32 *bytes)
 	}
 }
 
-const struct skb_shared_info *rnet_skb_shared_info(const struct sk_buff *skb)
-{
-	return skb_shinfo(skb);
-}
-
 /* A piece of a packet that is not in its head; U64_MAX if it cannot be mapped. */
 u64 rnet_dma_map_frag(struct device *dev, const struct skb_shared_info *info, u32 index, u32 *len)
 {

@@ -19,7 +19,8 @@ pub type Words = [u64; 2];
 ///   [`BUFFER`](Self::BUFFER), or [`HALF`](Self::HALF), as the driver was told when the ring was started.
 /// - [`completed`](Self::completed) returns something only of a descriptor that the card has written back,
 ///   after which it does not touch the buffer again; and it does not say so of one that was just posted.
-/// - The buffer's first `len` bytes were written by the card, unless `error` is set.
+/// - The buffer's first `len` bytes were written by the card, unless `error` is set: of a frame in several buffers, in
+///   what is returned of its last one.
 ///
 /// And they say it of the card as its driver sets it up: whoever implements
 /// [`Operations`](crate::netdev::Operations) with this format

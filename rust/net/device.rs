@@ -244,6 +244,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         let rings = parts.features.rings;
         let fits = |n| parts.features.fit(n) == Some(n);
         // Of a frame the last buffer may have nothing but the CRC.
+        const { assert!(D::Rx::BUFFER > 0) };
         let buffers = parts.features.rx_frame.div_ceil(D::Rx::BUFFER);
         if !fits(rings.rx) || !fits(rings.tx) || buffers >= MAX_BUFFERS {
             return Err(EINVAL);

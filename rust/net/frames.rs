@@ -30,7 +30,7 @@ pub struct Bounds {
 
 impl Bounds {
     /// Returns in how many buffers a frame may be. (The last one may have nothing but the CRC, which does not count.)
-    fn buffers(&self) -> usize {
+    pub fn buffers(&self) -> usize {
         if self.frame <= self.buffer {
             return 1;
         }
@@ -46,8 +46,8 @@ pub enum Next {
     Packet(Parts),
     /// The next so many buffers are of a frame that is no packet; and it ends with them: one error.
     Bad(usize, bool),
-    /// So many buffers are finished, of a frame of which there is more to come.
-    Unfinished(usize),
+    /// A part of a frame, of which there is more to come.
+    Unfinished,
 }
 
 /// A packet in several buffers.
@@ -101,7 +101,7 @@ impl Frames {
         let (mut total, mut good) = (0usize, !self.skipping);
         for (n, part) in parts.lens.iter_mut().enumerate().take(most) {
             let Some(done) = done(n) else {
-                return Next::Unfinished(n);
+                return Next::Unfinished;
             };
             let shortest = if n == 0 { ETH_HLEN } else { 0 };
             good &= (shortest..=bounds.buffer).contains(&done.len);

@@ -26,7 +26,7 @@ use kernel::{
 };
 use pp_bindings as bindings;
 
-/// How long a queue without a single buffer waits before it asks for memory again, in milliseconds.
+/// How long a queue without the buffers for a frame waits before it asks for memory again, in milliseconds.
 const SHORTAGE_MS: u32 = 10;
 
 /// The poll function of a NAPI instance.
@@ -58,7 +58,7 @@ pub(crate) struct Queue {
     napi: Opaque<bindings::napi_struct>,
     #[pin]
     rxq: Opaque<bindings::xdp_rxq_info>,
-    /// Polls again when there was no memory for a single buffer.
+    /// Polls again when there was no memory for the buffers of a frame.
     #[pin]
     timer: Opaque<bindings::timer_list>,
     /// The XDP program. Written under the device's lock, read by the poll; the reference is the device's.
@@ -273,7 +273,7 @@ impl Queue {
         }
     }
 
-    /// Schedules a poll for later: the device has not a single buffer, so it raises no interrupt.
+    /// Schedules a poll for later: the device has not the buffers for a frame, so it may raise no interrupt.
     ///
     /// In the poll.
     pub(crate) fn schedule_later(&self) {

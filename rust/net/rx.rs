@@ -112,6 +112,8 @@ struct Lack {
     scarcity: Dropped,
     /// How many allocations have failed since the last attempt began to get them.
     failures: u32,
+    /// How many were missing after that attempt.
+    left: usize,
 }
 
 impl Lack {
@@ -121,6 +123,16 @@ impl Lack {
             missing: ring.entries().saturating_sub(1),
             scarcity: Dropped::NoPage,
             failures: 0,
+            left: 0,
+        }
+    }
+
+    /// Returns why a packet was refused that wanted to keep its page.
+    fn refused(&self) -> Dropped {
+        if self.left != 0 {
+            self.scarcity
+        } else {
+            Dropped::Limit
         }
     }
 }
@@ -138,8 +150,6 @@ struct Descs<D: RxDescriptor> {
     frames: Frames,
     /// The longest frame that is received, which may be in several buffers.
     frame: usize,
-    /// The device has finished so many buffers of a frame of which there is more to come.
-    waiting: usize,
     _format: PhantomData<fn() -> D>,
 }
 
@@ -336,10 +346,10 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         self.descs.ring_doorbell(doorbell);
     }
 
-    /// Returns whether the device has no buffer at all that it has not finished, so that it raises no interrupt.
+    /// Returns whether the device has too few buffers for the longest frame, so that it may raise no interrupt.
     #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.descs.posted() == self.descs.waiting
+    pub(crate) fn is_short(&self) -> bool {
+        self.descs.posted() < Self::bounds(&self.descs).buffers()
     }
 
     /// What frames may be.
@@ -397,7 +407,6 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
                     ring.clean(locked, budget, pool)
                 })
             };
-            descs.waiting = 0;
             let mut done = 0usize;
             while done < budget {
                 let next = descs.next;
@@ -412,7 +421,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
                         break;
                     }
                     done = done.wrapping_add(1);
-                    if descs.lack.missing >= BATCH {
+                    if descs.lack.missing >= descs.lack.left.wrapping_add(BATCH) {
                         descs.refill(pool, posted, usize::MAX);
                         descs.ring_doorbell(|tail| ops.doorbell(Side::Rx, index, tail));
                     }
@@ -484,7 +493,6 @@ impl<D: RxDescriptor> Descs<D> {
             told: 0,
             frames: Frames::default(),
             frame,
-            waiting: 0,
             _format: PhantomData,
             ring,
         }
@@ -493,7 +501,7 @@ impl<D: RxDescriptor> Descs<D> {
     /// As [`new`](Self::new), with the ring that is there.
     fn reset(&mut self) {
         self.ring.clear();
-        (self.next, self.fill, self.told, self.waiting) = (0, 0, 0, 0);
+        (self.next, self.fill, self.told) = (0, 0, 0);
         self.lack = Lack::of_all(&self.ring);
         self.frames = Frames::default();
     }
@@ -570,6 +578,7 @@ impl<D: RxDescriptor> Descs<D> {
         }
         self.fill = fill;
         self.lack.missing = self.lack.missing.wrapping_sub(done);
+        self.lack.left = self.lack.missing;
     }
 
     /// Rings the doorbell, if there are new buffers.
@@ -612,10 +621,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
     ) -> bool {
         let parts = match descs.next(bounds) {
             Next::Packet(parts) => parts,
-            Next::Unfinished(buffers) => {
-                descs.waiting = buffers;
-                return false;
-            }
+            Next::Unfinished => return false,
             Next::Bad(buffers, error) => {
                 for _ in 0..buffers {
                     // SAFETY: The device has finished so many descriptors, by the contract of the format.
@@ -629,6 +635,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
             }
         };
         self.count(parts.lens().iter().sum());
+        let short = descs.lack.missing > SHORT;
         let pressure = pool.pressure();
         let mut packet = None;
         for &len in parts.lens() {
@@ -641,12 +648,14 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
                 continue;
             }
             // SAFETY: By the contract of the format the device has written the first `len` bytes, since it has
-            // reported no error, and does not touch the buffer again. They fit, since `next()` has looked: there is
-            // room for `bounds.buffer` bytes.
+            // reported no error in the last buffer, and does not touch this one again. They fit, since `next()` has
+            // looked: there is room for `bounds.buffer` bytes.
             let buf = unsafe { pool.sync_for_cpu(buf, len) };
             match &mut packet {
-                None => packet = Some(Buff::new(self.napi, pool, buf)),
-                Some(packet) => packet.add(pool, buf),
+                // SAFETY: The pool is that of the ring, and so of the queue that is polled.
+                None => packet = Some(unsafe { Buff::new(self.napi, pool, buf) }),
+                // SAFETY: As above.
+                Some(packet) => unsafe { packet.add(pool, buf) },
             }
         }
         let (Some(packet), checksum) = (packet, parts.checksum) else {
@@ -656,7 +665,6 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
             self.deliver_several(packet, pressure, checksum);
             return true;
         };
-        let short = descs.lack.missing > SHORT;
         let verdict = match program.run_several(self.napi, packet, pressure) {
             Action::Drop => Verdict::Drop,
             Action::Pass(packet, _) => {
@@ -680,7 +688,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
             Action::Redirect => Verdict::Redirect,
             Action::Aborted => Verdict::Aborted,
             Action::Refused => {
-                self.counts.drop(Dropped::Limit);
+                self.counts.drop(descs.lack.refused());
                 return true;
             }
         };
@@ -791,9 +799,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
             }
             Action::Redirect => Verdict::Redirect,
             Action::Aborted => Verdict::Aborted,
-            // So many are missing only when the last attempt to get some has failed.
-            Action::Refused if lack.missing > BATCH => return self.counts.drop(lack.scarcity),
-            Action::Refused => return self.counts.drop(Dropped::Limit),
+            Action::Refused => return self.counts.drop(lack.refused()),
         };
         self.counts.verdict(verdict);
     }

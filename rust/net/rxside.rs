@@ -136,10 +136,10 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
         each!(self, ring => ring.start(doorbell));
     }
 
-    /// Returns whether the device has no buffer at all, so that it raises no interrupt.
+    /// See [`RxRing::is_short`].
     #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        each!(self, ring => ring.is_empty())
+    pub(crate) fn is_short(&self) -> bool {
+        each!(self, ring => ring.is_short())
     }
 
     /// See [`RxRing::poll`].

@@ -124,8 +124,9 @@ impl SkBuff {
 
     /// Returns the list of what is behind the packet's linear part.
     pub(crate) fn shared_info(&self) -> *const bindings::skb_shared_info {
-        // SAFETY: By the type invariant the skb is valid, and nobody writes the field while it is with the driver.
-        unsafe { bindings::rnet_skb_shared_info(self.0.as_ptr()) }
+        // SAFETY: By the type invariant the skb is valid, and nobody writes the fields while it is with the driver: the
+        // list is at the end of its head. CAST: u32 fits.
+        unsafe { (*self.0.as_ptr()).head.add((*self.0.as_ptr()).end as usize) }.cast()
     }
 
     /// Returns what the device has to do to the packet, and prepares its headers for that.

@@ -281,7 +281,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // CAST: At most the budget.
         let done = done as c_int;
         if done < budget {
-            if rx.is_empty() {
+            if rx.is_short() {
                 channel.queue.schedule_later();
             }
             // SAFETY: The instance is valid, and we are in its poll. After this we may unmask the queue's

@@ -241,11 +241,19 @@ pub(crate) struct Buff<'a> {
 }
 
 impl<'a> Buff<'a> {
-    /// Makes a packet of one buffer, that of the queue's pool that is polled.
-    pub(crate) fn new<'id, O: Open<'id>>(napi: &Napi<'a>, pool: &mut O, buf: O::Cpu) -> Self {
+    /// Makes a packet of one buffer.
+    ///
+    /// # Safety
+    ///
+    /// The pool is that of the queue that is polled.
+    pub(crate) unsafe fn new<'id, O: Open<'id>>(
+        napi: &Napi<'a>,
+        pool: &mut O,
+        buf: O::Cpu,
+    ) -> Self {
         let raw = xdp_buff(&buf, napi.queue().rxq());
         // INVARIANT: It is a buffer of layout `HEAD`, as the engine wants them. The reference is ours from here on, and
-        // a page of the pool whose model the queue has. Who polls has registered it.
+        // by the safety requirement a page of the pool whose model the queue has. Who polls has registered it.
         pool.to_stack(buf).given();
         Self {
             raw,
@@ -253,10 +261,14 @@ impl<'a> Buff<'a> {
         }
     }
 
-    /// Appends a buffer of the same pool.
+    /// Appends a buffer.
     ///
     /// If there is no room in the list the packet is without it.
-    pub(crate) fn add<'id, O: Open<'id>>(&mut self, pool: &mut O, buf: O::Cpu) {
+    ///
+    /// # Safety
+    ///
+    /// The pool is the same.
+    pub(crate) unsafe fn add<'id, O: Open<'id>>(&mut self, pool: &mut O, buf: O::Cpu) {
         let (data, len) = (buf.as_ptr().cast_mut(), buf.len());
         let page = pool.to_stack(buf);
         // CAST: Both are at most a page.
@@ -264,7 +276,7 @@ impl<'a> Buff<'a> {
         // SAFETY: By the type invariant the list is in the first buffer, which is ours. There are `len` bytes at
         // `data`, in a page whose reference goes to the list if the callee succeeds, and stays with `page` if not.
         if unsafe { bindings::rnet_xdp_add(&mut self.raw, data.cast(), len, size) } {
-            // INVARIANT: It is in the list, and ours.
+            // INVARIANT: It is in the list, ours, and by the safety requirement of the same kind.
             page.given();
         }
     }

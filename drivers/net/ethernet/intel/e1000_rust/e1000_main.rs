@@ -68,7 +68,7 @@ impl Operations for E1000<'_> {
     const ADDRESSES: usize = mac::ADDRESSES;
 
     fn start(&self, config: &Config) -> Result {
-        hw::start(&self.bar, &config.mac)
+        hw::start(&self.bar, config)
     }
 
     fn start_ring(&self, ring: &Ring) -> Result {

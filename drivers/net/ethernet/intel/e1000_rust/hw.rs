@@ -26,7 +26,10 @@ use kernel::{
 };
 use net::{
     desc::RxDescriptor,
-    netdev::Ring, //
+    netdev::{
+        Config,
+        Ring, //
+    },
 };
 
 /// At most one interrupt in this many units of 256 ns: 20,000 in a second.
@@ -47,10 +50,16 @@ pub(crate) fn reset(bar: &Bar<'_>) {
 }
 
 /// Starts the device, but no ring. It was reset before.
-pub(crate) fn start(bar: &Bar<'_>, address: &[u8; 6]) -> Result {
+pub(crate) fn start(bar: &Bar<'_>, config: &Config) -> Result {
+    // Long frames want more room to be sent, as the C driver has it. It counts from a reset on.
+    let rx = if config.mtu > 8192 { 40 } else { 48 };
+    if bar.read(regs::PBA).rxa().get() != rx {
+        bar.write_reg(regs::PBA::from(rx));
+        reset(bar);
+    }
     bar.update(regs::CTRL, |r| r.with_slu(true).with_asde(true));
     mac::wake_phy(bar)?;
-    mac::set_address(bar, address);
+    mac::set_address(bar, &config.mac);
     bar.write_reg(regs::ITR::from(ITR));
     Ok(())
 }

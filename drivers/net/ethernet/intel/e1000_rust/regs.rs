@@ -62,6 +62,9 @@ register! {
         9:0     ipgt;
     }
 
+    /// Packet buffer allocation: KiB for what is received; the rest, of 64, is for what is sent.
+    pub(crate) PBA(u32) @ 0x1000 { 15:0 rxa; }
+
     pub(crate) RDBAL(u32) @ 0x2800 { 31:0 address; }
     pub(crate) RDBAH(u32) @ 0x2804 { 31:0 address; }
     pub(crate) RDLEN(u32) @ 0x2808 { 19:0 bytes; }
