@@ -155,8 +155,10 @@ struct Descs<D: RxDescriptor> {
 
 /// One poll.
 struct Poll<'a, 'n, 'bound, T: Operations> {
+    ops: &'a T,
     napi: &'a mut Napi<'n>,
     tx: &'a TxSide<'bound, T::Tx>,
+    budget: usize,
     counts: Counts,
     /// What is the same for each packet that the stack gets is in there.
     stack: ToStack<'n>,
@@ -389,8 +391,10 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         let program = Program::of(napi);
         let stack = ToStack::new(napi);
         let mut poll = Poll::<T> {
+            ops,
             napi,
             tx,
+            budget,
             counts: Counts::default(),
             stack,
         };
@@ -407,51 +411,31 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
                     ring.clean(locked, budget, pool)
                 })
             };
-            let mut done = 0usize;
-            while done < budget {
-                let next = descs.next;
-                let Some(written) = D::completed(|word| descs.ring.load(next, word)) else {
-                    break;
-                };
-                let Some(len) = descs.frames.packet(&written, Self::BUFFER) else {
-                    let bounds = Self::bounds(descs);
-                    // SAFETY: By the safety requirement `poll.tx` is the transmit ring of the queue that `poll.napi`
-                    // stands for.
-                    if !unsafe { poll.several(descs, pool, posted, program.as_ref(), bounds) } {
-                        break;
-                    }
-                    done = done.wrapping_add(1);
-                    if descs.lack.missing >= descs.lack.left.wrapping_add(BATCH) {
-                        descs.refill(pool, posted, usize::MAX);
-                        descs.ring_doorbell(|tail| ops.doorbell(Side::Rx, index, tail));
-                    }
-                    continue;
-                };
-                // SAFETY: `completed()` has returned something. By the contract of the format the device has
-                // written the descriptor back then, and does not touch its buffer again.
-                let Some(buf) = (unsafe { descs.take(posted) }) else {
-                    break;
-                };
-                done = done.wrapping_add(1);
-
-                if done % BATCH == 0 {
-                    descs.refill(pool, posted, usize::MAX);
-                    descs.ring_doorbell(|tail| ops.doorbell(Side::Rx, index, tail));
-                }
-                poll.count(len);
-                // SAFETY: By the contract of the format the device has written the first `len` bytes, since it has
-                // reported no error, and does not touch the buffer again. They fit: `packet()` lets none pass that
-                // is longer than `BUFFER`, for which the layout has the room.
-                let buf = unsafe { pool.sync_for_cpu(buf, len) };
+            // SAFETY: By the safety requirement `poll.tx` is the transmit ring of the queue that `poll.napi` stands for.
+            let done = unsafe {
                 match &program {
-                    None => poll.deliver(pool, buf, 0, written.checksum),
-                    Some(program) => {
-                        // SAFETY: By the safety requirement `poll.tx` is the transmit ring of the queue that
-                        // `poll.napi` stands for.
-                        unsafe { poll.decide(program, pool, buf, written.checksum, &descs.lack) }
-                    }
+                    None => Self::process(
+                        descs,
+                        pool,
+                        posted,
+                        &mut poll,
+                        None,
+                        |poll, pool, buf, checksum, _| {
+                            poll.deliver(pool, buf, 0, checksum);
+                        },
+                    ),
+                    Some(program) => Self::process(
+                        descs,
+                        pool,
+                        posted,
+                        &mut poll,
+                        Some(program),
+                        |poll, pool, buf, checksum, lack| {
+                            poll.decide(program, pool, buf, checksum, lack);
+                        },
+                    ),
                 }
-            }
+            };
             descs.refill(pool, posted, usize::MAX);
             descs.ring_doorbell(|tail| ops.doorbell(Side::Rx, index, tail));
             done
@@ -468,6 +452,67 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         queue.rx.add(&counts);
         if descs.lack.missing != 0 {
             queue.rx.alloc_fail.inc();
+        }
+        done
+    }
+}
+
+impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
+    /// Processes the packets of a poll, and returns how many there were: `each` those in a single buffer.
+    ///
+    /// A loop for those that a program decides about, and one for the others: so each has the registers.
+    ///
+    /// # Safety
+    ///
+    /// `poll.tx` is the transmit ring of the queue that `poll.napi` stands for.
+    #[inline(never)]
+    unsafe fn process<'a, 'n, 'id, T: Operations<Rx = D>, O: Open<'id>>(
+        descs: &mut Descs<D>,
+        pool: &mut O,
+        posted: &mut O::Ring<'_>,
+        poll: &mut Poll<'a, 'n, 'bound, T>,
+        program: Option<&Program<'_>>,
+        each: impl Fn(&mut Poll<'a, 'n, 'bound, T>, &mut O, O::Cpu, Checksum, &Lack),
+    ) -> usize {
+        let ops = poll.ops;
+        // CAST: u32 fits.
+        let index = poll.napi.queue().index as usize;
+        let mut done = 0usize;
+        while done < poll.budget {
+            let next = descs.next;
+            let Some(written) = D::completed(|word| descs.ring.load(next, word)) else {
+                break;
+            };
+            let Some(len) = descs.frames.packet(&written, Self::BUFFER) else {
+                let bounds = Self::bounds(descs);
+                // SAFETY: The requirement is that of the caller's.
+                if !unsafe { poll.several(descs, pool, posted, program, bounds) } {
+                    break;
+                }
+                done = done.wrapping_add(1);
+                if descs.lack.missing >= descs.lack.left.wrapping_add(BATCH) {
+                    descs.refill(pool, posted, usize::MAX);
+                    descs.ring_doorbell(|tail| ops.doorbell(Side::Rx, index, tail));
+                }
+                continue;
+            };
+            // SAFETY: `completed()` has returned something. By the contract of the format the device has written the
+            // descriptor back then, and does not touch its buffer again.
+            let Some(buf) = (unsafe { descs.take(posted) }) else {
+                break;
+            };
+            done = done.wrapping_add(1);
+
+            if done % BATCH == 0 {
+                descs.refill(pool, posted, usize::MAX);
+                descs.ring_doorbell(|tail| ops.doorbell(Side::Rx, index, tail));
+            }
+            poll.count(len);
+            // SAFETY: By the contract of the format the device has written the first `len` bytes, since it has reported
+            // no error, and does not touch the buffer again. They fit: `packet()` lets none pass that is longer than
+            // `BUFFER`, for which the layout has the room.
+            let buf = unsafe { pool.sync_for_cpu(buf, len) };
+            each(poll, pool, buf, written.checksum, &descs.lack);
         }
         done
     }
