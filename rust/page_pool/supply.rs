@@ -252,7 +252,7 @@ impl<'a> Side<'a> {
     /// Pages have so many `buffers`.
     #[inline(always)]
     pub(crate) fn pressure(&mut self, buffers: u32, bh: BhDisabled<'_>) -> Pressure {
-        match self.shared.limit.pressure(self.napi().idle(buffers)) {
+        match self.shared.limit.pressure(|| self.napi().idle(buffers)) {
             Pressure::None if self.napi().scarce == 0 => Pressure::None,
             _ => self.again().pressure_slow(bh.cpu()),
         }
@@ -284,7 +284,7 @@ impl<'a> Side<'a> {
             self.napi().scarce = self.napi().scarce.wrapping_sub(1);
             Pressure::High
         } else {
-            limit.pressure(self.napi().idle(geometry.buffers))
+            limit.pressure(|| self.napi().idle(geometry.buffers))
         };
         if pressure != Pressure::None {
             stats.pressure.inc();

@@ -55,9 +55,9 @@ fn calm(max: u32) -> u32 {
 /// let limit = Limit::new(1000);
 /// assert_eq!(limit.take(800), 800);
 /// // All of them are with the stack.
-/// assert_eq!(limit.pressure(0), Pressure::Some);
+/// assert_eq!(limit.pressure(|| 0), Pressure::Some);
 /// // A hundred are home.
-/// assert_eq!(limit.pressure(100), Pressure::None);
+/// assert_eq!(limit.pressure(|| 100), Pressure::None);
 /// assert_eq!(limit.take(800), 200);
 ///
 /// limit.set(900);
@@ -109,11 +109,16 @@ impl Limit {
         self.max().saturating_sub(self.owned())
     }
 
-    /// Returns how close the limit is, when `idle` of the pages taken are used by nobody.
+    /// Returns how close the limit is, when `idle()` of the pages taken are used by nobody.
     #[inline]
-    pub fn pressure(&self, idle: u32) -> Pressure {
-        let used = self.owned().saturating_sub(idle);
-        if used < self.calm.load(Ordering::Relaxed) {
+    pub fn pressure(&self, idle: impl FnOnce() -> u32) -> Pressure {
+        let (owned, calm) = (self.owned(), self.calm.load(Ordering::Relaxed));
+        // Mostly they are so few that it does not matter how many are idle.
+        if owned < calm {
+            return Pressure::None;
+        }
+        let used = owned.saturating_sub(idle());
+        if used < calm {
             return Pressure::None;
         }
         let max = self.max();
@@ -189,7 +194,7 @@ mod tests {
         let used = |n, idle| {
             limit.give_back(limit.owned());
             assert_eq!(limit.take(n), n);
-            limit.pressure(idle)
+            limit.pressure(|| idle)
         };
         assert_eq!(used(0, 0), Pressure::None);
         assert_eq!(used(749, 0), Pressure::None);
@@ -205,9 +210,9 @@ mod tests {
         // Another limit, at once; below what there is as well.
         assert_eq!(used(600, 0), Pressure::None);
         limit.set(700);
-        assert_eq!(limit.pressure(0), Pressure::Some);
+        assert_eq!(limit.pressure(|| 0), Pressure::Some);
         limit.set(500);
-        assert_eq!(limit.pressure(0), Pressure::High);
+        assert_eq!(limit.pressure(|| 0), Pressure::High);
         // Of a small pool three quarters are soon used: fewer than a batch left is pressure, too.
         limit.set(100);
         assert_eq!(used(36, 0), Pressure::None);
@@ -231,7 +236,7 @@ mod tests {
                 } else {
                     Pressure::High
                 };
-                assert_eq!(limit.pressure(MOST - used), expected);
+                assert_eq!(limit.pressure(|| MOST - used), expected);
             }
         }
     }
