@@ -196,7 +196,10 @@ u16 rnet_skb_queue(const struct sk_buff *skb)
 	return skb_get_queue_mapping(skb);
 }
 
-/* A packet for the stack, with its metadata in front of @data. In the poll of @napi. */
+/*
+ * A packet for the stack, with its metadata in front of @data, and an Ethernet header at
+ * least. In the poll of @napi.
+ */
 struct rnet_packet {
 	struct napi_struct *napi;
 	void *data;
@@ -205,18 +208,40 @@ struct rnet_packet {
 	u32 queue;
 	u32 flags;
 	u32 surcharge;	/* bytes that @data's buffer keeps from others */
+	u32 hash;
+	u32 vlan;
 };
 
 /* The device has verified its checksum. */
 #define RNET_PACKET_CSUM_OK	0x1
 /* Its page is the kernel's page pool's. */
 #define RNET_PACKET_PP		0x2
+/* The device has computed @hash: of the addresses, or of the ports as well. */
+#define RNET_PACKET_HASH	0x4
+#define RNET_PACKET_HASH_PORTS	0x8
+/* The device has taken out @vlan, which is a tag. */
+#define RNET_PACKET_VLAN	0x10
+/* There are @metasize bytes of metadata in front of it. */
+#define RNET_PACKET_META	0x20
 
-static __always_inline void note_checksum(const struct rnet_packet *packet, struct sk_buff *skb)
+/* What is known, as far as somebody wants it. */
+static __always_inline void note(const struct rnet_packet *packet, struct sk_buff *skb)
 {
-	if ((packet->flags & RNET_PACKET_CSUM_OK) &&
-	    (packet->napi->dev->features & NETIF_F_RXCSUM))
+	u32 flags = packet->flags;
+
+	if (flags & RNET_PACKET_CSUM_OK)
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
+	if (flags & RNET_PACKET_HASH)
+		__skb_set_hash(skb, packet->hash, false, flags & RNET_PACKET_HASH_PORTS);
+	/* One look for what is seldom. */
+	if (likely(!(flags & (RNET_PACKET_VLAN | RNET_PACKET_META | RNET_PACKET_PP))))
+		return;
+	if (flags & RNET_PACKET_VLAN)
+		__vlan_hwaccel_put_tag(skb, htons(ETH_P_8021Q), packet->vlan);
+	if (flags & RNET_PACKET_META)
+		skb_metadata_set(skb, packet->metasize);
+	if (flags & RNET_PACKET_PP)
+		skb_mark_for_recycle(skb);
 }
 
 /*
@@ -229,12 +254,7 @@ static __always_inline int receive(const struct rnet_packet *packet,
 	struct napi_struct *napi = packet->napi;
 	struct net_device *dev = napi->dev;
 
-	/* eth_type_trans() takes the header for granted. */
-	if (unlikely(packet->len < ETH_HLEN)) {
-		dev_kfree_skb_any_reason(skb, SKB_DROP_REASON_HDR_TRUNC);
-		return 0;
-	}
-	note_checksum(packet, skb);
+	note(packet, skb);
 	skb_record_rx_queue(skb, packet->queue);
 	skb->protocol = eth_type_trans(skb, dev);
 	return napi_gro_receive(napi, skb);
@@ -252,15 +272,11 @@ int rnet_receive_page(const struct rnet_packet *packet, u32 size)
 
 	if (unlikely(!skb))
 		return -ENOMEM;
-	skb_reserve(skb, offset);
-	/* It is empty, and linear: there is nothing for __skb_put() to look at. */
+	/* It is empty, and linear: nothing for skb_reserve() and __skb_put() to look at. */
+	skb->data = packet->data;
 	skb->len = packet->len;
 	skb_set_tail_pointer(skb, packet->len);
 	skb->truesize += packet->surcharge;
-	if (packet->metasize)
-		skb_metadata_set(skb, packet->metasize);
-	if (packet->flags & RNET_PACKET_PP)
-		skb_mark_for_recycle(skb);
 	return receive(packet, skb);
 }
 
@@ -274,7 +290,8 @@ int rnet_receive_page(const struct rnet_packet *packet, u32 size)
 int rnet_receive_copy(const struct rnet_packet *packet)
 {
 	unsigned int headroom = NET_SKB_PAD + NET_IP_ALIGN;
-	u32 metasize = packet->metasize, len = metasize + packet->len;
+	u32 metasize = packet->flags & RNET_PACKET_META ? packet->metasize : 0;
+	u32 len = metasize + packet->len;
 	struct sk_buff *skb = __alloc_skb(headroom + len,
 					  GFP_ATOMIC | __GFP_NOWARN,
 					  SKB_ALLOC_RX | SKB_ALLOC_NAPI,
@@ -284,10 +301,7 @@ int rnet_receive_copy(const struct rnet_packet *packet)
 		return -ENOMEM;
 	skb_reserve(skb, headroom);
 	skb_put_data(skb, packet->data - metasize, len);
-	if (metasize) {
-		skb_metadata_set(skb, metasize);
-		__skb_pull(skb, metasize);
-	}
+	__skb_pull(skb, metasize);
 	return receive(packet, skb);
 }
 
@@ -299,7 +313,7 @@ int rnet_receive_buff(const struct rnet_packet *packet, const struct xdp_buff *x
 	if (unlikely(!skb))
 		return -ENOMEM;
 	skb->truesize += packet->surcharge;
-	note_checksum(packet, skb);
+	note(packet, skb);
 	return napi_gro_receive(packet->napi, skb);
 }
 

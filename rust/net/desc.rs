@@ -35,7 +35,7 @@ pub type Words = [u64; 2];
 /// # Examples
 ///
 /// ```
-/// use net::desc::{Checksum, Completed, RxDescriptor, Words};
+/// use net::desc::{Completed, RxDescriptor, Words};
 ///
 /// struct Rx;
 ///
@@ -54,7 +54,6 @@ pub type Words = [u64; 2];
 ///             len: (word & 0xffff) as usize,
 ///             last: word & 1 << 62 != 0,
 ///             error: word & 1 << 61 != 0,
-///             checksum: Checksum::None,
 ///         })
 ///     }
 /// }
@@ -71,6 +70,16 @@ pub unsafe trait RxDescriptor {
 
     /// Returns the descriptor that gives the card a buffer at `addr`.
     fn post(addr: u64) -> Words;
+
+    /// Whether the card says hashes, by [`details`](Self::details).
+    const HASH: bool = false;
+
+    /// Returns what the card has found out about a packet, by the descriptor of its last buffer.
+    ///
+    /// It is asked of what the stack gets only. Left out by a card that finds out nothing.
+    fn details(_written: Words) -> Details {
+        Details::default()
+    }
 
     /// Returns what the card has written back, or nothing if it has not yet.
     ///
@@ -143,30 +152,26 @@ pub struct Completed {
     pub last: bool,
     /// The frame is broken: CRC, symbol, length and the like.
     pub error: bool,
-    /// What it found out about the packet's checksums.
-    pub checksum: Checksum,
 }
 
-/// What a card found out about a received packet's checksums.
+/// What a card found out about a received packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Checksum {
-    /// Nothing: the stack computes them.
-    #[default]
-    None,
-    /// The packet's transport checksum is right.
-    Verified,
+pub struct Details {
+    /// The checksum of its transport header is right.
+    pub verified: bool,
+    /// The hash of its flow, by which the card has chosen the queue.
+    pub hash: Option<Hash>,
+    /// The VLAN tag that the card has taken out of it.
+    pub vlan: Option<u16>,
 }
 
-impl Checksum {
-    /// Returns [`Verified`](Self::Verified) if the card has said so, and else that it has said nothing.
-    #[inline(always)]
-    pub fn verified_if(right: bool) -> Self {
-        if right {
-            Self::Verified
-        } else {
-            Self::None
-        }
-    }
+/// The hash of a packet's flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hash {
+    /// The hash.
+    pub value: u32,
+    /// It is one of the ports as well, and not of the addresses only.
+    pub ports: bool,
 }
 
 /// A piece of a frame to send that is in one piece of memory.

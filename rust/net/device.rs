@@ -378,11 +378,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     pub(crate) fn change_mtu(&self, mtu: u32) -> Result {
         let old = self.dev.mtu();
         let program = self.control.lock().program;
-        // SAFETY: A program that is not null is attached, and valid: that changes under the device's lock only.
-        if !program.is_null()
-            && !unsafe { bindings::rnet_xdp_has_frags(program) }
-            && !self.in_one(mtu)
-        {
+        // SAFETY: What is attached is a program, whose reference is ours, or null. That changes under the device's lock.
+        if unsafe { wants_one_buffer(program) } && !self.in_one(mtu) {
             pr_info!("{}: XDP without frags: MTU too large\n", self.name());
             return Err(EINVAL);
         }
@@ -462,6 +459,12 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         }
         if D::HAS_SET_INTERVAL {
             self.ops.set_interval(interval)?;
+        }
+        if D::HAS_STRIP_VLAN {
+            // SAFETY: The device is valid, and its lock is held, under which its features change.
+            let features = unsafe { (*self.dev.as_raw()).features };
+            self.ops
+                .strip_vlan(features & bindings::RNET_F_VLAN_RX != 0);
         }
         for (channel, (rx, tx)) in self.channels.iter().zip(pairs.iter_mut()) {
             self.ops.start_ring(&tx.describe(channel.index()))?;
@@ -728,9 +731,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     ///
     /// `program` is a program, whose reference is given to us, or null.
     pub(crate) unsafe fn attach(&self, program: *mut bindings::bpf_prog) -> Result {
-        // SAFETY: It is not null, so by the safety requirement it is a program.
-        let frags = program.is_null() || unsafe { bindings::rnet_xdp_has_frags(program) };
-        if !frags && !self.in_one(self.dev.mtu()) {
+        // SAFETY: The requirement is that of the caller's.
+        if unsafe { wants_one_buffer(program) } && !self.in_one(self.dev.mtu()) {
             return Err(EINVAL);
         }
         self.set_program(program);
@@ -797,6 +799,16 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         // the device's lock, which the work takes.
         unsafe { bindings::cancel_delayed_work_sync(self.reset.get()) };
     }
+}
+
+/// Returns whether an XDP program wants each packet in one buffer.
+///
+/// # Safety
+///
+/// `program` is one, or null.
+unsafe fn wants_one_buffer(program: *mut bindings::bpf_prog) -> bool {
+    // SAFETY: It is not null where it is asked, so by the safety requirement it is a program.
+    !program.is_null() && unsafe { !bindings::rnet_xdp_has_frags(program) }
 }
 
 /// Spreads flows evenly over so many queues, by a random key, which is the same for all devices.

@@ -9,6 +9,7 @@ use crate::{
     skb::SkBuff,
     xdp::Frame, //
 };
+use core::marker::PhantomData;
 use kernel::{
     device::{
         Bound,
@@ -102,26 +103,28 @@ impl DescRing {
         self.memory.dma_address()
     }
 
-    #[inline]
-    fn word(&self, index: usize, word: usize) -> *mut u64 {
-        const { assert!(WORDS.is_power_of_two()) };
+    /// Returns a descriptor, which the device may be writing.
+    #[inline(always)]
+    pub(crate) fn at(&self, index: usize) -> Desc<'_> {
         let index = if index < self.entries { index } else { 0 };
-        let offset = index.wrapping_mul(WORDS).wrapping_add(word & (WORDS - 1));
-        // SAFETY: `index` is less than `entries`, and `word` less than `WORDS`, so the offset is
-        // within the allocation by the type invariant.
-        unsafe { self.memory.as_mut_ptr().cast::<u64>().add(offset) }
+        let words = self.memory.as_mut_ptr().cast::<u64>();
+        // SAFETY: `index` is less than `entries`, so the offset is within the allocation by the type invariant.
+        // INVARIANT: There are so many words, by that as well.
+        Desc(unsafe { words.add(index.wrapping_mul(WORDS)) }, PhantomData)
     }
 
-    /// Reads a word that the device may be writing.
-    ///
-    /// What is read later, from this descriptor or the buffer that it stands for, is as new as the word.
+    /// Reads a word that the device may be writing: see [`Desc::load`].
     #[inline]
     pub(crate) fn load(&self, index: usize, word: usize) -> u64 {
-        // SAFETY: The pointer is valid and aligned, by `word()`. The device may write at any time, a word of 8
-        // bytes at once: the single access reads the old one or the new one, and any number is a word.
-        let value = u64::from_le(unsafe { self.word(index, word).read_volatile() });
-        read_barrier();
-        value
+        self.at(index).load(word)
+    }
+
+    /// Returns the index of the descriptor that comes before `index`.
+    pub(crate) fn before(&self, index: usize) -> usize {
+        match index {
+            0 => self.entries.wrapping_sub(1),
+            _ => index.wrapping_sub(1),
+        }
     }
 
     /// Makes all descriptors zero.
@@ -138,11 +141,49 @@ impl DescRing {
     /// The device learns of it by a later doorbell, which orders the two.
     #[inline]
     pub(crate) fn store(&mut self, index: usize, words: Words) {
+        let desc = self.at(index);
         for (word, value) in words.into_iter().enumerate() {
             // SAFETY: The pointer is valid and aligned, by `word()`. `&mut self` excludes other CPUs, and what the
             // device reads meanwhile it was not told of yet.
-            unsafe { self.word(index, word).write_volatile(value.to_le()) }
+            unsafe { desc.word(word).write_volatile(value.to_le()) }
         }
+    }
+}
+
+/// A descriptor of a ring.
+///
+/// # Invariants
+///
+/// There are [`WORDS`] words, valid and aligned for `'a`. The device may write them at any time, a word of 8 bytes at
+/// once.
+#[derive(Clone, Copy)]
+pub(crate) struct Desc<'a>(*mut u64, PhantomData<&'a DescRing>);
+
+impl Desc<'_> {
+    #[inline(always)]
+    fn word(self, word: usize) -> *mut u64 {
+        const { assert!(WORDS.is_power_of_two()) };
+        // SAFETY: It is less than `WORDS`, so by the type invariant there is that one.
+        unsafe { self.0.add(word & (WORDS - 1)) }
+    }
+
+    /// Reads a word.
+    ///
+    /// What is read later, from this descriptor or the buffer that it stands for, is as new as the word.
+    #[inline(always)]
+    pub(crate) fn load(self, word: usize) -> u64 {
+        // SAFETY: The pointer is valid and aligned, by `word()`. The device may write at any time: the single access
+        // reads the old word or the new one, and any number is a word.
+        let value = u64::from_le(unsafe { self.word(word).read_volatile() });
+        read_barrier();
+        value
+    }
+
+    /// Reads all words, when one was [`load`](Self::load)ed that says that the device has written them.
+    #[inline(always)]
+    pub(crate) fn read(self) -> Words {
+        // SAFETY: As in `load()`.
+        [0, 1].map(|word| u64::from_le(unsafe { self.word(word).read_volatile() }))
     }
 }
 

@@ -4,10 +4,7 @@
 
 #![expect(unreachable_pub, reason = "the tests on the host use it")]
 
-use crate::desc::{
-    Checksum,
-    Completed, //
-};
+use crate::desc::Completed;
 
 /// Shorter packets cannot have an Ethernet header.
 pub const ETH_HLEN: usize = 14;
@@ -55,8 +52,6 @@ pub enum Next {
 pub struct Parts {
     lens: [usize; MAX_BUFFERS],
     buffers: usize,
-    /// What the card has found out about its checksums.
-    pub checksum: Checksum,
 }
 
 impl Parts {
@@ -96,7 +91,6 @@ impl Frames {
         let mut parts = Parts {
             lens: [0; MAX_BUFFERS],
             buffers: 0,
-            checksum: Checksum::None,
         };
         let (mut total, mut good) = (0usize, !self.skipping);
         for (n, part) in parts.lens.iter_mut().enumerate().take(most) {
@@ -110,8 +104,6 @@ impl Frames {
             parts.buffers = n.wrapping_add(1);
             if done.last {
                 self.skipping = false;
-                // What it says of the frame it says here.
-                parts.checksum = done.checksum;
                 let longest = bounds.frame.max(bounds.buffer);
                 return if good && !done.error && total <= longest {
                     Next::Packet(parts)

@@ -407,6 +407,13 @@ pub trait Operations: Send + Sync + Sized {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }
 
+    /// Takes VLAN tags out of received frames, and says what they were; or leaves them where they are.
+    ///
+    /// Also between [`start`](Self::start) and the first ring. Process context, under the device's lock.
+    fn strip_vlan(&self, _strip: bool) {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
     /// Receives what `mode` says.
     ///
     /// Must not sleep: a spinlock is held, or not.

@@ -130,6 +130,14 @@ impl Queue {
         self.dev.as_ptr()
     }
 
+    /// Returns the features of the device that are on.
+    #[inline]
+    pub(crate) fn features(&self) -> u64 {
+        // SAFETY: By the type invariant the device is valid. Whoever changes the field does so at any time, hence the
+        // single access.
+        unsafe { (&raw const (*self.device()).features).read_volatile() }
+    }
+
     #[inline]
     pub(crate) fn napi(&self) -> *mut bindings::napi_struct {
         self.napi.get()

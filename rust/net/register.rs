@@ -3,7 +3,10 @@
 //! Registration: from here on the core knows the device.
 
 use crate::{
-    desc::TxDescriptor,
+    desc::{
+        RxDescriptor,
+        TxDescriptor, //
+    },
     device::{
         Core,
         Parts, //
@@ -67,6 +70,14 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
             if features.rx_checksum {
                 (*dev).hw_features |= bindings::RNET_F_RXCSUM;
                 (*dev).features |= bindings::RNET_F_RXCSUM;
+            }
+            if D::Rx::HASH {
+                (*dev).hw_features |= bindings::RNET_F_RXHASH;
+                (*dev).features |= bindings::RNET_F_RXHASH;
+            }
+            if D::HAS_STRIP_VLAN {
+                (*dev).hw_features |= bindings::RNET_F_VLAN_RX;
+                (*dev).features |= bindings::RNET_F_VLAN_RX;
             }
             if D::Tx::OFFLOADS.is_some() {
                 let all = bindings::RNET_F_OFFLOADS | bindings::RNET_F_VLAN_TX;

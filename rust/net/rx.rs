@@ -15,9 +15,9 @@ use crate::{
         Stats, //
     },
     desc::{
-        Checksum,
         RxDescriptor,
-        TxDescriptor, //
+        TxDescriptor,
+        Words, //
     },
     dma::DescRing,
     frames::{
@@ -160,6 +160,8 @@ struct Poll<'a, 'n, 'bound, T: Operations> {
     tx: &'a TxSide<'bound, T::Tx>,
     budget: usize,
     counts: Counts,
+    /// The descriptor of a packet that has been used again.
+    late: Words,
     /// What is the same for each packet that the stack gets is in there.
     stack: ToStack<'n>,
 }
@@ -396,6 +398,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             tx,
             budget,
             counts: Counts::default(),
+            late: Words::default(),
             stack,
         };
         let done = pool.enter(&bh, |mut pool| {
@@ -414,26 +417,8 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             // SAFETY: By the safety requirement `poll.tx` is the transmit ring of the queue that `poll.napi` stands for.
             let done = unsafe {
                 match &program {
-                    None => Self::process(
-                        descs,
-                        pool,
-                        posted,
-                        &mut poll,
-                        None,
-                        |poll, pool, buf, checksum, _| {
-                            poll.deliver(pool, buf, 0, checksum);
-                        },
-                    ),
-                    Some(program) => Self::process(
-                        descs,
-                        pool,
-                        posted,
-                        &mut poll,
-                        Some(program),
-                        |poll, pool, buf, checksum, lack| {
-                            poll.decide(program, pool, buf, checksum, lack);
-                        },
-                    ),
+                    None => Self::to_stack(descs, pool, posted, &mut poll),
+                    Some(program) => Self::decided(descs, pool, posted, &mut poll, program),
                 }
             };
             descs.refill(pool, posted, usize::MAX);
@@ -458,30 +443,67 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
 }
 
 impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
-    /// Processes the packets of a poll, and returns how many there were: `each` those in a single buffer.
+    /// Hands the packets of a poll to the stack, and returns how many there were.
     ///
-    /// A loop for those that a program decides about, and one for the others: so each has the registers.
+    /// A loop for these, and one for those that a program decides about: so each has the registers.
+    ///
+    /// # Safety
+    ///
+    /// As for [`process`](Self::process).
+    #[inline(never)]
+    unsafe fn to_stack<'id, T: Operations<Rx = D>, O: Open<'id>>(
+        descs: &mut Descs<D>,
+        pool: &mut O,
+        posted: &mut O::Ring<'_>,
+        poll: &mut Poll<'_, '_, 'bound, T>,
+    ) -> usize {
+        // SAFETY: The requirement is that of the caller's.
+        unsafe { Self::process(descs, pool, posted, poll, None) }
+    }
+
+    /// Does with the packets of a poll what a program says, and returns how many there were.
+    ///
+    /// # Safety
+    ///
+    /// As for [`process`](Self::process).
+    #[inline(never)]
+    unsafe fn decided<'id, T: Operations<Rx = D>, O: Open<'id>>(
+        descs: &mut Descs<D>,
+        pool: &mut O,
+        posted: &mut O::Ring<'_>,
+        poll: &mut Poll<'_, '_, 'bound, T>,
+        program: &Program<'_>,
+    ) -> usize {
+        // SAFETY: The requirement is that of the caller's.
+        unsafe { Self::process(descs, pool, posted, poll, Some(program)) }
+    }
+
+    /// Processes the packets of a poll, and returns how many there were.
     ///
     /// # Safety
     ///
     /// `poll.tx` is the transmit ring of the queue that `poll.napi` stands for.
-    #[inline(never)]
-    unsafe fn process<'a, 'n, 'id, T: Operations<Rx = D>, O: Open<'id>>(
+    #[inline(always)]
+    unsafe fn process<'id, T: Operations<Rx = D>, O: Open<'id>>(
         descs: &mut Descs<D>,
         pool: &mut O,
         posted: &mut O::Ring<'_>,
-        poll: &mut Poll<'a, 'n, 'bound, T>,
+        poll: &mut Poll<'_, '_, 'bound, T>,
         program: Option<&Program<'_>>,
-        each: impl Fn(&mut Poll<'a, 'n, 'bound, T>, &mut O, O::Cpu, Checksum, &Lack),
     ) -> usize {
         let ops = poll.ops;
         // CAST: u32 fits.
         let index = poll.napi.queue().index as usize;
         let mut done = 0usize;
         while done < poll.budget {
-            let next = descs.next;
-            let Some(written) = D::completed(|word| descs.ring.load(next, word)) else {
+            let desc = descs.ring.at(descs.next);
+            let Some(written) = D::completed(|word| desc.load(word)) else {
                 break;
+            };
+            // Of what a program lets pass it is read later.
+            let words = match program {
+                None => desc.read(),
+                Some(_) => Words::default(),
             };
             let Some(len) = descs.frames.packet(&written, Self::BUFFER) else {
                 let bounds = Self::bounds(descs);
@@ -504,6 +526,10 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             done = done.wrapping_add(1);
 
             if done % BATCH == 0 {
+                // The descriptor is about to be used again.
+                if program.is_some() {
+                    poll.late = descs.last();
+                }
                 descs.refill(pool, posted, usize::MAX);
                 descs.ring_doorbell(|tail| ops.doorbell(Side::Rx, index, tail));
             }
@@ -512,7 +538,11 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             // no error, and does not touch the buffer again. They fit: `packet()` lets none pass that is longer than
             // `BUFFER`, for which the layout has the room.
             let buf = unsafe { pool.sync_for_cpu(buf, len) };
-            each(poll, pool, buf, written.checksum, &descs.lack);
+            match program {
+                None => poll.deliver(pool, buf, 0, words),
+                // SAFETY: The requirement is that of the caller's.
+                Some(program) => unsafe { poll.decide(program, pool, buf, descs, done) },
+            }
         }
         done
     }
@@ -569,6 +599,11 @@ impl<D: RxDescriptor> Descs<D> {
         self.next = self.ring.after(self.next);
         self.lack.missing = self.lack.missing.wrapping_add(1);
         Some(buf)
+    }
+
+    /// Returns the descriptor that was taken last and is without a buffer since.
+    fn last(&self) -> Words {
+        self.ring.at(self.ring.before(self.next)).read()
     }
 
     /// Returns what the device has received, which is no packet in a single buffer.
@@ -703,17 +738,17 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
                 Some(packet) => unsafe { packet.add(pool, buf) },
             }
         }
-        let (Some(packet), checksum) = (packet, parts.checksum) else {
+        let (Some(packet), words) = (packet, descs.last()) else {
             return true;
         };
         let Some(program) = program else {
-            self.deliver_several(packet, pressure, checksum);
+            self.deliver_several(packet, pressure, words);
             return true;
         };
         let verdict = match program.run_several(self.napi, packet, pressure) {
             Action::Drop => Verdict::Drop,
             Action::Pass(packet, _) => {
-                self.deliver_several(packet, pressure, checksum);
+                self.deliver_several(packet, pressure, words);
                 Verdict::Pass
             }
             Action::Tx(_) if short => {
@@ -742,8 +777,9 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
     }
 
     /// As [`deliver`](Self::deliver), of a packet in several buffers.
-    fn deliver_several(&mut self, packet: Buff<'_>, pressure: Pressure, checksum: Checksum) {
-        if !self.stack.receive_several(packet, pressure, checksum) {
+    fn deliver_several(&mut self, packet: Buff<'_>, pressure: Pressure, words: Words) {
+        self.stack.note::<T::Rx>(words);
+        if !self.stack.receive_several(packet, pressure) {
             self.no_skb();
         }
     }
@@ -769,14 +805,9 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
     ///
     /// Compiled into the loop over packets, which the compiler would not do for two callers.
     #[inline(always)]
-    fn deliver<'id, O: Open<'id>>(
-        &mut self,
-        pool: &mut O,
-        buf: O::Cpu,
-        meta: u32,
-        checksum: Checksum,
-    ) {
-        if !self.stack.receive(pool, buf, meta, checksum) {
+    fn deliver<'id, O: Open<'id>>(&mut self, pool: &mut O, buf: O::Cpu, meta: u32, words: Words) {
+        self.stack.note::<T::Rx>(words);
+        if !self.stack.receive(pool, buf, meta) {
             self.no_skb();
         }
     }
@@ -788,9 +819,14 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         pool: &mut O,
         buf: O::Cpu,
         meta: u32,
-        checksum: Checksum,
+        descs: &Descs<T::Rx>,
+        done: usize,
     ) {
-        self.deliver(pool, buf, meta, checksum);
+        let words = match done % BATCH {
+            0 => self.late,
+            _ => descs.last(),
+        };
+        self.deliver(pool, buf, meta, words);
     }
 
     #[cold]
@@ -811,14 +847,15 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         program: &Program<'_>,
         pool: &mut O,
         buf: O::Cpu,
-        checksum: Checksum,
-        lack: &Lack,
+        descs: &Descs<T::Rx>,
+        done: usize,
     ) {
+        let lack = &descs.lack;
         let verdict = match program.run(self.napi, pool, buf) {
             // Counted here: where all verdicts meet, the counter would have to be looked up.
             Action::Drop => return self.counts.verdict(Verdict::Drop),
             Action::Pass(buf, meta) => {
-                self.pass(pool, buf, meta, checksum);
+                self.pass(pool, buf, meta, descs, done);
                 Verdict::Pass
             }
             Action::Tx(buf) => {

@@ -11,10 +11,11 @@ use crate::{
         Stack, //
     },
     desc::{
-        Checksum,
         Offload,
+        RxDescriptor,
         Segments,
-        Transport, //
+        Transport,
+        Words, //
     },
     napi::{
         Budget,
@@ -226,6 +227,8 @@ impl Drop for SkBuff {
 /// The instance in there is that whose poll the current CPU is in for `'a`. It cannot be sent to another thread.
 pub(crate) struct ToStack<'a> {
     packet: bindings::rnet_packet,
+    /// What somebody wants to know of a packet.
+    wanted: u32,
     /// Packets up to this size are copied.
     copybreak: usize,
     _poll: PhantomData<&'a ()>,
@@ -243,10 +246,18 @@ impl<'a> ToStack<'a> {
             queue: queue.index,
             flags: 0,
             surcharge: 0,
+            hash: 0,
+            vlan: 0,
         };
+        let features = queue.features();
+        let wants = |feature, flags| if features & feature != 0 { flags } else { 0 };
         // INVARIANT: By that of `Napi`; a raw pointer is not sent.
         Self {
             packet,
+            wanted: bindings::RNET_PACKET_VLAN
+                | wants(bindings::RNET_F_RXCSUM, bindings::RNET_PACKET_CSUM_OK)
+                | wants(bindings::RNET_F_RXHASH, bindings::RNET_PACKET_HASH)
+                | bindings::RNET_PACKET_HASH_PORTS,
             copybreak: COPYBREAK,
             _poll: PhantomData,
         }
@@ -264,7 +275,30 @@ impl<'a> ToStack<'a> {
         }
     }
 
-    /// Hands a received packet to the stack.
+    /// Notes what the device has found out about the next packet, by a descriptor.
+    #[inline(always)]
+    pub(crate) fn note<D: RxDescriptor>(&mut self, words: Words) {
+        let packet = &mut self.packet;
+        let details = D::details(words);
+        packet.flags = 0;
+        if details.verified {
+            packet.flags |= bindings::RNET_PACKET_CSUM_OK;
+        }
+        if let Some(hash) = details.hash {
+            packet.hash = hash.value;
+            packet.flags |= bindings::RNET_PACKET_HASH;
+            if hash.ports {
+                packet.flags |= bindings::RNET_PACKET_HASH_PORTS;
+            }
+        }
+        if let Some(tag) = details.vlan {
+            packet.vlan = tag.into();
+            packet.flags |= bindings::RNET_PACKET_VLAN;
+        }
+        packet.flags &= self.wanted;
+    }
+
+    /// Hands a received packet to the stack, of which [`note()`](Self::note) has heard.
     ///
     /// It starts with the Ethernet header. `false`: there is no memory for an skb, and the packet is lost.
     ///
@@ -281,15 +315,16 @@ impl<'a> ToStack<'a> {
         pool: &mut O,
         buf: O::Cpu,
         meta: u32,
-        checksum: Checksum,
     ) -> bool {
         let packet = &mut self.packet;
         packet.data = buf.as_ptr().cast_mut().cast();
         // CAST: Less than a page.
         packet.len = buf.len() as u32;
-        // CAST: An offset in a page.
-        packet.metasize = meta.min(buf.offset() as u32);
-        packet.flags = checksum_flag(checksum);
+        if meta != 0 {
+            // CAST: An offset in a page.
+            packet.metasize = meta.min(buf.offset() as u32);
+            packet.flags |= bindings::RNET_PACKET_META;
+        }
         if buf.len() <= self.copybreak || pool.pressure() != Pressure::None {
             // SAFETY: By the type invariant we are in the poll of this instance. The buffer is ours and is only
             // read: there are `len` bytes of packet in it from `data` on, and `metasize` bytes in front of them.
@@ -314,16 +349,10 @@ impl<'a> ToStack<'a> {
     /// As [`receive`](Self::receive), of a packet that may be in several buffers, and has its metadata with it.
     ///
     /// `pressure` is that of the pool before the packet was taken from it.
-    pub(crate) fn receive_several(
-        &mut self,
-        mut buff: Buff<'_>,
-        pressure: Pressure,
-        checksum: Checksum,
-    ) -> bool {
+    pub(crate) fn receive_several(&mut self, mut buff: Buff<'_>, pressure: Pressure) -> bool {
         let packet = &mut self.packet;
         // CAST: Less than a page.
         packet.len = buff.head_len() as u32;
-        packet.flags = checksum_flag(checksum);
         if pressure != Pressure::None {
             // SAFETY: By the type invariant we are in the poll of this instance. The packet is only read.
             return unsafe { bindings::rnet_receive_buff_copy(packet, buff.as_raw()) } >= 0;
@@ -335,14 +364,5 @@ impl<'a> ToStack<'a> {
             buff.given();
         }
         error >= 0
-    }
-}
-
-/// Returns what a `struct rnet_packet` has to say about a packet's checksum.
-#[inline(always)]
-fn checksum_flag(checksum: Checksum) -> u32 {
-    match checksum {
-        Checksum::Verified => bindings::RNET_PACKET_CSUM_OK,
-        Checksum::None => 0,
     }
 }

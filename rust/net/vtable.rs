@@ -91,6 +91,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         ndo_tx_timeout: Some(Self::tx_timeout),
         ndo_bpf: Some(Self::bpf),
         ndo_xdp_xmit: Some(Self::xdp_xmit),
+        ndo_set_features: only_if(D::HAS_STRIP_VLAN, Self::set_features),
         ndo_features_check: only_if(D::Tx::OFFLOADS.is_some(), Self::features_check),
         // SAFETY: All fields but flags and numbers, which may be 0, are optional callbacks, for which zeroes are
         // `None`.
@@ -169,6 +170,25 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
                 bindings::netdev_tx_NETDEV_TX_BUSY
             }
         }
+    }
+
+    /// # Safety
+    ///
+    /// - See the type invariant.
+    /// - The device's lock is held.
+    unsafe extern "C" fn set_features(
+        dev: *mut bindings::net_device,
+        features: bindings::netdev_features_t,
+    ) -> c_int {
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call.
+        let core = unsafe { core_of::<D>(dev) };
+        // If it is down it hears of it when it is started.
+        if core.control.lock().up {
+            core.ops
+                .strip_vlan(features & bindings::RNET_F_VLAN_RX != 0);
+        }
+        0
     }
 
     /// # Safety

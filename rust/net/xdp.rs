@@ -175,11 +175,13 @@ impl<'a> Program<'a> {
                 self.exception(act);
                 Action::Refused
             }
-            // SAFETY: By the type invariant this is a poll of `dev`, whose program is valid; it has just asked for
-            // this, on this CPU. The packet's buffers go to the callee if it succeeds, and stay with `buff` if not.
-            bindings::xdp_action_XDP_REDIRECT
-                if unsafe { bindings::xdp_do_redirect(self.dev, raw, self.prog.as_ptr()) } == 0 =>
-            {
+            bindings::xdp_action_XDP_REDIRECT => {
+                // SAFETY: By the type invariant this is a poll of `dev`, whose program is valid; it has just asked for
+                // this, on this CPU. The packet's buffers go to the callee if it succeeds, and stay with `buff` if not.
+                if unsafe { bindings::xdp_do_redirect(self.dev, raw, self.prog.as_ptr()) } != 0 {
+                    self.exception(act);
+                    return Action::Aborted;
+                }
                 buff.given();
                 self.redirected.set(true);
                 Action::Redirect

@@ -110,8 +110,14 @@ unsafe impl desc::RxDescriptor for Rx {
             len: (word & LEN) as usize,
             last: word & LAST != 0,
             error: word & BROKEN != 0,
-            checksum: desc::Checksum::verified_if(word & CHECKSUM_OK != 0),
         })
+    }
+
+    fn details([_, word]: desc::Words) -> desc::Details {
+        desc::Details {
+            verified: word & CHECKSUM_OK != 0,
+            ..desc::Details::default()
+        }
     }
 }
 

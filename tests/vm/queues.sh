@@ -13,7 +13,7 @@ export DRIVER=igb_rust CARD=0x10c9 PEER_DRIVER=e1000
 # shellcheck source=inject.sh
 . tests/inject.sh
 
-plan 12
+plan 14
 
 # interrupts VECTOR: how many it has had.
 interrupts() {
@@ -174,6 +174,77 @@ table() {
 	ping_peer
 }
 
+# observe COMMAND...: what the stack gets meanwhile, by the kernel's trace event, in /tmp/events.
+observe() {
+	local events=/sys/kernel/tracing
+	echo >$events/trace
+	echo 1 >$events/events/net/napi_gro_receive_entry/enable
+	"$@"
+	echo 0 >$events/events/net/napi_gro_receive_entry/enable
+	# (The peer's has the same name, and says no queue.)
+	grep 'queue_mapping=[1-9]' $events/trace >/tmp/events
+	echo >$events/trace
+}
+# events PATTERN: how many of them are such ones.
+events() { grep -c -E "$1" /tmp/events || true; }
+
+# Each packet has the hash by which the card has chosen its queue: of the addresses, or with the ports. So has one that
+# an XDP program lets pass, of which there are more at once than descriptors are given back together.
+hashes() {
+	local dev n program
+	dev=$(iface)
+	ethtool -X "$dev" default
+	for program in none pass; do
+		[[ $program == none ]] || attach "$program"
+		observe ip netns exec peer ping -f -q -c 300 -l 100 -I "$(</tmp/from.0)" "$ADDR"
+		n=$(events 'protocol=0x0800')
+		check "packets" "$n" -ge 300
+		check "packets with a hash of the addresses" "$(events 'protocol=0x0800.* hash=0x.*[1-9a-f].* l4_hash=0')" -eq "$n"
+		# The table is 0 1 0 1 ...; a queue is one more there.
+		check "packets whose hash is of another queue" \
+			"$(events 'queue_mapping=1 .*protocol=0x0800.* hash=0x[0-9a-f]*[13579bdf] ')" -eq 0
+		observe ip netns exec peer socat -u -b 65536 "OPEN:/tmp/sent,readbytes=1000000" "TCP4:$ADDR:6003,bind=$(</tmp/from.1)"
+		n=$(events 'protocol=0x0800')
+		check "segments" "$n" -ge 300
+		check "segments with a hash of the ports" "$(events 'hash=0x.*[1-9a-f].* l4_hash=1')" -ge $((n - 5))
+		detach
+	done
+	ethtool -K "$dev" rxhash off
+	observe in_peer ping -q -c 5 -i 0.1 -I "$(</tmp/from.0)" "$ADDR"
+	check "packets with a hash" "$(events 'hash=0x.*[1-9a-f].* l4_hash')" -eq 0
+	ethtool -K "$dev" rxhash on
+}
+
+# The card takes VLAN tags out of frames, or does not: the stack finds the packet's tag either way.
+tags() {
+	local dev strip
+	dev=$(iface)
+	ip link add link "$dev" name tag1 type vlan id 1234
+	ip -n peer link add link "$PEER" name tag1 type vlan id 1234 egress-qos-map 0:5
+	ip addr add 10.8.0.1/24 dev tag1
+	ip -n peer addr add 10.8.0.2/24 dev tag1
+	ip link set tag1 up
+	ip -n peer link set tag1 up
+	eventually 10 pings_tagged
+	for strip in on off on; do
+		ethtool -K "$dev" rxvlan $strip
+		observe in_peer ping -q -c 10 -i 0.05 10.8.0.1
+		if [[ $strip == on ]]; then
+			check "tags" "$(events "vlan_tagged=1 vlan_proto=0x8100 vlan_tci=0xa4d2")" -ge 10
+		else
+			check "tags in the frames" "$(events "vlan_tagged=0 .*protocol=0x8100")" -ge 10
+		fi
+		# Also of one that has been down.
+		ip link set "$dev" down
+		up
+		ip link set tag1 up
+		eventually 30 pings_tagged
+	done
+	ip link del tag1
+	ip -n peer link del tag1
+}
+pings_tagged() { in_peer ping -q -c 1 -W 1 10.8.0.1; }
+
 # Less than so many microseconds do not pass between two interrupts, also after down and up.
 coalescing() {
 	local dev n
@@ -292,6 +363,9 @@ try "one queue restarted: the other one loses nothing" restart_other
 try "XDP on both queues" xdp
 try "TCP over both queues" tcp
 try "ethtool -X: the card follows the table, under traffic" table
+socat -u TCP4-LISTEN:6003,reuseaddr,fork OPEN:/dev/null &
+try "the hash of each packet" hashes
+try "VLAN tags, taken out and not" tags
 try "ethtool -C: the least time between interrupts" coalescing
 try "ethtool -L: one queue and two, under traffic" channels
 try "ethtool -L while half of what it takes is refused" refused_channels

@@ -24,6 +24,8 @@ register! {
         6:6     slu => bool;
         /// Device reset; clears itself.
         26:26   rst => bool;
+        /// Take VLAN tags out of received frames.
+        30:30   vme => bool;
     }
 
     /// Device status.

@@ -5,8 +5,8 @@
 //! The C driver `igb` knows the same device. The one that is loaded first gets it, unless the device's
 //! `driver_override` in sysfs says otherwise.
 //!
-//! Not done: segmentation of UDP, VLAN tags taken out of received
-//! frames, virtual functions, wake on LAN, flow control, suspend and resume. Tried with QEMU's device only.
+//! Not done: segmentation of UDP, virtual functions, wake on LAN, flow control, suspend and resume. Tried with QEMU's
+//! device only.
 
 use kernel::{
     device::Core,
@@ -151,6 +151,10 @@ impl Operations for Igb<'_> {
 
     fn set_interval(&self, us: u32) -> Result {
         hw::set_interval(&self.bar, us)
+    }
+
+    fn strip_vlan(&self, strip: bool) {
+        self.bar.update(regs::CTRL, |r| r.with_vme(strip));
     }
 
     fn set_rx_mode(&self, mode: &RxMode<'_>) {
