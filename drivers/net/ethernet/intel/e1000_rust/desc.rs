@@ -139,7 +139,7 @@ mod tests {
             let word = bits << 32 | DD;
             let right = word & TCPCS != 0 && word & (IXSM | TCPE | IPE) == 0;
             let verified = Rx::details([0, word]).verified;
-            assert!(verified == right, "{word:x}");
+            assert_eq!(verified, right);
         }
     }
 

@@ -225,7 +225,7 @@ mod tests {
                 let word = high << 24 | low | DD;
                 let right = word & (UDPCS | L4I) != 0 && word & (L4E | IPE) == 0;
                 let verified = Rx::details([0, word]).verified;
-                assert!(verified == right, "{word:x}");
+                assert_eq!(verified, right);
             }
         }
     }
