@@ -35,7 +35,8 @@ boot() {
 	kunit) vm kunit ;;
 	# Alone, and without an IOMMU: the device is the test's.
 	liar) vm liar --nic e1000 ;;
-	queues | offload | jumbo) vm "$1" --nic igb --nic e1000 --iommu ;;
+	queues | offload) vm "$1" --nic igb --nic e1000 --iommu ;;
+	jumbo) vm jumbo --nic igb --nic e1000 --nic e1000e --iommu ;;
 	igb) vm igb --nic igb --nic e1000e --iommu --timeout 1800 ;;
 	e1000) vm e1000 "${nics[@]}" --timeout 1500 ;;
 	# In strict mode the IOMMU faults on each access to a page that is no longer mapped, and a fault

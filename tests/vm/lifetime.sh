@@ -23,6 +23,8 @@ LIMIT=$((RPP_SLOW == 1 ? 1000 : 10000))
 RACE=$((30 * RPP_SLOW))
 PAUSE=$((RPP_SLOW == 1 ? 50 : 500))
 TIMES=/tmp/times RACES=/tmp/races
+# What QEMU calls the card.
+if [[ $CARD == 0x10c9 ]]; then NIC=igb; else NIC=e1000; fi
 BUS=/sys/bus/pci MAPPINGS=/sys/kernel/debug/dma-api/dump
 
 plan 36
@@ -68,7 +70,7 @@ monitor() { printf '\n%s\n' "$1" >/dev/ttyS3; }
 
 plug_in() {
 	[[ ! -e $BUS/devices/$DUT ]] || return 0
-	monitor "device_add e1000,id=nic0,bus=slot0,netdev=n0,mac=$MAC,romfile="
+	monitor "device_add $NIC,id=nic0,bus=slot0,netdev=n0,mac=$MAC,romfile="
 	eventually 2 test -e "$BUS/devices/$DUT"
 }
 

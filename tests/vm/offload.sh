@@ -97,6 +97,7 @@ datagrams() {
 
 # The card puts the tag into the frame, also into each frame that it makes of one.
 vlan() {
+	modprobe 8021q || skip "no VLANs"
 	ip link add link "$(iface)" name tag1 type vlan id 1234
 	ip -n peer link add link "$PEER" name tag1 type vlan id 1234
 	ip addr add 10.8.0.1/24 dev tag1

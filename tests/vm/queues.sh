@@ -218,6 +218,7 @@ hashes() {
 # The card takes VLAN tags out of frames, or does not: the stack finds the packet's tag either way.
 tags() {
 	local dev strip
+	modprobe 8021q || skip "no VLANs"
 	dev=$(iface)
 	ip link add link "$dev" name tag1 type vlan id 1234
 	ip -n peer link add link "$PEER" name tag1 type vlan id 1234 egress-qos-map 0:5
@@ -248,6 +249,7 @@ pings_tagged() { in_peer ping -q -c 1 -W 1 10.8.0.1; }
 # Less than so many microseconds do not pass between two interrupts, also after down and up.
 coalescing() {
 	local dev n
+	((RPP_SLOW == 1)) || skip "too slow to tell"
 	dev=$(iface)
 	ethtool -c "$dev" | grep -x 'rx-usecs:[[:space:]]*50'
 	ip netns exec peer ping -f -l 8 -q -I "$(</tmp/from.0)" "$ADDR" &
