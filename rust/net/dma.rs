@@ -143,7 +143,7 @@ impl DescRing {
     pub(crate) fn store(&mut self, index: usize, words: Words) {
         let desc = self.at(index);
         for (word, value) in words.into_iter().enumerate() {
-            // SAFETY: The pointer is valid and aligned, by `word()`. `&mut self` excludes other CPUs, and what the
+            // SAFETY: The pointer is valid and aligned, by `Desc::word()`. `&mut self` excludes other CPUs, and what the
             // device reads meanwhile it was not told of yet.
             unsafe { desc.word(word).write_volatile(value.to_le()) }
         }

@@ -409,6 +409,9 @@ pub trait Operations: Send + Sync + Sized {
 
     /// Takes VLAN tags out of received frames, and says what they were; or leaves them where they are.
     ///
+    /// XDP programs do not see tags that were taken out, and what they send back or redirect is without: with C drivers
+    /// as well.
+    ///
     /// Also between [`start`](Self::start) and the first ring. Process context, under the device's lock.
     fn strip_vlan(&self, _strip: bool) {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)

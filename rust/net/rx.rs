@@ -160,8 +160,6 @@ struct Poll<'a, 'n, 'bound, T: Operations> {
     tx: &'a TxSide<'bound, T::Tx>,
     budget: usize,
     counts: Counts,
-    /// The descriptor of a packet that has been used again.
-    late: Words,
     /// What is the same for each packet that the stack gets is in there.
     stack: ToStack<'n>,
 }
@@ -398,7 +396,6 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             tx,
             budget,
             counts: Counts::default(),
-            late: Words::default(),
             stack,
         };
         let done = pool.enter(&bh, |mut pool| {
@@ -526,10 +523,6 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             done = done.wrapping_add(1);
 
             if done % BATCH == 0 {
-                // The descriptor is about to be used again.
-                if program.is_some() {
-                    poll.late = descs.last();
-                }
                 descs.refill(pool, posted, usize::MAX);
                 descs.ring_doorbell(|tail| ops.doorbell(Side::Rx, index, tail));
             }
@@ -541,7 +534,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             match program {
                 None => poll.deliver(pool, buf, 0, words),
                 // SAFETY: The requirement is that of the caller's.
-                Some(program) => unsafe { poll.decide(program, pool, buf, descs, done) },
+                Some(program) => unsafe { poll.decide(program, pool, buf, descs) },
             }
         }
         done
@@ -601,7 +594,10 @@ impl<D: RxDescriptor> Descs<D> {
         Some(buf)
     }
 
-    /// Returns the descriptor that was taken last and is without a buffer since.
+    /// Returns the descriptor that was taken last.
+    ///
+    /// It is as the device has left it: one descriptor is without a buffer at any time, and a refill ends before this
+    /// one.
     fn last(&self) -> Words {
         self.ring.at(self.ring.before(self.next)).read()
     }
@@ -820,13 +816,8 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         buf: O::Cpu,
         meta: u32,
         descs: &Descs<T::Rx>,
-        done: usize,
     ) {
-        let words = match done % BATCH {
-            0 => self.late,
-            _ => descs.last(),
-        };
-        self.deliver(pool, buf, meta, words);
+        self.deliver(pool, buf, meta, descs.last());
     }
 
     #[cold]
@@ -848,14 +839,13 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         pool: &mut O,
         buf: O::Cpu,
         descs: &Descs<T::Rx>,
-        done: usize,
     ) {
         let lack = &descs.lack;
         let verdict = match program.run(self.napi, pool, buf) {
             // Counted here: where all verdicts meet, the counter would have to be looked up.
             Action::Drop => return self.counts.verdict(Verdict::Drop),
             Action::Pass(buf, meta) => {
-                self.pass(pool, buf, meta, descs, done);
+                self.pass(pool, buf, meta, descs);
                 Verdict::Pass
             }
             Action::Tx(buf) => {

@@ -126,7 +126,7 @@ impl SkBuff {
     /// Returns the list of what is behind the packet's linear part.
     pub(crate) fn shared_info(&self) -> *const bindings::skb_shared_info {
         // SAFETY: By the type invariant the skb is valid, and nobody writes the fields while it is with the driver: the
-        // list is at the end of its head. CAST: u32 fits.
+        // list is at the end of its head, which is an offset on machines of 64 bits. CAST: u32 fits.
         unsafe { (*self.0.as_ptr()).head.add((*self.0.as_ptr()).end as usize) }.cast()
     }
 
@@ -347,6 +347,7 @@ impl<'a> ToStack<'a> {
     }
 
     /// As [`receive`](Self::receive), of a packet that may be in several buffers, and has its metadata with it.
+    /// [`note()`](Self::note) has heard of it as well.
     ///
     /// `pressure` is that of the pool before the packet was taken from it.
     pub(crate) fn receive_several(&mut self, mut buff: Buff<'_>, pressure: Pressure) -> bool {

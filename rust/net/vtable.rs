@@ -183,8 +183,10 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
         // core, whose driver is `D`. It is registered, so the core outlives this call.
         let core = unsafe { core_of::<D>(dev) };
+        // SAFETY: The device is valid, and by the safety requirement its lock is held, under which its features change.
+        let changed = unsafe { (*dev).features } ^ features;
         // If it is down it hears of it when it is started.
-        if core.control.lock().up {
+        if changed & bindings::RNET_F_VLAN_RX != 0 && core.control.lock().up {
             core.ops
                 .strip_vlan(features & bindings::RNET_F_VLAN_RX != 0);
         }

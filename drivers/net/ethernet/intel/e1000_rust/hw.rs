@@ -52,7 +52,7 @@ pub(crate) fn reset(bar: &Bar<'_>) {
 /// Starts the device, but no ring. It was reset before.
 pub(crate) fn start(bar: &Bar<'_>, config: &Config) -> Result {
     // Long frames want more room to be sent, as the C driver has it. It counts from a reset on.
-    let rx = if config.mtu > 8192 { 40 } else { 48 };
+    let rx = if config.mtu + 18 > 8192 { 40 } else { 48 };
     if bar.read(regs::PBA).rxa().get() != rx {
         bar.write_reg(regs::PBA::from(rx));
         reset(bar);

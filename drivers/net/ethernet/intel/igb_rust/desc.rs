@@ -230,6 +230,28 @@ mod tests {
         }
     }
 
+    /// RSS type, 7.1.5: TCP or UDP over IPv4, IPv6, or IPv6 with extensions is a hash of the ports.
+    #[test]
+    fn hash_and_tag_are_what_the_specification_says() {
+        const VP: u64 = 1 << 3;
+        for kind in 0..16 {
+            let hash = Rx::details([0x89ab_cdef << 32 | kind, DD]).hash;
+            assert_eq!(
+                hash.map(|hash| hash.value),
+                (kind != 0).then_some(0x89ab_cdef)
+            );
+            let ports = matches!(kind, 1 | 3 | 6..=9);
+            assert_eq!(hash.is_some_and(|hash| hash.ports), ports);
+        }
+        for tag in [0, 1, 0xa4d2, 0xffff] {
+            assert_eq!(Rx::details([0, DD | u64::from(tag) << 48]).vlan, None);
+            assert_eq!(
+                Rx::details([0, DD | VP | u64::from(tag) << 48]).vlan,
+                Some(tag)
+            );
+        }
+    }
+
     #[test]
     fn length_and_end_are_taken_as_they_are() {
         for len in [0, 1, 60, 1514, 2048, 0xffff] {
