@@ -138,18 +138,32 @@ impl<'a> Program<'a> {
             return Action::Refused;
         }
         let page = pool.to_stack(buf);
-        // SAFETY: By the type invariant this is a poll of `dev`, whose program is valid; it has just asked for
-        // this, on this CPU. `xdp` describes the packet in the page, whose reference goes to the callee if it
-        // succeeds, and stays with `page` if not.
-        if unsafe { bindings::xdp_do_redirect(self.dev, xdp, self.prog.as_ptr()) } != 0 {
-            self.exception(bindings::xdp_action_XDP_REDIRECT);
-            // A failed redirect leaves the reference to us.
+        // SAFETY: The program has just asked for this, on this CPU. `xdp` describes the packet in the page, whose
+        // reference goes to the callee if it succeeds, and stays with `page` if not.
+        if !unsafe { self.hand_over(xdp) } {
             return Action::Aborted;
         }
         // The reference is the frame's from here on.
         page.given();
-        self.redirected.set(true);
         Action::Redirect
+    }
+
+    /// Gives a packet away as the program says, and returns whether that could be done.
+    ///
+    /// # Safety
+    ///
+    /// The program has just said so, on this CPU, and `xdp` describes the packet. Its pages are the caller's, and
+    /// somebody else's after `true`.
+    #[inline(always)]
+    unsafe fn hand_over(&self, xdp: *mut bindings::xdp_buff) -> bool {
+        // SAFETY: By the type invariant this is a poll of `dev`, whose program is valid. The other requirements are those
+        // of the caller's.
+        if unsafe { bindings::xdp_do_redirect(self.dev, xdp, self.prog.as_ptr()) } != 0 {
+            self.exception(bindings::xdp_action_XDP_REDIRECT);
+            return false;
+        }
+        self.redirected.set(true);
+        true
     }
 
     /// As [`run`](Self::run), over a packet that is in several buffers.
@@ -176,14 +190,12 @@ impl<'a> Program<'a> {
                 Action::Refused
             }
             bindings::xdp_action_XDP_REDIRECT => {
-                // SAFETY: By the type invariant this is a poll of `dev`, whose program is valid; it has just asked for
-                // this, on this CPU. The packet's buffers go to the callee if it succeeds, and stay with `buff` if not.
-                if unsafe { bindings::xdp_do_redirect(self.dev, raw, self.prog.as_ptr()) } != 0 {
-                    self.exception(act);
+                // SAFETY: The program has just asked for this, on this CPU. The packet's buffers go to the callee if it
+                // succeeds, and stay with `buff` if not.
+                if !unsafe { self.hand_over(raw) } {
                     return Action::Aborted;
                 }
                 buff.given();
-                self.redirected.set(true);
                 Action::Redirect
             }
             _ => {

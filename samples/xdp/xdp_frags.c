@@ -7,6 +7,7 @@
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <bpf/bpf_helpers.h>
+#include "redirect.h"
 #include "send_back.h"
 
 SEC("xdp.frags")
@@ -44,17 +45,10 @@ int xdp_frags_grow(struct xdp_md *ctx)
 }
 
 /* As xdp_redirect. */
-struct {
-	__uint(type, BPF_MAP_TYPE_DEVMAP);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} tx_port SEC(".maps");
-
 SEC("xdp.frags")
 int xdp_frags_redirect(struct xdp_md *ctx)
 {
-	return bpf_redirect_map(&tx_port, 0, XDP_ABORTED);
+	return redirect();
 }
 
 char _license[] SEC("license") = "GPL";

@@ -8,18 +8,12 @@
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
-
-struct {
-	__uint(type, BPF_MAP_TYPE_DEVMAP);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} tx_port SEC(".maps");
+#include "redirect.h"
 
 SEC("xdp")
 int xdp_redirect(struct xdp_md *ctx)
 {
-	return bpf_redirect_map(&tx_port, 0, XDP_ABORTED);
+	return redirect();
 }
 
 char _license[] SEC("license") = "GPL";

@@ -29,11 +29,6 @@ mtu() {
 	settle
 }
 
-# attach_frags PROGRAM: of samples/xdp/xdp_frags.c.
-attach_frags() {
-	ip -force link set dev "$(iface)" xdpdrv obj samples/xdp/xdp_frags.o program "xdp_frags_$1"
-}
-
 # send BYTES: N UDP packets from the peer, of so many bytes with their headers, but the Ethernet one.
 send() {
 	head -c $((($1 - 28) * N)) /tmp/content >/tmp/sent
@@ -48,13 +43,13 @@ arrive() {
 	end_hold
 }
 
-# sent_back BYTES: the peer gets N frames of so many bytes.
-sent_back() {
-	in_peer timeout 30 tcpdump -Z root --immediate-mode -B 8192 -s 64 -n -e -c $N -i "$PEER" -Q "in" \
-		"ether src $MAC and ether dst $PEER_MAC and udp and len = $1" >/tmp/capture 2>/tmp/capture.err &
+# comes_back BYTES SOURCE [SENT]: of N packets of 9,000 bytes, or SENT, the peer gets frames of so many bytes.
+comes_back() {
+	in_peer timeout 30 tcpdump -Z root --immediate-mode -B 8192 -s 64 -n -c $N -i "$PEER" -Q "in" \
+		"ether src $2 and udp and len = $1" >/tmp/capture 2>/tmp/capture.err &
 	CAPTURE=$!
 	eventually 10 grep -q "listening on" /tmp/capture.err
-	send "${2:-9000}"
+	send "${3:-9000}"
 	eventually 20 all_captured || { cat /tmp/capture.err; ethtool -S "$(iface)" | grep xdp; return 1; }
 	kill $CAPTURE 2>/dev/null || true
 	wait $CAPTURE || true
@@ -200,11 +195,11 @@ drop() {
 # Back to the sender: as they came, and with whole buffers cut off.
 tx() {
 	attach_frags tx
-	sent_back 9014
+	comes_back 9014 "$MAC"
 	attach_frags cut
-	sent_back 4014
+	comes_back 4014 "$MAC"
 	# Nothing is left of the other buffers but one, or all.
-	sent_back 1514 6500
+	comes_back 1514 "$MAC" 6500
 	# More than a ring holds.
 	ip netns exec peer timeout 3 socat -u -b 8900 OPEN:/dev/zero "UDP4-SENDTO:$ADDR:7" || true
 	detach
@@ -216,11 +211,7 @@ tx() {
 redirect() {
 	attach_frags redirect
 	to_port "$(iface)"
-	in_peer timeout 30 tcpdump -Z root --immediate-mode -B 8192 -s 64 -n -c $N -i "$PEER" -Q "in" \
-		"ether src $PEER_MAC and udp and len = 9014" >/tmp/capture 2>/tmp/capture.err &
-	eventually 10 grep -q "listening on" /tmp/capture.err
-	send 9000
-	eventually 20 all_captured
+	comes_back 9014 "$PEER_MAC"
 	detach
 	far_up
 	ip link set near mtu 9000
@@ -262,8 +253,7 @@ remove() {
 
 peer_up
 sysctl -qw net.core.rmem_max=$((64 << 20))
-# Without a socket there, the packets would be answered by ICMP messages.
-socat -u UDP4-RECV:7 OPEN:/dev/null &
+sink
 try "MTU of 9,000" probe
 try "sizes about the ends of buffers" sizes
 try "TCP, both directions" tcp

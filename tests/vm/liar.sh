@@ -55,7 +55,7 @@ in_order_whole() {
 # And of several buffers.
 in_order_jumbo() {
 	ip link set "$(iface)" mtu 9000
-	[[ ! ${2-} ]] || ip -force link set dev "$(iface)" xdpdrv obj samples/xdp/xdp_frags.o program "xdp_frags_$2"
+	[[ ! ${2-} ]] || attach_frags "$2"
 	in_order "$1" 9022
 	detach
 	ip link set "$(iface)" mtu 1500

@@ -399,8 +399,7 @@ table() {
 
 peer_up
 touch "$TIMES" "$RACES"
-# Without a socket there, the packets would be answered by ICMP messages.
-socat -u UDP4-RECV:7 OPEN:/dev/null &
+sink
 try "interface" prepare
 for event in $EVENTS; do
 	for holder in $HOLDERS; do

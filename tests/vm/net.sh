@@ -99,6 +99,11 @@ if is_rust; then XDP=xdpdrv; else XDP=xdpgeneric; fi
 attach() { ip -force link set dev "$(iface)" "$XDP" obj "samples/xdp/xdp_$1.o" sec xdp; }
 detach() { ip link set dev "$(iface)" "$XDP" off; }
 
+# attach_frags PROGRAM: of samples/xdp/xdp_frags.c.
+attach_frags() {
+	ip -force link set dev "$(iface)" xdpdrv obj samples/xdp/xdp_frags.o program "xdp_frags_$1"
+}
+
 # to_port DEVICE: where xdp_redirect sends.
 to_port() {
 	local n
@@ -351,6 +356,9 @@ flood_start() {
 	ip netns exec peer ${2:+timeout "$2"} socat -u -b 1400 OPEN:/dev/zero "UDP4-SENDTO:$ADDR:$1" &
 	TRAFFIC=$!
 }
+
+# sink: packets to UDP port 7 go nowhere. Without a socket there they would be answered by ICMP messages.
+sink() { socat -u UDP4-RECV:7 OPEN:/dev/null & }
 
 traffic_stop() {
 	kill "$TRAFFIC"

@@ -33,8 +33,8 @@ impl Rx {
 
 // SAFETY: By the manual, 3.2.3:
 // - Word 0 is the buffer's address and nothing else. The device writes RCTL.BSIZE bytes to it at most, which the
-//   driver leaves at 2,048; and no more than 1,522 with RCTL.LPE = 0, as for halves, for then it discards longer
-//   frames (13.4.22).
+//   driver leaves at 2,048, and goes on in the next one; and no more than 1,522 with RCTL.LPE = 0, as for halves, for
+//   then it discards longer frames (13.4.22).
 // - "Hardware ... sets the DD bit" when it "is done with the descriptor", after the buffer's contents, of which
 //   it has written "Length" bytes (3.2.3.1), were written (3.2.6); `post()` clears it.
 // - As `hw.rs` sets it up: RDBAL, RDBAH, RDLEN are what `start_ring()` says, the doorbell is RDT, and `stop()` resets

@@ -5,9 +5,9 @@
 //! The C driver `e1000` knows the same device. The one that is loaded first gets it, unless the
 //! device's `driver_override` in sysfs says otherwise.
 //!
-//! Not done: scatter/gather and checksums for sending, wake on LAN, flow control, suspend and resume, a reset when the link is lost while packets wait to be
-//! sent. Tried with QEMU's device only; a real 82540EM may want its reset through I/O space, as the
-//! C driver does it.
+//! Not done: scatter/gather and checksums for sending, wake on LAN, flow control, suspend and resume, a reset when
+//! the link is lost while packets wait to be sent. Tried with QEMU's device only; a real 82540EM may want its reset
+//! through I/O space, as the C driver does it.
 
 use kernel::{
     device::Core,

@@ -42,8 +42,9 @@ impl Rx {
 
 // SAFETY: By the data sheet, 7.1.5:
 // - Word 0 is the packet buffer's address; word 1 that of a header buffer, which SRRCTL.DESCTYPE = 1 has not. The device
-//   writes SRRCTL.BSIZEPACKET to a packet buffer at most, which the driver sets to no more than there is room for, or
-//   it discards frames of more than RLPML, which the driver sets to the room (and the CRC, which it strips).
+//   writes SRRCTL.BSIZEPACKET to a packet buffer at most, which the driver sets to no more than there is room for, and
+//   goes on in the next one. Halves have less room than SRRCTL can say: then it discards frames of more than RLPML,
+//   which the driver sets to the room (and the CRC, which it strips), for `Ring::frame` is that.
 // - DD "indicates hardware is done with the descriptor", after it has written the packet to memory, of which "length"
 //   bytes are in this buffer; `post()` clears it.
 // - As `hw.rs` sets it up: RDBAL, RDBAH, RDLEN of a queue are what `start_ring()` says, the doorbell is its RDT,

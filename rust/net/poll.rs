@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What becomes of each received packet: the stack gets it, or an XDP program decides.
+//!
+//! Compiles into the driver.
+
+use crate::{
+    buffers::Open,
+    desc::Words,
+    descs::{
+        Descs,
+        SHORT, //
+    },
+    frames::{
+        Bounds,
+        Next, //
+    },
+    napi::Napi,
+    netdev::Operations,
+    skb::ToStack,
+    stats::{
+        Counts,
+        Dropped,
+        Verdict, //
+    },
+    tx::TxSide,
+    xdp::{
+        Action,
+        Buff,
+        Program, //
+    },
+};
+use page_pool::Pressure;
+
+/// One poll.
+pub(crate) struct Poll<'a, 'n, 'bound, T: Operations> {
+    pub(crate) ops: &'a T,
+    pub(crate) napi: &'a mut Napi<'n>,
+    pub(crate) tx: &'a TxSide<'bound, T::Tx>,
+    pub(crate) budget: usize,
+    pub(crate) counts: Counts,
+    /// What is the same for each packet that the stack gets is in there.
+    pub(crate) stack: ToStack<'n>,
+}
+
+impl<T: Operations> Poll<'_, '_, '_, T> {
+    /// Counts a packet.
+    #[inline(always)]
+    pub(crate) fn count(&mut self, len: usize) {
+        let counts = &mut self.counts;
+        counts.packets = counts.packets.wrapping_add(1);
+        // CAST: usize is u64 here.
+        counts.bytes = counts.bytes.wrapping_add(len as u64);
+    }
+
+    /// Does all that is to be done about what is no packet in a single buffer: a longer one, or none.
+    ///
+    /// `false`: there is more to come of it, and it stays where it is.
+    ///
+    /// # Safety
+    ///
+    /// `self.tx` is the transmit ring of the queue that `self.napi` stands for.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn several<'id, O: Open<'id>>(
+        &mut self,
+        descs: &mut Descs<T::Rx>,
+        pool: &mut O,
+        posted: &mut O::Ring<'_>,
+        program: Option<&Program<'_>>,
+        bounds: Bounds,
+    ) -> bool {
+        let parts = match descs.received(bounds) {
+            Next::Packet(parts) => parts,
+            Next::Unfinished => return false,
+            Next::Bad(buffers, error) => {
+                for _ in 0..buffers {
+                    // SAFETY: The device has finished so many descriptors, by the contract of the format.
+                    if let Some(buf) = unsafe { descs.take(posted) } {
+                        pool.recycle_unused(buf);
+                    }
+                }
+                let errors = &mut self.counts.errors;
+                *errors = errors.wrapping_add(error.into());
+                return true;
+            }
+        };
+        self.count(parts.lens().iter().sum());
+        let short = descs.lack.missing > SHORT;
+        let pressure = pool.pressure();
+        let mut packet = None;
+        for &len in parts.lens() {
+            // SAFETY: The device has finished this descriptor: `received()` has asked.
+            let Some(buf) = (unsafe { descs.take(posted) }) else {
+                break;
+            };
+            if len == 0 {
+                pool.recycle_unused(buf);
+                continue;
+            }
+            // SAFETY: By the contract of the format the device has written the first `len` bytes, since it has
+            // reported no error in the last buffer, and does not touch this one again. They fit, since `received()` has
+            // looked: there is room for `bounds.buffer` bytes.
+            let buf = unsafe { pool.sync_for_cpu(buf, len) };
+            match &mut packet {
+                // SAFETY: The pool is that of the ring, and so of the queue that is polled.
+                None => packet = Some(unsafe { Buff::new(self.napi, pool, buf) }),
+                // SAFETY: As above.
+                Some(packet) => unsafe { packet.add(pool, buf) },
+            }
+        }
+        let (Some(packet), words) = (packet, descs.last()) else {
+            return true;
+        };
+        let Some(program) = program else {
+            self.deliver_several(packet, pressure, words);
+            return true;
+        };
+        let verdict = match program.run_several(self.napi, packet, pressure) {
+            Action::Drop => Verdict::Drop,
+            Action::Pass(packet, _) => {
+                self.deliver_several(packet, pressure, words);
+                Verdict::Pass
+            }
+            Action::Tx(_) if short => {
+                program.tx_failed();
+                self.counts.drop(descs.lack.scarcity);
+                return true;
+            }
+            // SAFETY: By the safety requirement `self.tx` is the transmit ring of the queue that `self.napi` stands
+            // for.
+            Action::Tx(packet) => match unsafe { self.send_several(packet) } {
+                Some(()) => Verdict::Tx,
+                None => {
+                    program.tx_failed();
+                    Verdict::Aborted
+                }
+            },
+            Action::Redirect => Verdict::Redirect,
+            Action::Aborted => Verdict::Aborted,
+            Action::Refused => {
+                self.counts.drop(descs.lack.refused());
+                return true;
+            }
+        };
+        self.counts.verdict(verdict);
+        true
+    }
+
+    /// As [`deliver`](Self::deliver), of a packet in several buffers.
+    fn deliver_several(&mut self, packet: Buff<'_>, pressure: Pressure, words: Words) {
+        self.stack.note::<T::Rx>(words);
+        if !self.stack.receive_several(packet, pressure) {
+            self.no_skb();
+        }
+    }
+
+    /// As [`send_back`](Self::send_back), of a packet in several buffers. They are mapped once more, each.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    unsafe fn send_several(&mut self, packet: Buff<'_>) -> Option<()> {
+        let frame = packet.into_frame()?;
+        let mut sent = None;
+        // SAFETY: By the safety requirement `self.tx` is the transmit ring of the queue that `self.napi` stands for.
+        unsafe {
+            self.tx.with(self.napi, |ring, locked, _| {
+                sent = ring.xmit_frame(locked, frame).ok();
+            })
+        };
+        sent
+    }
+
+    /// Hands a packet to the stack.
+    ///
+    /// Compiled into the loop over packets, which the compiler would not do for two callers.
+    #[inline(always)]
+    pub(crate) fn deliver<'id, O: Open<'id>>(
+        &mut self,
+        pool: &mut O,
+        buf: O::Cpu,
+        meta: u32,
+        words: Words,
+    ) {
+        self.stack.note::<T::Rx>(words);
+        if !self.stack.receive(pool, buf, meta) {
+            self.no_skb();
+        }
+    }
+
+    /// As [`deliver`](Self::deliver), after an XDP program.
+    #[inline(never)]
+    fn pass<'id, O: Open<'id>>(
+        &mut self,
+        pool: &mut O,
+        buf: O::Cpu,
+        meta: u32,
+        descs: &Descs<T::Rx>,
+    ) {
+        self.deliver(pool, buf, meta, descs.last());
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn no_skb(&mut self) {
+        self.counts.drop(Dropped::NoSkb);
+        self.napi.queue().rx.alloc_fail.inc();
+    }
+
+    /// Lets an XDP program decide about a packet, and does what it says.
+    ///
+    /// # Safety
+    ///
+    /// `self.tx` is the transmit ring of the queue that `self.napi` stands for.
+    #[inline]
+    pub(crate) unsafe fn decide<'id, O: Open<'id>>(
+        &mut self,
+        program: &Program<'_>,
+        pool: &mut O,
+        buf: O::Cpu,
+        descs: &Descs<T::Rx>,
+    ) {
+        let lack = &descs.lack;
+        let verdict = match program.run(self.napi, pool, buf) {
+            // Counted here: where all verdicts meet, the counter would have to be looked up.
+            Action::Drop => return self.counts.verdict(Verdict::Drop),
+            Action::Pass(buf, meta) => {
+                self.pass(pool, buf, meta, descs);
+                Verdict::Pass
+            }
+            Action::Tx(buf) => {
+                let short = lack.missing > SHORT;
+                let sent = if short {
+                    Err(buf)
+                } else {
+                    // SAFETY: By the safety requirement `self.tx` is the transmit ring of the queue that
+                    // `self.napi` stands for.
+                    unsafe { self.send_back(pool, buf) }
+                };
+                match sent {
+                    Ok(()) => Verdict::Tx,
+                    Err(buf) => {
+                        program.tx_failed();
+                        pool.recycle(buf);
+                        if short {
+                            return self.counts.drop(lack.scarcity);
+                        }
+                        Verdict::Aborted
+                    }
+                }
+            }
+            Action::Redirect => Verdict::Redirect,
+            Action::Aborted => Verdict::Aborted,
+            Action::Refused => return self.counts.drop(lack.refused()),
+        };
+        self.counts.verdict(verdict);
+    }
+
+    /// Sends a packet back out of the device that it came from.
+    ///
+    /// # Safety
+    ///
+    /// `self.tx` is the transmit ring of the queue that `self.napi` stands for.
+    #[inline]
+    unsafe fn send_back<'id, O: Open<'id>>(
+        &mut self,
+        pool: &mut O,
+        buf: O::Cpu,
+    ) -> Result<(), O::Cpu> {
+        let mut buf = Some(buf);
+        // SAFETY: By the safety requirement `self.tx` is the transmit ring of the queue that `self.napi` stands
+        // for.
+        unsafe {
+            self.tx.with(self.napi, |ring, locked, _| {
+                if let Some(b) = buf.take() {
+                    buf = ring.xmit_page(locked, pool, b).err();
+                }
+            })
+        };
+        buf.map_or(Ok(()), Err)
+    }
+}
