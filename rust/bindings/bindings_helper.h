@@ -58,5 +58,16 @@ static const netdev_features_t RNET_F_VLAN_RX = NETIF_F_HW_VLAN_CTAG_RX;
 static const netdev_features_t RNET_F_OFFLOADS = NETIF_F_SG | NETIF_F_IP_CSUM | NETIF_F_IPV6_CSUM |
 						 NETIF_F_TSO | NETIF_F_TSO6;
 static const netdev_features_t RNET_F_VLAN_TX = NETIF_F_HW_VLAN_CTAG_TX;
+static const netdev_features_t RNET_F_ANY_OFFLOAD = NETIF_F_CSUM_MASK | NETIF_F_GSO_MASK;
+/* What C has as macros for skbs; NET_SKB_PAD is max(), which is no constant. */
+static const unsigned int RNET_HEADROOM = MAX(32, L1_CACHE_BYTES) + NET_IP_ALIGN;
+static const gfp_t RNET_GFP = GFP_ATOMIC | __GFP_NOWARN;
+static const __u8 RNET_CHECKSUM_UNNECESSARY = CHECKSUM_UNNECESSARY;
+static const __u8 RNET_CHECKSUM_PARTIAL = CHECKSUM_PARTIAL;
+static const __u16 RNET_TCP_CHECKSUM = offsetof(struct tcphdr, check);
+static const __be16 RNET_VLAN_PROTO = htons(ETH_P_8021Q);
+static const u32 RNET_UNICAST_FLT = IFF_UNICAST_FLT;
+static const u32 RNET_LIVE_ADDR_CHANGE = IFF_LIVE_ADDR_CHANGE;
+static const unsigned long RNET_RUNNING = BIT(__LINK_STATE_START) | BIT(__LINK_STATE_PRESENT);
 static const unsigned int RNET_MAX_PIECES = MAX_SKB_FRAGS;
 static const unsigned int RNET_PP_FLAGS = PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV;

@@ -647,7 +647,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         to_result(unsafe { bindings::netif_set_real_num_queues(self.dev.as_raw(), n, n) })?;
         // What somebody has chosen stays; the core has seen to it that all of its queues are used.
         // SAFETY: The device is valid, and its lock is held.
-        if !unsafe { bindings::rnet_rxfh_configured(self.dev.as_raw()) } {
+        if !unsafe { bindings::netif_is_rxfh_configured(self.dev.as_raw()) } {
             control.rss.spread(queues);
         }
         for (n, channel) in self.channels.iter().enumerate() {
@@ -807,8 +807,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
 ///
 /// `program` is one, or null.
 unsafe fn wants_one_buffer(program: *mut bindings::bpf_prog) -> bool {
-    // SAFETY: It is not null where it is asked, so by the safety requirement it is a program.
-    !program.is_null() && unsafe { !bindings::rnet_xdp_has_frags(program) }
+    // SAFETY: It is not null where it is asked, so by the safety requirement it is a program, which has its other half.
+    !program.is_null() && unsafe { !(*(*program).aux).xdp_has_frags }
 }
 
 /// Spreads flows evenly over so many queues, by a random key, which is the same for all devices.
@@ -884,7 +884,8 @@ unsafe extern "C" fn reset_work<D: Operations>(work: *mut bindings::work_struct)
     unsafe { bindings::rnet_lock(dev) };
     // SAFETY: The device is valid as long as the core, and its lock is held, under which the interface goes up and
     // down.
-    if unsafe { bindings::rnet_running(dev) } && core.restart(None).is_err() {
+    let state = unsafe { (*dev).state };
+    if state & bindings::RNET_RUNNING == bindings::RNET_RUNNING && core.restart(None).is_err() {
         pr_err!(
             "{}: a reset failed, the next one is in a second\n",
             core.name()

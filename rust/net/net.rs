@@ -18,6 +18,7 @@ use kernel::prelude::*;
 
 mod buffers;
 pub mod bus;
+mod deliver;
 pub mod desc;
 mod descs;
 mod device;

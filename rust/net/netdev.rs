@@ -336,7 +336,7 @@ pub trait Operations: Send + Sync + Sized {
     /// A socket's buffer holds more of them than of those that come in half a page, which takes fewer instructions.
     /// What the C driver of a card does is what its users expect. (In pages of their own, or when somebody keeps many
     /// pages, packets of up to 256 bytes are copied in any case.)
-    const COPYBREAK: usize = crate::skb::COPYBREAK;
+    const COPYBREAK: usize = crate::deliver::COPYBREAK;
 
     /// How many unicast addresses beside its own the card can be told of: see [`RxMode::unicast`].
     const ADDRESSES: usize = 0;

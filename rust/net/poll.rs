@@ -6,6 +6,7 @@
 
 use crate::{
     buffers::Open,
+    deliver::ToStack,
     desc::Words,
     descs::{
         Descs,
@@ -17,7 +18,6 @@ use crate::{
     },
     napi::Napi,
     netdev::Operations,
-    skb::ToStack,
     stats::{
         Counts,
         Dropped,
@@ -85,7 +85,11 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
                 return true;
             }
         };
-        self.count(parts.lens().iter().sum());
+        let len = parts
+            .lens()
+            .iter()
+            .fold(0usize, |sum, &len| sum.wrapping_add(len));
+        self.count(len);
         let short = descs.lack.missing > SHORT;
         let pressure = pool.pressure();
         let mut packet = None;
@@ -149,8 +153,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
 
     /// As [`deliver`](Self::deliver), of a packet in several buffers.
     fn deliver_several(&mut self, packet: Buff<'_>, pressure: Pressure, words: Words) {
-        self.stack.note::<T::Rx>(words);
-        if !self.stack.receive_several(packet, pressure) {
+        if !self.stack.receive_several::<T::Rx>(packet, pressure, words) {
             self.no_skb();
         }
     }
@@ -183,8 +186,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         meta: u32,
         words: Words,
     ) {
-        self.stack.note::<T::Rx>(words);
-        if !self.stack.receive(pool, buf, meta) {
+        if !self.stack.receive::<T::Rx, O>(pool, buf, meta, words) {
             self.no_skb();
         }
     }

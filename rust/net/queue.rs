@@ -162,7 +162,13 @@ impl Queue {
         // contract of this function; nobody has it scheduled, and who looks it up does so under RCU, which the callee
         // waits for.
         // INVARIANT: The queue is not used from here on.
-        unsafe { bindings::rnet_napi_del_locked(self.napi()) };
+        unsafe {
+            // A poll that has ended a moment before `napi_disable()` may arm the timer after it. Nobody does any more:
+            // this is after an RCU grace period.
+            bindings::hrtimer_cancel(&raw mut (*self.napi()).timer);
+            bindings::__netif_napi_del_locked(self.napi());
+            bindings::synchronize_net();
+        }
     }
 
     /// Undoes [`unused`](Self::unused).
@@ -385,7 +391,10 @@ impl PinnedDrop for Queue {
         // device's lock.
         unsafe {
             bindings::timer_shutdown_sync(self.timer.get());
-            bindings::rnet_napi_del(self.napi());
+            let dev = (*self.napi()).dev;
+            bindings::rnet_lock(dev);
+            self.unused();
+            bindings::rnet_unlock(dev);
         }
     }
 }

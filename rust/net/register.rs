@@ -89,14 +89,14 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
             // CAST: A few thousand.
             (*dev).max_mtu = features.rx_frame.saturating_sub(OVERHEAD) as u32;
             if D::HAS_SET_RX_MODE && D::ADDRESSES != 0 {
-                bindings::rnet_unicast_filter(dev);
+                bindings::rnet_priv_flags(dev, bindings::RNET_UNICAST_FLT);
             }
             // Each queue's interrupt on a CPU of its own, until somebody says otherwise while the interface is up.
             if core.channels.len() > 1 {
                 bindings::rnet_affinity_auto(dev, crate::dma::raw(parent));
             }
             if D::HAS_SET_MAC {
-                bindings::rnet_live_addr_change(dev);
+                bindings::rnet_priv_flags(dev, bindings::RNET_LIVE_ADDR_CHANGE);
             }
             // All that XDP wants is in the engines.
             bindings::xdp_set_features_flag(

@@ -12,6 +12,7 @@ use crate::{
         Ring as _,
         Stats, //
     },
+    deliver::ToStack,
     desc::{
         RxDescriptor,
         TxDescriptor,
@@ -38,7 +39,6 @@ use crate::{
         Model,
         Queue, //
     },
-    skb::ToStack,
     stats::Counts,
     tx::TxSide,
     xdp::Program, //

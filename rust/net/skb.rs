@@ -5,35 +5,25 @@
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
 use crate::{
-    buffers::{
-        Open,
-        Packet,
-        Stack, //
-    },
     desc::{
         Offload,
-        RxDescriptor,
         Segments,
-        Transport,
-        Words, //
+        Transport, //
     },
-    napi::{
-        Budget,
-        Napi, //
-    },
-    xdp::Buff,
+    napi::Budget, //
 };
-use core::{
-    marker::PhantomData,
-    ptr::NonNull, //
-};
+use core::ptr::NonNull;
 use kernel::{
     error::to_result,
-    page::PAGE_SIZE,
     prelude::*, //
 };
-use page_pool::Pressure;
-use pp_bindings as bindings;
+use pp_bindings::{
+    self as bindings,
+    sk_buff__bindgen_ty_4__bindgen_ty_2 as Headers, //
+};
+
+// CAST: 14.
+const ETH_HLEN: u16 = bindings::ETH_HLEN as u16;
 
 /// Why a packet was not delivered; what `perf trace` and drop monitors show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +45,6 @@ impl DropReason {
         }
     }
 }
-
-/// Packets up to this size are copied into an skb of their own, and their page is used again at once, where a page
-/// for a few bytes in a socket's queue would be too much: when it is a whole one for each packet, when somebody keeps
-/// many, or when the driver says so. (A copy is no cheaper than the way of half a page through the stack and back: an
-/// skb's head wants to be allocated and freed.)
-pub(crate) const COPYBREAK: usize = 256;
 
 /// A `struct sk_buff` that we own.
 ///
@@ -125,50 +109,129 @@ impl SkBuff {
 
     /// Returns the list of what is behind the packet's linear part.
     pub(crate) fn shared_info(&self) -> *const bindings::skb_shared_info {
-        // SAFETY: By the type invariant the skb is valid, and nobody writes the fields while it is with the driver: the
-        // list is at the end of its head, which is an offset on machines of 64 bits. CAST: u32 fits.
-        unsafe { (*self.0.as_ptr()).head.add((*self.0.as_ptr()).end as usize) }.cast()
+        // SAFETY: By the type invariant the skb is valid.
+        unsafe { list_of(self.0.as_ptr()) }
+    }
+
+    /// Returns the fields that clones have as well.
+    #[inline]
+    fn headers(&self) -> &Headers {
+        // SAFETY: By the type invariant the skb is valid, and nobody writes the fields while it is with the driver. The
+        // group has two names, and all of its bits are numbers.
+        unsafe { &*(&raw const (*self.0.as_ptr()).__bindgen_anon_4).cast() }
+    }
+
+    /// Returns for which transmit queue the packet is.
+    #[inline]
+    pub(crate) fn queue(&self) -> u16 {
+        // SAFETY: By the type invariant the skb is valid, and nobody writes the field while it is with the driver.
+        unsafe { (*self.0.as_ptr()).queue_mapping }
+    }
+
+    /// Returns how far behind the packet's start something is that is `at` bytes behind its head.
+    #[inline]
+    fn offset(&self, at: u16) -> u32 {
+        // CAST: A head has no more bytes than a u32 says.
+        let headroom = (self.data() as usize).wrapping_sub(self.head() as usize) as u32;
+        u32::from(at).wrapping_sub(headroom)
+    }
+
+    #[inline]
+    fn head(&self) -> *const u8 {
+        // SAFETY: By the type invariant the skb is valid, and nobody writes the field while it is with the driver.
+        unsafe { (*self.0.as_ptr()).head }
+    }
+
+    /// Returns how long the headers are in front of what a checksum is asked for, if one is: that of the link, and the
+    /// network's. What is nonsense is very long.
+    #[inline]
+    fn checksum_start(&self) -> Option<(u32, u32)> {
+        let headers = self.headers();
+        if headers.ip_summed() != bindings::RNET_CHECKSUM_PARTIAL {
+            return None;
+        }
+        let link = self.offset(headers.network_header);
+        // SAFETY: It is asked for, so this half of the union is in use.
+        let start = unsafe { headers.__bindgen_anon_1.__bindgen_anon_1.csum_start };
+        Some((link, self.offset(start).wrapping_sub(link)))
+    }
+
+    /// Returns whether the device finds the headers short enough, if it is to do something to them.
+    pub(crate) fn is_within(&self, link: u16, network: u16) -> bool {
+        self.checksum_start()
+            .is_none_or(|(l, n)| l <= link.into() && n <= network.into())
+    }
+
+    /// Returns how the device is to divide the packet, if it is: the bytes of each frame, and how many there will be.
+    #[inline]
+    fn gso(&self) -> Option<(u16, u16)> {
+        // SAFETY: By the type invariant the skb is valid, and so is its list; nobody writes the fields while it is with
+        // the driver.
+        let (size, segs) = unsafe {
+            let list = self.shared_info();
+            ((*list).gso_size, (*list).gso_segs)
+        };
+        (size != 0).then_some((size, segs))
     }
 
     /// Returns what the device has to do to the packet, and prepares its headers for that.
     ///
     /// Before it is mapped. Context: any.
     pub(crate) fn offload(&mut self) -> Result<Offload> {
-        let mut raw = bindings::rnet_offload {
-            flags: 0,
-            link: 0,
-            network: 0,
-            transport: 0,
-            payload: 0,
-            vlan: 0,
+        let headers = self.headers();
+        let mut offload = Offload::default();
+        // SAFETY: All bits of both halves of the union are numbers.
+        let vlan = unsafe { headers.__bindgen_anon_2.__bindgen_anon_1 };
+        // As `skb_vlan_tag_present()`.
+        // SAFETY: As above.
+        if unsafe { headers.__bindgen_anon_2.vlan_all } != 0 {
+            offload.vlan = Some(vlan.vlan_tci);
+            offload.link = ETH_HLEN;
+        }
+        let Some((link, network)) = self.checksum_start() else {
+            return Ok(offload);
         };
-        // SAFETY: By the type invariant the skb is valid and ours. It may write to the headers: it makes them ours
-        // first. What the flags say of the rest is in `raw`.
-        to_result(unsafe { bindings::rnet_skb_offload(self.0.as_ptr(), &mut raw) })?;
-        let is = |flag| u32::from(raw.flags) & flag != 0;
-        Ok(Offload {
-            link: raw.link,
-            network: raw.network,
-            checksum: if is(bindings::RNET_OFFLOAD_TCP) {
-                Some(Transport::Tcp)
-            } else {
-                is(bindings::RNET_OFFLOAD_UDP).then_some(Transport::Udp)
-            },
-            segments: is(bindings::RNET_OFFLOAD_SEGMENTS).then_some(Segments {
-                transport: raw.transport,
-                payload: raw.payload,
-                ipv6: is(bindings::RNET_OFFLOAD_IPV6),
-            }),
-            vlan: is(bindings::RNET_OFFLOAD_VLAN).then_some(raw.vlan),
-        })
+        // CAST: `features_check()` has let none pass with longer ones.
+        (offload.link, offload.network) = (link as u16, network as u16);
+        // SAFETY: A checksum is asked for, so this half of the union is in use.
+        let at = unsafe { headers.__bindgen_anon_1.__bindgen_anon_1.csum_offset };
+        // The core asks for nothing but what the features say, TCP and UDP.
+        offload.checksum = Some(if at == bindings::RNET_TCP_CHECKSUM {
+            Transport::Tcp
+        } else {
+            Transport::Udp
+        });
+        if let Some((payload, _)) = self.gso() {
+            let mut ipv6 = false;
+            // SAFETY: By the type invariant the skb is valid and ours. It is one that is to be divided: the headers are
+            // in its head, and made ours before they are written to.
+            let transport = unsafe { bindings::rnet_skb_prepare_tso(self.0.as_ptr(), &mut ipv6) };
+            to_result(transport.min(0))?;
+            offload.segments = Some(Segments {
+                // CAST: At most 60.
+                transport: transport as u16,
+                payload,
+                ipv6,
+            });
+        }
+        Ok(offload)
     }
 
     /// Returns how many packets it was on the wire, and how many bytes.
     pub(crate) fn on_wire(&self) -> (u32, u32) {
-        let (mut packets, mut bytes) = (0, 0);
-        // SAFETY: By the type invariant the skb is valid; it is only read, and the other two are our own.
-        unsafe { bindings::rnet_skb_on_wire(self.0.as_ptr(), &mut packets, &mut bytes) };
-        (packets, bytes)
+        // CAST: A packet has no more bytes than a u32 says.
+        let len = self.len() as u32;
+        let Some((_, segments)) = self.gso() else {
+            return (1, len);
+        };
+        let packets = u32::from(segments.max(1));
+        let transport = self.headers().transport_header;
+        // SAFETY: By the type invariant the skb is valid, and one that was divided, whose TCP header is in its head: the
+        // upper half of this byte is its length, in words of 32 bits. CAST: u16 fits.
+        let words = unsafe { *self.head().add(transport as usize).add(12) } >> 4;
+        let headers = self.offset(transport).wrapping_add(u32::from(words) * 4);
+        let more = packets.wrapping_sub(1).wrapping_mul(headers);
+        (packets, len.wrapping_add(more))
     }
 
     /// Returns the address of the start of the packet's linear part.
@@ -216,154 +279,21 @@ impl Drop for SkBuff {
     }
 }
 
-/// The way of received packets to the stack.
+/// Returns the list of what is behind an skb's linear part.
 ///
-/// What the stack is given is always new: nobody else has a reference to the skb, or to its data. What it sends is
-/// another thing, for that may be shared (pktgen sends one skb many times) or have clones (of whoever
-/// listens), and GRO assumes neither. So there is no way for a [`SkBuff`] to get there.
+/// # Safety
 ///
-/// # Invariants
-///
-/// The instance in there is that whose poll the current CPU is in for `'a`. It cannot be sent to another thread.
-pub(crate) struct ToStack<'a> {
-    packet: bindings::rnet_packet,
-    /// What somebody wants to know of a packet.
-    wanted: u32,
-    /// Packets up to this size are copied.
-    copybreak: usize,
-    _poll: PhantomData<&'a ()>,
+/// `skb` is valid, and nobody writes to what it says about its head.
+#[inline(always)]
+pub(crate) unsafe fn list_of(skb: *const bindings::sk_buff) -> *mut bindings::skb_shared_info {
+    // SAFETY: By the safety requirement. The list is at the end of the skb's head, which is an offset on machines of 64
+    // bits. CAST: u32 fits.
+    unsafe { (*skb).head.add((*skb).end as usize) }.cast()
 }
 
-impl<'a> ToStack<'a> {
-    #[inline]
-    pub(crate) fn new(napi: &Napi<'a>) -> Self {
-        let queue = napi.queue();
-        let packet = bindings::rnet_packet {
-            napi: queue.napi(),
-            data: core::ptr::null_mut(),
-            len: 0,
-            metasize: 0,
-            queue: queue.index,
-            flags: 0,
-            surcharge: 0,
-            hash: 0,
-            vlan: 0,
-        };
-        let features = queue.features();
-        let wants = |feature, flags| if features & feature != 0 { flags } else { 0 };
-        // INVARIANT: By that of `Napi`; a raw pointer is not sent.
-        Self {
-            packet,
-            wanted: bindings::RNET_PACKET_VLAN
-                | wants(bindings::RNET_F_RXCSUM, bindings::RNET_PACKET_CSUM_OK)
-                | wants(bindings::RNET_F_RXHASH, bindings::RNET_PACKET_HASH)
-                | bindings::RNET_PACKET_HASH_PORTS,
-            copybreak: COPYBREAK,
-            _poll: PhantomData,
-        }
-    }
-
-    /// Hears from the pool by how much more than its buffer a packet is to be charged for, because somebody keeps many
-    /// pages; and from the driver up to which size it wants packets to be copied if nobody does.
-    #[inline]
-    pub(crate) fn prepare<'id, O: Open<'id>>(&mut self, pool: &mut O, copybreak: usize) {
-        let surcharge = pool.surcharge();
-        // CAST: Less than a page.
-        self.packet.surcharge = surcharge as u32;
-        if O::Cpu::SIZE < PAGE_SIZE && surcharge == 0 {
-            self.copybreak = copybreak;
-        }
-    }
-
-    /// Notes what the device has found out about the next packet, by a descriptor.
-    #[inline(always)]
-    pub(crate) fn note<D: RxDescriptor>(&mut self, words: Words) {
-        let packet = &mut self.packet;
-        let details = D::details(words);
-        packet.flags = 0;
-        if details.verified {
-            packet.flags |= bindings::RNET_PACKET_CSUM_OK;
-        }
-        if let Some(hash) = details.hash {
-            packet.hash = hash.value;
-            packet.flags |= bindings::RNET_PACKET_HASH;
-            if hash.ports {
-                packet.flags |= bindings::RNET_PACKET_HASH_PORTS;
-            }
-        }
-        if let Some(tag) = details.vlan {
-            packet.vlan = tag.into();
-            packet.flags |= bindings::RNET_PACKET_VLAN;
-        }
-        packet.flags &= self.wanted;
-    }
-
-    /// Hands a received packet to the stack, of which [`note()`](Self::note) has heard.
-    ///
-    /// It starts with the Ethernet header. `false`: there is no memory for an skb, and the packet is lost.
-    ///
-    /// The buffer itself becomes the head of the skb, and its page comes back to the pool when the last user of it,
-    /// whoever that is, drops the page. A small packet may be [copied](COPYBREAK), and `buf` goes back into the pool at
-    /// once. As the pool nears its limit every packet is copied: who hoards packets then takes no more pages from the
-    /// device, and nobody else loses a packet.
-    ///
-    /// `meta` is the number of bytes of XDP metadata in front of the packet, no more than there are in
-    /// the buffer. The packet keeps them either way.
-    #[inline(always)]
-    pub(crate) fn receive<'id, O: Open<'id>>(
-        &mut self,
-        pool: &mut O,
-        buf: O::Cpu,
-        meta: u32,
-    ) -> bool {
-        let packet = &mut self.packet;
-        packet.data = buf.as_ptr().cast_mut().cast();
-        // CAST: Less than a page.
-        packet.len = buf.len() as u32;
-        if meta != 0 {
-            // CAST: An offset in a page.
-            packet.metasize = meta.min(buf.offset() as u32);
-            packet.flags |= bindings::RNET_PACKET_META;
-        }
-        if buf.len() <= self.copybreak || pool.pressure() != Pressure::None {
-            // SAFETY: By the type invariant we are in the poll of this instance. The buffer is ours and is only
-            // read: there are `len` bytes of packet in it from `data` on, and `metasize` bytes in front of them.
-            let error = unsafe { bindings::rnet_receive_copy(packet) };
-            pool.recycle(buf);
-            return error >= 0;
-        }
-
-        let page = pool.to_stack(buf);
-        packet.flags |= O::Stack::FLAGS;
-        // SAFETY: By the type invariant we are in the poll of this instance. `len` bytes from `data` on and
-        // `metasize` in front are in a buffer of that size, which leaves its end to `struct skb_shared_info`, in a
-        // page of the kind that the flags say. Its reference goes to the skb if the callee succeeds, and stays with
-        // `page` if not. CAST: At most a page.
-        if unsafe { bindings::rnet_receive_page(packet, O::Cpu::SIZE as u32) } < 0 {
-            return false;
-        }
-        page.given();
-        true
-    }
-
-    /// As [`receive`](Self::receive), of a packet that may be in several buffers, and has its metadata with it.
-    /// [`note()`](Self::note) has heard of it as well.
-    ///
-    /// `pressure` is that of the pool before the packet was taken from it.
-    pub(crate) fn receive_several(&mut self, mut buff: Buff<'_>, pressure: Pressure) -> bool {
-        let packet = &mut self.packet;
-        // CAST: Less than a page.
-        packet.len = buff.head_len() as u32;
-        if pressure != Pressure::None {
-            // SAFETY: By the type invariant we are in the poll of this instance. The packet is only read.
-            return unsafe { bindings::rnet_receive_buff_copy(packet, buff.as_raw()) } >= 0;
-        }
-        // SAFETY: By the type invariant we are in the poll of this instance, and of the queue of that packet. Its
-        // buffers go to the skb if the callee succeeds, and stay with `buff` if not.
-        let error = unsafe { bindings::rnet_receive_buff(packet, buff.as_raw()) };
-        if error >= 0 {
-            buff.given();
-        }
-        error >= 0
-    }
+/// Returns the fields of an skb that its clones have as well.
+#[inline(always)]
+pub(crate) fn headers_mut(skb: &mut bindings::sk_buff) -> &mut Headers {
+    // SAFETY: The group has two names, and all of its bits are numbers.
+    unsafe { &mut *(&raw mut skb.__bindgen_anon_4).cast() }
 }

@@ -27,7 +27,10 @@ use crate::{
 use core::{
     cell::Cell,
     marker::PhantomData,
-    mem::MaybeUninit,
+    mem::{
+        ManuallyDrop,
+        MaybeUninit, //
+    },
     ptr::NonNull, //
 };
 use kernel::{
@@ -139,14 +142,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let core = unsafe { core_of::<D>(dev) };
         // SAFETY: By the safety requirement `skb` is valid, so it is not null, and its reference is given to us:
         // to `SkBuff`, which gives it up again where the result is `NETDEV_TX_BUSY`.
-        let (queue, skb) = unsafe {
-            let skb = NonNull::new_unchecked(skb);
-            (
-                bindings::rnet_skb_queue(skb.as_ptr()),
-                SkBuff::from_raw(skb),
-            )
-        };
-        let Some(channel) = core.channel(queue.into()) else {
+        let skb = unsafe { SkBuff::from_raw(NonNull::new_unchecked(skb)) };
+        let Some(channel) = core.channel(skb.queue().into()) else {
             skb.free(DropReason::DevReady);
             return bindings::netdev_tx_NETDEV_TX_OK;
         };
@@ -202,8 +199,15 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         features: bindings::netdev_features_t,
     ) -> bindings::netdev_features_t {
         let (link, network) = D::Tx::OFFLOADS.map_or((0, 0), |o| (o.link, o.network));
+        // SAFETY: By the safety requirement `skb` is valid, so it is not null; it is not ours, and not dropped.
+        let packet = ManuallyDrop::new(unsafe { SkBuff::from_raw(NonNull::new_unchecked(skb)) });
+        let can = if packet.is_within(link, network) {
+            features
+        } else {
+            features & !bindings::RNET_F_ANY_OFFLOAD
+        };
         // SAFETY: By the safety requirement `skb` is valid; it is only read.
-        unsafe { bindings::rnet_features_check(skb, features, link.into(), network.into()) }
+        unsafe { bindings::rnet_vlan_features_check(skb, can) }
     }
 
     /// # Safety

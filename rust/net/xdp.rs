@@ -300,9 +300,34 @@ impl<'a> Buff<'a> {
         &mut self.raw
     }
 
+    /// Returns the address of the first byte of the packet.
+    pub(crate) fn data(&self) -> *const u8 {
+        self.raw.data.cast()
+    }
+
     /// Returns the length of what is in the first buffer, in bytes.
     pub(crate) fn head_len(&self) -> usize {
         (self.raw.data_end as usize).saturating_sub(self.raw.data as usize)
+    }
+
+    /// Returns how many bytes of metadata are in front of the packet.
+    pub(crate) fn meta(&self) -> usize {
+        (self.raw.data as usize).saturating_sub(self.raw.data_meta as usize)
+    }
+
+    /// Returns what is in the other buffers.
+    pub(crate) fn pieces(&self) -> &[bindings::skb_frag_t] {
+        // SAFETY: A union of two names for the same fields.
+        let (size, flags) = unsafe {
+            let raw = &self.raw.__bindgen_anon_1.__bindgen_anon_1;
+            (raw.frame_sz, raw.flags)
+        };
+        if flags & bindings::xdp_buff_flags_XDP_FLAGS_HAS_FRAGS == 0 {
+            return &[];
+        }
+        // SAFETY: By the type invariant the list is at the end of the first buffer, which is ours.
+        let list = unsafe { &*list_at(self.raw.data_hard_start.cast(), size) };
+        list.frags.get(..list.nr_frags.into()).unwrap_or_default()
     }
 
     /// Gives up the buffers, which are somebody else's now.
@@ -327,6 +352,13 @@ impl Drop for Buff<'_> {
         // queue is registered, and this is its poll.
         unsafe { bindings::xdp_return_buff(&mut self.raw) };
     }
+}
+
+/// Returns where the list of the other buffers is, in one of `size` bytes.
+fn list_at(start: *const u8, size: u32) -> *const bindings::skb_shared_info {
+    // CAST: u32 and u64 fit.
+    let offset = (size as usize).wrapping_sub(bindings::RPP_SKB_TAIL as usize);
+    start.wrapping_add(offset).cast()
 }
 
 /// Returns how a program knows a buffer of that queue.
@@ -389,10 +421,7 @@ impl Frame {
     pub(crate) fn pad(&mut self) {
         let len = self.head_len();
         if len < ETH_ZLEN && self.is_whole() {
-            // SAFETY: By the type invariant the frame is valid: so its memory ends with the room for a `struct
-            // skb_shared_info`, whose address this is.
-            let end = unsafe { bindings::rnet_xdp_frame_end(self.0.as_ptr()) };
-            let data = self.data();
+            let (end, data) = (self.end(), self.data());
             if (end as usize).saturating_sub(data as usize) < ETH_ZLEN {
                 return;
             }
@@ -421,8 +450,24 @@ impl Frame {
 
     /// Returns the length of the frame, in bytes.
     pub(crate) fn len(&self) -> usize {
-        // SAFETY: By the type invariant the frame is valid and ours. CAST: u32 fits.
-        unsafe { bindings::rnet_xdp_frame_len(self.0.as_ptr()) as usize }
+        let list = self.shared_info();
+        if list.is_null() {
+            return self.head_len();
+        }
+        // SAFETY: By the type invariant the frame is valid and ours, and so is its list. It is one of a frame, so this
+        // half of the union is in use. CAST: u32 fits.
+        let rest = unsafe { (*list).__bindgen_anon_2.__bindgen_anon_1.xdp_frags_size } as usize;
+        self.head_len().wrapping_add(rest)
+    }
+
+    /// Returns where the room for its data ends, and the list of its other pieces is.
+    fn end(&self) -> *const bindings::skb_shared_info {
+        // SAFETY: By the type invariant the frame is valid and ours, so nobody writes the fields meanwhile.
+        let (headroom, size) =
+            unsafe { ((*self.0.as_ptr()).headroom, (*self.0.as_ptr()).frame_sz) };
+        // The frame itself is in front of what is left of its headroom. CAST: u32 fits.
+        let before = (headroom as usize).wrapping_add(size_of::<bindings::xdp_frame>());
+        list_at(self.data().wrapping_sub(before), size)
     }
 
     /// Returns whether the frame is in one piece.
@@ -438,8 +483,7 @@ impl Frame {
         if self.is_whole() {
             return core::ptr::null();
         }
-        // SAFETY: By the type invariant the frame is valid, and ours.
-        unsafe { bindings::rnet_xdp_frame_end(self.0.as_ptr()) }
+        self.end()
     }
 }
 

@@ -222,13 +222,14 @@ impl<'a> Side<'a> {
             return;
         }
         let slots = shared.slots();
+        let Some(pages) = slots.len().checked_div(buffers) else {
+            return;
+        };
         for _ in 0..LOOKS {
-            self.napi()
-                .kept
-                .sample(slots.len() / buffers.max(1), |page| {
-                    let slot = slots.get(page.wrapping_mul(buffers));
-                    slot.is_some_and(Slot::is_kept)
-                });
+            self.napi().kept.sample(pages, |page| {
+                let slot = slots.get(page.wrapping_mul(buffers));
+                slot.is_some_and(Slot::is_kept)
+            });
         }
     }
 

@@ -71,8 +71,12 @@ unsafe impl<'bound, L: Layout> pages::Source for Source<'bound, L> {
         let fast = unsafe { &mut c_params.__bindgen_anon_1.fast };
         fast.pool_size = params.entries;
         fast.dev = dev_ptr;
-        // SAFETY: The device is valid, since we have a reference to it. Only a number in it is read.
-        fast.nid = unsafe { bindings::rnet_dev_to_node(dev_ptr) };
+        fast.nid = bindings::NUMA_NO_NODE;
+        #[cfg(CONFIG_NUMA)]
+        {
+            // SAFETY: The device is valid, since we have a reference to it. Only a number in it is read.
+            fast.nid = unsafe { (*dev_ptr).numa_node };
+        }
         fast.dma_dir = bindings::dma_data_direction_DMA_BIDIRECTIONAL;
         // What the device may have written to: for parts of pages that is all of the page.
         let (offset, max_len) = if L::BUFFERS == 1 {
@@ -211,7 +215,7 @@ pub(crate) enum Kind {}
 // SAFETY: A page of a `struct page_pool` says which one that is, and the pool exists as long as one of its pages
 // is out. It takes them back in any context but a hard interrupt, and unmaps those that it does not keep.
 unsafe impl PageKind for Kind {
-    const FLAGS: u32 = bindings::RNET_PACKET_PP;
+    const PAGE_POOL: bool = true;
 
     unsafe fn drop_reference(page: NonNull<bindings::page>) {
         // SAFETY: By the safety requirement the caller has the stack's reference to a page of a `struct

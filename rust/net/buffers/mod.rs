@@ -245,8 +245,8 @@ pub(crate) trait Packet {
 
 /// A buffer on its way to the stack, with a packet in it. Dropped, it goes back.
 pub(crate) trait Stack {
-    /// What a `struct rnet_packet` has to say about it.
-    const FLAGS: u32;
+    /// Whether its page is of a `struct page_pool`, which the stack has to know to give it back.
+    const PAGE_POOL: bool;
     /// Makes the buffer an skb's head, or an XDP frame's, from here on.
     fn given(self);
 }

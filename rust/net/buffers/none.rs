@@ -146,7 +146,7 @@ pub(crate) enum Kind {}
 // SAFETY: Pages of the page allocator go back there when `put_page()` drops the last reference. One that is mapped
 // is unmapped before, so the device reaches no page that is free.
 unsafe impl PageKind for Kind {
-    const FLAGS: u32 = 0;
+    const PAGE_POOL: bool = false;
 
     unsafe fn drop_reference(page: NonNull<bindings::page>) {
         // SAFETY: By the safety requirement the caller has the stack's reference to the page, and gives it up.

@@ -38,10 +38,10 @@ use pp_bindings as bindings;
 /// # Safety
 ///
 /// - The methods give back pages of a [`Source`] of this kind, as those have to be.
-/// - [`FLAGS`](Self::FLAGS) says of such a page what the stack has to know to do so.
+/// - [`PAGE_POOL`](Self::PAGE_POOL) says of such a page what the stack has to know to do so.
 pub(crate) unsafe trait PageKind {
-    /// See [`Stack::FLAGS`].
-    const FLAGS: u32;
+    /// See [`Stack::PAGE_POOL`].
+    const PAGE_POOL: bool;
 
     /// Drops the stack's reference to a page.
     ///
@@ -439,7 +439,7 @@ impl<L: Layout> Packet for CpuPage<'_, L> {
 }
 
 impl<K: PageKind> Stack for StackPage<K> {
-    const FLAGS: u32 = K::FLAGS;
+    const PAGE_POOL: bool = K::PAGE_POOL;
 
     #[inline(always)]
     fn given(self) {

@@ -201,7 +201,7 @@ impl<L: Layout> Packet for CpuBuf<'_, L> {
 }
 
 impl Stack for StackPage {
-    const FLAGS: u32 = 0;
+    const PAGE_POOL: bool = false;
 
     #[inline(always)]
     fn given(self) {
