@@ -30,6 +30,7 @@ mod handle;
 mod irq;
 mod napi;
 pub mod netdev;
+mod outbox;
 mod poll;
 mod poolstats;
 mod queue;

@@ -17,7 +17,11 @@ use crate::{
         Next, //
     },
     napi::Napi,
-    netdev::Operations,
+    netdev::{
+        Operations,
+        Side, //
+    },
+    outbox::Outbox,
     stats::{
         Counts,
         Dropped,
@@ -158,7 +162,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         }
     }
 
-    /// As [`send_back`](Self::send_back), of a packet in several buffers. They are mapped once more, each.
+    /// As [`send_back`](Self::send_back), of a packet in several buffers, at once. They are mapped once more, each.
     ///
     /// # Safety
     ///
@@ -222,6 +226,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         pool: &mut O,
         buf: O::Cpu,
         descs: &Descs<T::Rx>,
+        outbox: &mut Outbox<O::Cpu>,
     ) {
         let lack = &descs.lack;
         let verdict = match program.run(self.napi, pool, buf) {
@@ -231,26 +236,22 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
                 self.pass(pool, buf, meta, descs);
                 Verdict::Pass
             }
+            Action::Tx(buf) if lack.missing > SHORT => {
+                program.tx_failed();
+                pool.recycle(buf);
+                return self.counts.drop(lack.scarcity);
+            }
             Action::Tx(buf) => {
-                let short = lack.missing > SHORT;
-                let sent = if short {
-                    Err(buf)
-                } else {
-                    // SAFETY: By the safety requirement `self.tx` is the transmit ring of the queue that
-                    // `self.napi` stands for.
-                    unsafe { self.send_back(pool, buf) }
-                };
-                match sent {
-                    Ok(()) => Verdict::Tx,
-                    Err(buf) => {
-                        program.tx_failed();
-                        pool.recycle(buf);
-                        if short {
-                            return self.counts.drop(lack.scarcity);
-                        }
-                        Verdict::Aborted
-                    }
+                // There is room: a full one is emptied at once.
+                if let Some(buf) = outbox.push(buf) {
+                    pool.recycle(buf);
                 }
+                if outbox.is_full() {
+                    // SAFETY: By the safety requirement `self.tx` is the transmit ring of the queue that `self.napi`
+                    // stands for.
+                    unsafe { self.send_back(program, pool, outbox, false) };
+                }
+                return;
             }
             Action::Redirect => Verdict::Redirect,
             Action::Aborted => Verdict::Aborted,
@@ -259,27 +260,49 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         self.counts.verdict(verdict);
     }
 
-    /// Sends a packet back out of the device that it came from.
+    /// Sends packets back out of the device that they came from, and counts what became of them. The `last` time that is
+    /// in this poll, the doorbell is rung.
     ///
     /// # Safety
     ///
     /// `self.tx` is the transmit ring of the queue that `self.napi` stands for.
-    #[inline]
-    unsafe fn send_back<'id, O: Open<'id>>(
+    #[inline(never)]
+    pub(crate) unsafe fn send_back<'id, O: Open<'id>>(
         &mut self,
+        program: &Program<'_>,
         pool: &mut O,
-        buf: O::Cpu,
-    ) -> Result<(), O::Cpu> {
-        let mut buf = Some(buf);
+        outbox: &mut Outbox<O::Cpu>,
+        last: bool,
+    ) {
+        let (ops, queue) = (self.ops, self.napi.queue().index as usize);
+        let (mut sent, mut failed) = (0u64, 0u64);
         // SAFETY: By the safety requirement `self.tx` is the transmit ring of the queue that `self.napi` stands
         // for.
         unsafe {
             self.tx.with(self.napi, |ring, locked, _| {
-                if let Some(b) = buf.take() {
-                    buf = ring.xmit_page(locked, pool, b).err();
+                for buf in outbox.drain() {
+                    match ring.xmit_page(locked, pool, buf) {
+                        Ok(()) => sent = sent.wrapping_add(1),
+                        Err(buf) => {
+                            failed = failed.wrapping_add(1);
+                            pool.recycle(buf);
+                        }
+                    }
+                }
+                if last {
+                    ring.ring_doorbell(|tail| ops.doorbell(Side::Tx, queue, tail));
                 }
             })
         };
-        buf.map_or(Ok(()), Err)
+        // There is no ring.
+        for buf in outbox.drain() {
+            failed = failed.wrapping_add(1);
+            pool.recycle(buf);
+        }
+        self.counts.verdicts(Verdict::Tx, sent);
+        self.counts.verdicts(Verdict::Aborted, failed);
+        for _ in 0..failed {
+            program.tx_failed();
+        }
     }
 }

@@ -34,6 +34,7 @@ use crate::{
         Ring,
         Side, //
     },
+    outbox::Outbox,
     poll::Poll,
     queue::{
         Model,
@@ -319,13 +320,15 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             };
             let (pool, posted) = (&mut pool, &mut posted);
             poll.stack.prepare(pool, T::COPYBREAK);
-            // SAFETY: By the safety requirement `poll.tx` is the transmit ring of the queue that `poll.napi`
-            // stands for.
-            unsafe {
-                poll.tx.with(poll.napi, |ring, locked, budget| {
-                    ring.clean(locked, budget, pool)
-                })
-            };
+            if queue.is_sending() {
+                // SAFETY: By the safety requirement `poll.tx` is the transmit ring of the queue that `poll.napi`
+                // stands for.
+                unsafe {
+                    poll.tx.with(poll.napi, |ring, locked, budget| {
+                        ring.clean(locked, budget, pool)
+                    })
+                };
+            }
             // SAFETY: By the safety requirement `poll.tx` is the transmit ring of the queue that `poll.napi` stands for.
             let done = unsafe {
                 match &program {
@@ -336,15 +339,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             descs.more(pool, posted, |tail| ops.doorbell(Side::Rx, index, tail));
             done
         });
-        let Poll { napi, counts, .. } = poll;
-        if counts.sent() {
-            // SAFETY: By the safety requirement `tx` is the transmit ring of the queue that `napi` stands for.
-            unsafe {
-                tx.with(napi, |ring, _, _| {
-                    ring.ring_doorbell(|tail| ops.doorbell(Side::Tx, index, tail));
-                })
-            };
-        }
+        let counts = poll.counts;
         queue.rx.add(&counts);
         if descs.lack.missing != 0 {
             queue.rx.alloc_fail.inc();
@@ -404,6 +399,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         // CAST: u32 fits.
         let index = poll.napi.queue().index as usize;
         let mut done = 0usize;
+        let mut outbox = Outbox::new();
         while done < poll.budget {
             let desc = descs.ring.at(descs.next);
             let Some(written) = D::completed(|word| desc.load(word)) else {
@@ -416,6 +412,11 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             };
             let Some(len) = descs.packet(&written, Self::BUFFER) else {
                 let bounds = Self::bounds(descs);
+                if let Some(program) = program.filter(|_| !outbox.is_empty()) {
+                    // In their order.
+                    // SAFETY: The requirement is that of the caller's.
+                    unsafe { poll.send_back(program, pool, &mut outbox, false) };
+                }
                 // SAFETY: The requirement is that of the caller's.
                 if !unsafe { poll.several(descs, pool, posted, program, bounds) } {
                     break;
@@ -444,8 +445,12 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             match program {
                 None => poll.deliver(pool, buf, 0, words),
                 // SAFETY: The requirement is that of the caller's.
-                Some(program) => unsafe { poll.decide(program, pool, buf, descs) },
+                Some(program) => unsafe { poll.decide(program, pool, buf, descs, &mut outbox) },
             }
+        }
+        if let Some(program) = program.filter(|_| !outbox.is_empty() || poll.counts.sent()) {
+            // SAFETY: The requirement is that of the caller's.
+            unsafe { poll.send_back(program, pool, &mut outbox, true) };
         }
         done
     }

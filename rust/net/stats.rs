@@ -99,9 +99,15 @@ impl Counts {
 
     #[inline]
     pub(crate) fn verdict(&mut self, verdict: Verdict) {
+        self.verdicts(verdict, 1);
+    }
+
+    /// Counts a verdict for so many packets.
+    #[inline]
+    pub(crate) fn verdicts(&mut self, verdict: Verdict, packets: u64) {
         // CAST: As above.
         let n = &mut self.xdp[verdict as usize];
-        *n = n.wrapping_add(1);
+        *n = n.wrapping_add(packets);
     }
 
     /// Returns whether something was sent back.

@@ -356,8 +356,8 @@ impl Drop for Buff<'_> {
 
 /// Returns where the list of the other buffers is, in one of `size` bytes.
 fn list_at(start: *const u8, size: u32) -> *const bindings::skb_shared_info {
-    // CAST: u32 and u64 fit.
-    let offset = (size as usize).wrapping_sub(bindings::RPP_SKB_TAIL as usize);
+    // CAST: u32 fits.
+    let offset = (size as usize).wrapping_sub(bindings::RPP_SKB_TAIL);
     start.wrapping_add(offset).cast()
 }
 

@@ -210,6 +210,9 @@ impl<L: Layout> CpuBuf<'_, L> {
     #[inline]
     pub fn pad(&mut self, len: usize) {
         let old = self.len();
+        if old >= len {
+            return;
+        }
         let room = (L::HEADROOM + L::ROOM).wrapping_sub(self.offset());
         let len = len.min(room);
         if old < len {
@@ -305,7 +308,6 @@ pub struct Detached {
     pub(crate) frag: NonNull<Slot>,
     pub(crate) page: NonNull<bindings::page>,
     pub(crate) dma: u64,
-    pub(crate) offset: u32,
     pub(crate) len: u32,
 }
 
@@ -319,7 +321,7 @@ impl Detached {
     /// Returns the address from which the device reads.
     #[inline]
     pub fn dma_addr(&self) -> u64 {
-        self.dma.wrapping_add(u64::from(self.offset))
+        self.dma
     }
 
     /// Returns how many bytes it reads.

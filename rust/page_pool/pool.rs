@@ -384,11 +384,10 @@ impl<'id, L: Layout> NapiPool<'id, '_, L> {
         // SAFETY: The buffer's slot is in state `Pool`, in which it has a page, by the type invariant of `Slot`:
         // so the pointer is not null.
         let page = unsafe { NonNull::new_unchecked(buf.slot().page()) };
-        let dma = buf.slot().dma();
+        // An address inside the page, it cannot wrap.
+        let dma = buf.slot().dma().wrapping_add(offset as u64);
         if self.side.napi().need_sync {
-            // An address inside the page, it cannot wrap.
-            let addr = dma.wrapping_add(offset as u64);
-            self.side.shared.dev.sync_for_device(addr, len);
+            self.side.shared.dev.sync_for_device(dma, len);
         }
         let frag = buf.into_frag().into_raw();
         // SAFETY: It was just taken apart.
@@ -398,8 +397,7 @@ impl<'id, L: Layout> NapiPool<'id, '_, L> {
             frag,
             page,
             dma,
-            // CAST: Both are less than a page.
-            offset: offset as u32,
+            // CAST: Less than a page.
             len: len as u32,
         }
     }

@@ -182,7 +182,7 @@ take() {
 	flood_start 7
 	before=$(stat_of rx_packets)
 	eventually 10 packets_came $((before + 100))
-	[[ ! -e $MAPPINGS ]] || check "mappings before" "$(grep -c " $DUT " $MAPPINGS)" -gt 256
+	[[ ! -e $MAPPINGS ]] || check "mappings before" "$(grep -c " $DUT " $MAPPINGS)" -gt $((256 / $(per_page)))
 	begins
 	"$@"
 	MS=$(since)

@@ -147,7 +147,7 @@ impl<'id, L: Layout> Open<'id> for NapiPool<'id, '_, L> {
         Ok(Sent::Rust(self.detach(buf)))
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn sent(&mut self, page: Sent) {
         if let Sent::Rust(page) = page {
             // SAFETY: By the safety requirement the device has sent the page, so it does not read it any more.
