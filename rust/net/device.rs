@@ -27,6 +27,7 @@ use crate::{
     handle::NetDev,
     irq::Irq,
     netdev::{
+        xdp_queue,
         CardStats,
         Config,
         Features,
@@ -44,10 +45,9 @@ use crate::{
     },
     rx,
     rxside::RxSide,
-    tx::{
-        TxRing,
-        TxSide, //
-    },
+    tx::TxRing,
+    txqueue::TxQueue,
+    txside::TxSides, //
 };
 use core::{
     cell::UnsafeCell,
@@ -84,7 +84,6 @@ use pp_bindings as bindings;
 /// # Invariants
 ///
 /// - `core` is valid as long as this exists, and this is one of its channels.
-/// - `tx` is the ring of `queue`.
 /// - `rx` is accessed by the poll while NAPI is enabled, or else by who has disabled it and holds the device's
 ///   lock.
 #[pin_data]
@@ -93,7 +92,7 @@ pub(crate) struct Channel<'bound, D: Operations> {
     pub(crate) queue: Queue,
     core: NonNull<Core<'bound, D>>,
     rx: UnsafeCell<Option<RxSide<'bound, D>>>,
-    pub(crate) tx: TxSide<'bound, D::Tx>,
+    pub(crate) tx: TxSides<'bound, D::Tx>,
     #[pin]
     pub(crate) pool: Mutex<PoolStats>,
 }
@@ -114,6 +113,7 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
     unsafe fn new(
         dev: NonNull<bindings::net_device>,
         index: u32,
+        queues: u32,
         poll: PollFn,
         core: NonNull<Core<'bound, D>>,
     ) -> impl PinInit<Self, Error> {
@@ -125,7 +125,13 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
             queue <- unsafe { Queue::new(dev, index, poll) },
             core,
             rx: UnsafeCell::new(None),
-            tx: TxSide::new(),
+            tx: {
+                // SAFETY: As above.
+                let stack = unsafe { TxQueue::new(dev, index, true) };
+                // SAFETY: As above: it has as many more.
+                let xdp = D::XDP_TX.map(|_| unsafe { TxQueue::new(dev, queues + index, false) });
+                TxSides::new(stack, xdp)
+            },
             pool <- new_mutex!(PoolStats::default()),
         })
     }
@@ -164,7 +170,12 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
 }
 
 /// The rings of one queue.
-type Pair<'bound, D> = (RxSide<'bound, D>, TxRing<'bound, <D as Operations>::Tx>);
+struct Pair<'bound, D: Operations + 'bound> {
+    rx: RxSide<'bound, D>,
+    tx: TxRing<'bound, D::Tx>,
+    /// For XDP alone.
+    xdp: Option<TxRing<'bound, D::Tx>>,
+}
 
 /// What can be changed of a device's queues.
 #[derive(Clone, Copy)]
@@ -251,7 +262,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         }
         let core = KBox::pin_init(
             try_pin_init!(&this in Self {
-                dev: NetDev::new(queues)?,
+                // XDP may have as many for itself.
+                dev: NetDev::new(queues, queues << u32::from(D::XDP_TX.is_some()))?,
                 channels: {
                     let mut channels = KVec::with_capacity(queues as usize, GFP_KERNEL)?;
                     for index in 0..queues {
@@ -259,7 +271,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                         // channels, also when this fails, and so does the core, which is pinned at `this` and
                         // initialised before any callback comes. `poll` is that of `Table<D>`, which expects a
                         // channel of this core.
-                        let channel = unsafe { Channel::new(dev.as_non_null(), index, poll, this) };
+                        let channel = unsafe { Channel::new(dev.as_non_null(), index, queues, poll, this) };
                         channels.push(KBox::pin_init(channel, GFP_KERNEL)?, GFP_KERNEL)?;
                     }
                     channels
@@ -427,8 +439,10 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     fn rings(&self, pairs: &mut KVec<Pair<'bound, D>>, shape: Shape) -> Result {
         for channel in self.channels.iter().take(shape.queues).skip(pairs.len()) {
             let rx = self.rx_side(channel, shape.rings.rx)?;
-            let tx = TxRing::new(self.parent, shape.rings.tx, self.features.tx_frame)?;
-            pairs.push((rx, tx), GFP_KERNEL)?;
+            let ring = || TxRing::new(self.parent, shape.rings.tx, self.features.tx_frame);
+            let tx = ring()?;
+            let xdp = D::XDP_TX.map(|_| ring()).transpose()?;
+            pairs.push(Pair { rx, tx, xdp }, GFP_KERNEL)?;
         }
         Ok(())
     }
@@ -466,18 +480,22 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             self.ops
                 .strip_vlan(features & bindings::RNET_F_VLAN_RX != 0);
         }
-        for (channel, (rx, tx)) in self.channels.iter().zip(pairs.iter_mut()) {
-            self.ops.start_ring(&tx.describe(channel.index()))?;
-            self.ops.start_ring(&rx.describe(channel.index()))?;
-            rx.start(|tail| channel.doorbell(Side::Rx, tail));
+        for (channel, pair) in self.channels.iter().zip(pairs.iter_mut()) {
+            let index = channel.index();
+            self.ops.start_ring(&pair.tx.describe(index))?;
+            if let Some(xdp) = &pair.xdp {
+                self.ops.start_ring(&xdp.describe(xdp_queue::<D>(index)))?;
+            }
+            self.ops.start_ring(&pair.rx.describe(index))?;
+            pair.rx.start(|tail| channel.doorbell(Side::Rx, tail));
         }
         Ok(())
     }
 
     /// Shows the queues to XDP and netlink: all, or none if one fails.
     fn publish(&self, pairs: &KVec<Pair<'bound, D>>) -> Result {
-        for (n, (channel, (rx, _))) in self.channels.iter().zip(pairs).enumerate() {
-            if let Err(e) = channel.queue.publish(&rx.model()) {
+        for (n, (channel, pair)) in self.channels.iter().zip(pairs).enumerate() {
+            if let Err(e) = channel.queue.publish(&pair.rx.model()) {
                 for channel in self.channels.iter().take(n) {
                     channel.queue.withdraw();
                 }
@@ -503,16 +521,20 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             published.for_each(|c| c.queue.withdraw());
             return Err(e);
         }
-        for (channel, (rx, tx)) in self.channels.iter().zip(pairs) {
+        for (channel, Pair { rx, tx, xdp }) in self.channels.iter().zip(pairs) {
             channel.pool.lock().begin(rx.pool_stats());
             rx.attach(&channel.queue);
             // SAFETY: NAPI is disabled, since `quiesce()` or as the device is being opened, and the device's lock
             // is held. The reference is gone at the end of the statement.
             unsafe { *channel.rx() = Some(rx) };
             channel.queue.enable();
-            // SAFETY: By the type invariant of `Channel` it is the ring of `channel.queue`. There is none yet, or
-            // `quiesce()` has taken it. Process context, without the queue's lock.
-            unsafe { channel.tx.open(&channel.queue, tx) };
+            // There are none yet, or `quiesce()` has taken them.
+            for (side, ring) in channel.tx.each().zip([Some(tx), xdp]) {
+                if let Some(ring) = ring {
+                    // SAFETY: Process context, without the lock.
+                    unsafe { side.open(ring) };
+                }
+            }
         }
         control.up = true;
         control.shape = shape;
@@ -536,10 +558,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         unsafe { bindings::synchronize_net() };
         // The core does not send, and other devices' redirects find the rings closed, from here on. What is in flight
         // is until the device stops.
-        for channel in channels() {
-            // SAFETY: By the type invariant of `Channel` it is the ring of `channel.queue`. Process context,
-            // without the queue's lock.
-            unsafe { channel.tx.close(&channel.queue) };
+        for side in channels().flat_map(|c| c.tx.each()) {
+            // SAFETY: Process context, without the lock.
+            unsafe { side.close() };
         }
         self.ops.stop();
         // Not before: an interrupt that nobody attends to comes again and again.
@@ -550,17 +571,19 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         // SAFETY: The device is valid as long as the core, and the function may be called in any context.
         unsafe { bindings::netif_carrier_off(dev) };
         for channel in channels() {
-            // SAFETY: By the type invariant of `Channel` it is the ring of `channel.queue`. Process context,
-            // without the queue's lock.
-            if let Some(tx) = unsafe { channel.tx.take(&channel.queue) } {
-                // CAST: usize is u64 here.
-                channel.queue.tx.dropped.add(tx.pending() as u64);
+            for side in channel.tx.each() {
+                // SAFETY: Process context, without the lock.
+                if let Some(ring) = unsafe { side.take() } {
+                    // CAST: usize is u64 here.
+                    side.stats().dropped.add(ring.pending() as u64);
+                }
             }
             // SAFETY: NAPI was disabled above, and the device's lock is held. The reference is gone at the end of
             // the statement.
             let rx = unsafe { channel.rx() }.take();
             channel.pool.lock().end(|| drop(rx));
             channel.queue.withdraw();
+            channel.tx.stack.queue().reset();
         }
     }
 
@@ -660,7 +683,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                     channel.queue.unused();
                     // The core's watchdog looks at such queues as well: it does not expect them to be stopped.
                     // SAFETY: Process context, without the queue's lock.
-                    unsafe { channel.queue.lock_bh() }.start();
+                    unsafe { channel.tx.stack.queue().lock_bh() }.start();
                 }
                 _ => {}
             }

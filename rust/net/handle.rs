@@ -5,7 +5,10 @@
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
 use core::ptr::NonNull;
-use kernel::prelude::*;
+use kernel::{
+    error::to_result,
+    prelude::*, //
+};
 use pp_bindings as bindings;
 
 /// A `struct net_device` that we own.
@@ -23,20 +26,24 @@ unsafe impl Send for NetDev {}
 unsafe impl Sync for NetDev {}
 
 impl NetDev {
-    /// Allocates a device with so many queues, and room for a pointer.
-    pub(crate) fn new(queues: u32) -> Result<Self> {
+    /// Allocates a device with so many queues, `tx_queues` transmit queues of which the others are not the stack's, and
+    /// room for a pointer.
+    pub(crate) fn new(queues: u32, tx_queues: u32) -> Result<Self> {
         // CAST: 8.
         let room = core::mem::size_of::<*const ()>() as c_int;
         // SAFETY: It may sleep, and we are in process context; it asks for nothing else. Whether it is null is
         // looked at below.
-        let dev = unsafe { bindings::alloc_etherdev_mqs(room, queues, queues) };
+        let dev = unsafe { bindings::alloc_etherdev_mqs(room, tx_queues, queues) };
         let dev = NonNull::new(dev).ok_or(ENOMEM)?;
         // All that changes the configuration comes under the device's lock.
         // SAFETY: `dev` is not null and was just allocated, so it is valid; and nobody else knows it yet, so
         // nobody else accesses the field.
         unsafe { (*dev.as_ptr()).request_ops_lock = true };
         // INVARIANT: It is new.
-        Ok(Self(dev))
+        let dev = Self(dev);
+        // SAFETY: The device is valid, has so many queues, and is not registered.
+        to_result(unsafe { bindings::netif_set_real_num_queues(dev.as_raw(), queues, queues) })?;
+        Ok(dev)
     }
 
     #[inline]

@@ -41,6 +41,8 @@ mod rxside;
 mod skb;
 mod stats;
 mod tx;
+mod txqueue;
+mod txside;
 mod vtable;
 mod xdp;
 

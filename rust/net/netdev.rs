@@ -27,6 +27,12 @@ use kernel::{
 };
 use pp_bindings as bindings;
 
+/// Returns the number of the transmit queue that XDP has for a queue; it may be that one.
+#[inline]
+pub(crate) fn xdp_queue<D: Operations>(queue: usize) -> usize {
+    D::XDP_TX.unwrap_or(0).wrapping_add(queue)
+}
+
 /// Sizes of a queue's rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rings {
@@ -340,6 +346,11 @@ pub trait Operations: Send + Sync + Sized {
 
     /// How many unicast addresses beside its own the card can be told of: see [`RxMode::unicast`].
     const ADDRESSES: usize = 0;
+
+    /// The number of the transmit queue that XDP programs of queue 0 have for themselves, if the card has as many more
+    /// queues: then those who send for XDP share neither ring nor lock with the stack. The next one is that of queue 1,
+    /// and so on. Each raises the vector of its queue.
+    const XDP_TX: Option<usize> = None;
 
     /// Microseconds between two interrupts of a vector, to begin with: see [`set_interval`](Self::set_interval).
     const INTERVAL: u32 = 0;

@@ -18,6 +18,7 @@ use crate::{
     },
     napi::Napi,
     netdev::{
+        xdp_queue,
         Operations,
         Side, //
     },
@@ -27,7 +28,7 @@ use crate::{
         Dropped,
         Verdict, //
     },
-    tx::TxSide,
+    txside::TxSides,
     xdp::{
         Action,
         Buff,
@@ -37,10 +38,14 @@ use crate::{
 use page_pool::Pressure;
 
 /// One poll.
+///
+/// # Invariants
+///
+/// `tx` is that of the queue that `napi` stands for: so the pages of a pool that are in there are of this queue's.
 pub(crate) struct Poll<'a, 'n, 'bound, T: Operations> {
     pub(crate) ops: &'a T,
     pub(crate) napi: &'a mut Napi<'n>,
-    pub(crate) tx: &'a TxSide<'bound, T::Tx>,
+    pub(crate) tx: &'a TxSides<'bound, T::Tx>,
     pub(crate) budget: usize,
     pub(crate) counts: Counts,
     /// What is the same for each packet that the stack gets is in there.
@@ -63,7 +68,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
     ///
     /// # Safety
     ///
-    /// `self.tx` is the transmit ring of the queue that `self.napi` stands for.
+    /// The pool is that of the queue that is polled.
     #[cold]
     #[inline(never)]
     pub(crate) unsafe fn several<'id, O: Open<'id>>(
@@ -135,9 +140,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
                 self.counts.drop(descs.lack.scarcity);
                 return true;
             }
-            // SAFETY: By the safety requirement `self.tx` is the transmit ring of the queue that `self.napi` stands
-            // for.
-            Action::Tx(packet) => match unsafe { self.send_several(packet) } {
+            Action::Tx(packet) => match self.send_several(packet) {
                 Some(()) => Verdict::Tx,
                 None => {
                     program.tx_failed();
@@ -163,19 +166,12 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
     }
 
     /// As [`send_back`](Self::send_back), of a packet in several buffers, at once. They are mapped once more, each.
-    ///
-    /// # Safety
-    ///
-    /// As there.
-    unsafe fn send_several(&mut self, packet: Buff<'_>) -> Option<()> {
+    fn send_several(&mut self, packet: Buff<'_>) -> Option<()> {
         let frame = packet.into_frame()?;
         let mut sent = None;
-        // SAFETY: By the safety requirement `self.tx` is the transmit ring of the queue that `self.napi` stands for.
-        unsafe {
-            self.tx.with(self.napi, |ring, locked, _| {
-                sent = ring.xmit_frame(locked, frame).ok();
-            })
-        };
+        self.tx.for_xdp().with(self.napi, |ring, locked, _| {
+            sent = ring.xmit_frame(locked, frame).ok();
+        });
         sent
     }
 
@@ -215,12 +211,8 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
     }
 
     /// Lets an XDP program decide about a packet, and does what it says.
-    ///
-    /// # Safety
-    ///
-    /// `self.tx` is the transmit ring of the queue that `self.napi` stands for.
     #[inline]
-    pub(crate) unsafe fn decide<'id, O: Open<'id>>(
+    pub(crate) fn decide<'id, O: Open<'id>>(
         &mut self,
         program: &Program<'_>,
         pool: &mut O,
@@ -247,9 +239,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
                     pool.recycle(buf);
                 }
                 if outbox.is_full() {
-                    // SAFETY: By the safety requirement `self.tx` is the transmit ring of the queue that `self.napi`
-                    // stands for.
-                    unsafe { self.send_back(program, pool, outbox, false) };
+                    self.send_back(program, pool, outbox, false);
                 }
                 return;
             }
@@ -262,38 +252,31 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
 
     /// Sends packets back out of the device that they came from, and counts what became of them. The `last` time that is
     /// in this poll, the doorbell is rung.
-    ///
-    /// # Safety
-    ///
-    /// `self.tx` is the transmit ring of the queue that `self.napi` stands for.
     #[inline(never)]
-    pub(crate) unsafe fn send_back<'id, O: Open<'id>>(
+    pub(crate) fn send_back<'id, O: Open<'id>>(
         &mut self,
         program: &Program<'_>,
         pool: &mut O,
         outbox: &mut Outbox<O::Cpu>,
         last: bool,
     ) {
-        let (ops, queue) = (self.ops, self.napi.queue().index as usize);
+        // CAST: u32 fits.
+        let (ops, queue) = (self.ops, xdp_queue::<T>(self.napi.queue().index as usize));
         let (mut sent, mut failed) = (0u64, 0u64);
-        // SAFETY: By the safety requirement `self.tx` is the transmit ring of the queue that `self.napi` stands
-        // for.
-        unsafe {
-            self.tx.with(self.napi, |ring, locked, _| {
-                for buf in outbox.drain() {
-                    match ring.xmit_page(locked, pool, buf) {
-                        Ok(()) => sent = sent.wrapping_add(1),
-                        Err(buf) => {
-                            failed = failed.wrapping_add(1);
-                            pool.recycle(buf);
-                        }
+        self.tx.for_xdp().with(self.napi, |ring, locked, _| {
+            for buf in outbox.drain() {
+                match ring.xmit_page(locked, pool, buf) {
+                    Ok(()) => sent = sent.wrapping_add(1),
+                    Err(buf) => {
+                        failed = failed.wrapping_add(1);
+                        pool.recycle(buf);
                     }
                 }
-                if last {
-                    ring.ring_doorbell(|tail| ops.doorbell(Side::Tx, queue, tail));
-                }
-            })
-        };
+            }
+            if last {
+                ring.ring_doorbell(|tail| ops.doorbell(Side::Tx, queue, tail));
+            }
+        });
         // There is no ring.
         for buf in outbox.drain() {
             failed = failed.wrapping_add(1);

@@ -5,18 +5,8 @@
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
-use crate::stats::{
-    RxStats,
-    TxStats, //
-};
-use core::{
-    marker::PhantomData,
-    ptr::NonNull,
-    sync::atomic::{
-        AtomicBool,
-        Ordering, //
-    },
-};
+use crate::stats::RxStats;
+use core::ptr::NonNull;
 use kernel::{
     error::to_result,
     prelude::*,
@@ -50,14 +40,13 @@ pub(crate) struct Model {
 ///
 /// # Invariants
 ///
-/// - `dev` is valid as long as this exists, and has queues of number `index`; the transmit queue is `txq`.
+/// - `dev` is valid as long as this exists, and has queues of number `index`.
 /// - `napi` is an instance of `dev`, and `timer` is set up, from [`new`](Self::new) to `drop()`; but while the queue is
 ///   [not used](Self::unused) the core has forgotten the instance, which stays disabled.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Queue {
     pub(crate) index: u32,
     dev: NonNull<bindings::net_device>,
-    txq: NonNull<bindings::netdev_queue>,
     #[pin]
     napi: Opaque<bindings::napi_struct>,
     #[pin]
@@ -68,12 +57,6 @@ pub(crate) struct Queue {
     /// The XDP program. Written under the device's lock, read by the poll; the reference is the device's.
     program: Atomic<*mut bindings::bpf_prog>,
     pub(crate) rx: RxStats,
-    pub(crate) tx: TxStats,
-    /// There is something in the transmit ring. Written under its lock, and read by the poll, which takes that for
-    /// nothing else: where packets are only received, it was a fifth of what one costs.
-    ///
-    /// Not an atomic of the kernel crate, which are calls.
-    sending: AtomicBool,
 }
 
 // SAFETY: The device, its queue, the instance and the timer belong to no CPU and to no task: the core's functions
@@ -97,13 +80,9 @@ impl Queue {
         index: u32,
         poll: PollFn,
     ) -> impl PinInit<Self> {
-        // SAFETY: By the safety requirement the device is valid, and has that queue: the result is an address in
-        // the array of its queues, so it is not null.
-        let txq = unsafe { NonNull::new_unchecked(bindings::rnet_tx_queue(dev.as_ptr(), index)) };
         pin_init!(Self {
             index,
             dev,
-            txq,
             napi <- Opaque::ffi_init(move |napi| {
                 // SAFETY: By the safety requirement the device is valid, has that queue, and goes after the
                 // instance. `napi` is valid to be written, and stays where it is until it is deleted, by `drop()`.
@@ -118,8 +97,6 @@ impl Queue {
             }),
             program: Atomic::new(core::ptr::null_mut()),
             rx: RxStats::default(),
-            tx: TxStats::default(),
-            sending: AtomicBool::new(false),
         })
     }
 
@@ -148,15 +125,6 @@ impl Queue {
         unsafe { (&raw const (*self.device()).features).read_volatile() }
     }
 
-    /// Returns whether there is something in the transmit ring.
-    ///
-    /// What was put there without a doorbell may be missing; when the device has sent something it is seen by the poll
-    /// that this causes.
-    #[inline]
-    pub(crate) fn is_sending(&self) -> bool {
-        self.sending.load(Ordering::Relaxed)
-    }
-
     #[inline]
     pub(crate) fn napi(&self) -> *mut bindings::napi_struct {
         self.napi.get()
@@ -165,11 +133,6 @@ impl Queue {
     #[inline]
     pub(crate) fn rxq(&self) -> *mut bindings::xdp_rxq_info {
         self.rxq.get()
-    }
-
-    #[inline]
-    fn txq(&self) -> *mut bindings::netdev_queue {
-        self.txq.as_ptr()
     }
 
     /// Has the core forget the queue's NAPI instance: what it does to all of a device, such as to end their threads,
@@ -244,16 +207,11 @@ impl Queue {
         }
     }
 
-    /// Undoes [`publish`](Self::publish), and forgets what the byte queue limits know.
+    /// Undoes [`publish`](Self::publish).
     ///
     /// Nobody polls or sends.
     pub(crate) fn withdraw(&self) {
         self.set_napi(core::ptr::null_mut());
-        // SAFETY: By the type invariant the queue is valid. By the contract of this function nobody sends, and all
-        // packets of it are gone, so nobody else uses its byte queue limits.
-        unsafe {
-            bindings::rnet_tx_reset(self.txq());
-        }
         self.withdraw_rx();
     }
 
@@ -330,76 +288,6 @@ impl Queue {
     pub(crate) fn set_program(&self, program: *mut bindings::bpf_prog) {
         self.program.store(program, Release);
     }
-
-    /// # Safety
-    ///
-    /// - This CPU holds the transmit queue's lock for as long as the result exists.
-    /// - When the result is dropped, the lock may be released as `unlock` says.
-    #[inline]
-    unsafe fn locked(&self, unlock: Unlock) -> TxLocked<'_> {
-        // INVARIANT: By the safety requirement.
-        TxLocked {
-            queue: self,
-            unlock,
-            _cpu: PhantomData,
-        }
-    }
-
-    /// Takes the transmit queue's lock, the one that the core holds when it sends.
-    ///
-    /// # Safety
-    ///
-    /// Bottom halves are off, and this CPU does not hold the lock.
-    #[inline]
-    pub(crate) unsafe fn lock(&self) -> TxLocked<'_> {
-        // SAFETY: By the type invariant the queue is valid. By the safety requirement bottom halves are off, so
-        // this CPU stays the same, and it does not hold the lock.
-        unsafe { bindings::rnet_tx_lock(self.txq()) };
-        // SAFETY: This CPU has just taken the lock, and bottom halves are off. Nobody releases it but the result,
-        // by the counterpart of the above, as `Plain` says.
-        unsafe { self.locked(Unlock::Plain) }
-    }
-
-    /// As [`lock`](Self::lock), with bottom halves off as long as it is held.
-    ///
-    /// # Safety
-    ///
-    /// - Process context.
-    /// - This CPU does not hold the lock.
-    pub(crate) unsafe fn lock_bh(&self) -> TxLocked<'_> {
-        // SAFETY: By the type invariant the queue is valid. By the safety requirement this is process context, and
-        // this CPU does not hold the lock.
-        unsafe { bindings::rnet_tx_lock_bh(self.txq()) };
-        // SAFETY: This CPU has just taken the lock, with bottom halves off. Nobody releases it but the result, by
-        // the counterpart of the above, as `Bh` says.
-        unsafe { self.locked(Unlock::Bh) }
-    }
-
-    /// As [`lock`](Self::lock), if nobody has it.
-    ///
-    /// Any context.
-    pub(crate) fn try_lock(&self) -> Option<TxLocked<'_>> {
-        // SAFETY: By the type invariant the queue is valid. It does not wait for the lock, so it does not matter
-        // who has it.
-        if !unsafe { bindings::rnet_tx_trylock(self.txq()) } {
-            return None;
-        }
-        // SAFETY: This CPU has just taken the lock. Nobody releases it but the result, by the counterpart of the
-        // above, as `Plain` says.
-        Some(unsafe { self.locked(Unlock::Plain) })
-    }
-
-    /// Returns a proof of the lock that somebody else has taken and releases.
-    ///
-    /// # Safety
-    ///
-    /// This CPU holds the transmit queue's lock for as long as the result exists.
-    #[inline]
-    pub(crate) unsafe fn assume_locked(&self) -> TxLocked<'_> {
-        // SAFETY: By the safety requirement this CPU holds the lock for as long as the result exists, which does
-        // not release it, as `Not` says.
-        unsafe { self.locked(Unlock::Not) }
-    }
 }
 
 #[pinned_drop]
@@ -428,109 +316,4 @@ unsafe extern "C" fn poll_again(timer: *mut bindings::timer_list) {
     // for its timer, in `drop()`, before it goes.
     let queue = unsafe { &*kernel::container_of!(timer, Queue, timer) };
     queue.schedule();
-}
-
-/// Who releases a transmit queue's lock, and how.
-#[derive(Clone, Copy)]
-enum Unlock {
-    /// Whoever has taken it.
-    Not,
-    /// We do.
-    Plain,
-    /// We do, and bottom halves are on again.
-    Bh,
-}
-
-/// A transmit queue whose lock is held.
-///
-/// # Invariants
-///
-/// The current CPU holds the lock for as long as this exists. It cannot be sent to another thread.
-pub(crate) struct TxLocked<'a> {
-    queue: &'a Queue,
-    unlock: Unlock,
-    _cpu: PhantomData<*mut ()>,
-}
-
-impl TxLocked<'_> {
-    /// Returns the transmit counters.
-    ///
-    /// The lock makes us their only writer.
-    #[inline]
-    pub(crate) fn stats(&self) -> &TxStats {
-        &self.queue.tx
-    }
-
-    /// Notes whether there is something in the ring.
-    #[inline(always)]
-    pub(crate) fn set_sending(&self, sending: bool) {
-        self.queue.sending.store(sending, Ordering::Relaxed);
-    }
-
-    /// Keeps the core from sending: the ring is full.
-    #[inline]
-    pub(crate) fn stop(&self) {
-        self.stats().stop.inc();
-        self.halt();
-    }
-
-    /// Keeps the core from sending, whatever room there is.
-    #[inline]
-    pub(crate) fn halt(&self) {
-        // SAFETY: By the type invariant of `Queue` the queue is valid, and by that of `TxLocked` this CPU holds
-        // its lock.
-        unsafe { bindings::rnet_tx_stop(self.queue.txq()) };
-    }
-
-    /// Lets the core send.
-    ///
-    /// No-op if it may already.
-    #[inline]
-    pub(crate) fn start(&self) {
-        // SAFETY: By the type invariant of `Queue` the queue is valid, and by that of `TxLocked` this CPU holds
-        // its lock.
-        unsafe { bindings::netif_tx_wake_queue(self.queue.txq()) };
-    }
-
-    /// Lets the core send again, after [`stop`](Self::stop).
-    #[inline]
-    pub(crate) fn wake(&self) {
-        self.stats().wake.inc();
-        self.start();
-    }
-
-    /// Tells the byte queue limits that an skb of `bytes` is in the ring.
-    ///
-    /// Returns whether the doorbell has to be rung now, or `more` is to come at once.
-    #[inline]
-    pub(crate) fn sent(&self, bytes: u32, more: bool) -> bool {
-        // SAFETY: By the type invariant of `Queue` the queue is valid, and by that of `TxLocked` this CPU holds
-        // its lock, so nobody else queues bytes.
-        unsafe { bindings::rnet_tx_sent(self.queue.txq(), bytes, more) }
-    }
-
-    /// Tells the byte queue limits what the device has finished, in skbs that were [`sent`](Self::sent).
-    ///
-    /// No more than those are believed.
-    #[inline]
-    pub(crate) fn completed(&self, packets: u32, bytes: u32) {
-        // SAFETY: By the type invariant of `Queue` the queue is valid, and by that of `TxLocked` this CPU holds
-        // its lock, so nobody else completes bytes. The callee believes no more than were queued.
-        unsafe { bindings::rnet_tx_completed(self.queue.txq(), packets, bytes) };
-    }
-}
-
-impl Drop for TxLocked<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        match self.unlock {
-            Unlock::Not => {}
-            // SAFETY: By the type invariant this CPU holds the lock, of a queue that is valid. `Plain` says that
-            // we have taken it by `rnet_tx_lock()`, or its like that does not wait; it is released once.
-            Unlock::Plain => unsafe { bindings::rnet_tx_unlock(self.queue.txq()) },
-            // SAFETY: By the type invariant this CPU holds the lock, of a queue that is valid. `Bh` says that we
-            // have taken it by `rnet_tx_lock_bh()`; it is released once, in process context.
-            Unlock::Bh => unsafe { bindings::rnet_tx_unlock_bh(self.queue.txq()) },
-        }
-    }
 }

@@ -251,8 +251,8 @@ fn sent_back<'bound, D: Operations + 'bound>(
     channel: &Channel<'bound, D>,
     rx: &mut RxSide<'bound, D>,
 ) -> Result {
-    // SAFETY: The ring of `tx` is that of `queue`. NAPI is disabled, and the device's lock is held.
-    let clean = || Ok(unsafe { rx.clean_tx(&channel.queue, &channel.tx) });
+    // SAFETY: They are of one queue. NAPI is disabled. Process context, without the locks of the rings.
+    let clean = || Ok(unsafe { rx.clean_tx(&channel.tx) });
     match read_poll_timeout(clean, |&sent| sent, Delta::from_millis(1), DRAIN) {
         Ok(_) => Ok(()),
         Err(_) => Err(EBUSY),

@@ -22,7 +22,7 @@ use crate::{
         Queue, //
     },
     rx::RxRing,
-    tx::TxSide, //
+    txside::TxSides, //
 };
 use kernel::{
     device::{
@@ -121,9 +121,9 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
     /// # Safety
     ///
     /// As there.
-    pub(crate) unsafe fn clean_tx(&mut self, queue: &Queue, tx: &TxSide<'bound, D::Tx>) -> bool {
+    pub(crate) unsafe fn clean_tx(&mut self, tx: &TxSides<'bound, D::Tx>) -> bool {
         // SAFETY: The requirements are those of the caller's.
-        each!(self, ring => unsafe { ring.clean_tx(queue, tx) })
+        each!(self, ring => unsafe { ring.clean_tx(tx) })
     }
 
     /// See [`RxRing::rewind`].
@@ -152,11 +152,10 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
         &mut self,
         ops: &D,
         napi: &mut Napi<'_>,
-        tx: &TxSide<'bound, D::Tx>,
+        tx: &TxSides<'bound, D::Tx>,
         budget: usize,
     ) -> usize {
-        // SAFETY: By the safety requirement the ring is that of the queue that `napi` stands for, and so is the
-        // transmit ring.
+        // SAFETY: The requirement is that of the caller's.
         each!(self, ring => unsafe { ring.poll(ops, napi, tx, budget) })
     }
 }

@@ -25,32 +25,23 @@ use crate::{
         Mapping,
         Transmit, //
     },
-    napi::{
-        Budget,
-        Napi, //
-    },
+    napi::Budget,
     netdev::{
         Ring,
         Side,
         MIN_RING, //
     },
-    queue::{
-        Queue,
-        TxLocked, //
-    },
     skb::{
         DropReason,
         SkBuff, //
     },
+    txqueue::TxLocked,
     xdp::{
         Frame,
         ETH_ZLEN, //
     },
 };
-use core::{
-    cell::UnsafeCell,
-    marker::PhantomData, //
-};
+use core::marker::PhantomData;
 use kernel::{
     device::{
         Bound,
@@ -115,7 +106,7 @@ pub(crate) struct TxRing<'bound, D: TxDescriptor> {
     /// What the device was told of last by a context.
     context: Option<Offload>,
     /// The device is about to stop: nothing is sent or cleaned any more.
-    closed: bool,
+    pub(crate) closed: bool,
     max_frame: usize,
     _format: PhantomData<fn() -> D>,
 }
@@ -615,7 +606,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
     /// Frames of other devices, and pages that are not our pool's, cannot be freed there, and wait for the next
     /// poll, with what is behind them.
     #[cold]
-    fn clean_netpoll(&mut self, locked: &TxLocked<'_>) {
+    pub(crate) fn clean_netpoll(&mut self, locked: &TxLocked<'_>) {
         let mut done = Done::default();
         while let Some(what) = self.finished(&mut done, Budget::NONE, |what| {
             matches!(what, InFlight::Skb(..) | InFlight::Page(Sent::Rust(_)))
@@ -663,137 +654,5 @@ fn longest(skb: &SkBuff, offload: &Offload) -> usize {
         .into_iter()
         .fold(0, |sum, n| sum.saturating_add(n.into())),
         None => skb.len(),
-    }
-}
-
-/// Where a queue's transmit ring is while the interface is up.
-///
-/// # Invariants
-///
-/// Who accesses what is in here holds the lock of its transmit queue.
-pub(crate) struct TxSide<'bound, D: TxDescriptor>(UnsafeCell<Option<TxRing<'bound, D>>>);
-
-// SAFETY: By the type invariant the ring is accessed with the lock held only, so by one CPU at a time. And it is
-// `Send`: it owns memory, mappings and packets, none of which belongs to a CPU.
-unsafe impl<D: TxDescriptor> Sync for TxSide<'_, D> {}
-// SAFETY: It owns a ring, if there is one: memory, mappings and packets, none of which belongs to a CPU or a task.
-unsafe impl<D: TxDescriptor> Send for TxSide<'_, D> {}
-
-impl<'bound, D: TxDescriptor> TxSide<'bound, D> {
-    /// Makes a side without a ring.
-    pub(crate) fn new() -> Self {
-        Self(UnsafeCell::new(None))
-    }
-
-    /// Returns the ring, if it is open, as long as the lock is held.
-    ///
-    /// # Safety
-    ///
-    /// - `locked` is of the queue whose ring this is.
-    /// - The result is not used after another call of this.
-    #[inline]
-    pub(crate) unsafe fn get<'a>(
-        &'a self,
-        _locked: &'a TxLocked<'_>,
-    ) -> Option<&'a mut TxRing<'bound, D>> {
-        // SAFETY: The pointer is that of our own cell. By the safety requirement its lock is held for `'a`, so
-        // nobody else accesses it, and the caller is done with what it got from here before.
-        let ring = unsafe { &mut *self.0.get() }.as_mut();
-        ring.filter(|ring| !ring.closed)
-    }
-
-    /// Runs `f` with the ring, if there is one, and the lock of its queue, which is the one that is polled.
-    ///
-    /// Takes the poll, so that nobody in there takes the lock twice.
-    ///
-    /// # Safety
-    ///
-    /// It is the ring of the queue that `napi` stands for.
-    #[inline]
-    pub(crate) unsafe fn with<R>(
-        &self,
-        napi: &mut Napi<'_>,
-        f: impl FnOnce(&mut TxRing<'bound, D>, &TxLocked<'_>, Budget<'_>) -> R,
-    ) -> Option<R> {
-        // SAFETY: `napi` stands for a poll, so bottom halves are off. This CPU does not hold the lock: a poll
-        // takes it only in here, where the `Napi` is borrowed until it is released.
-        let locked = unsafe { napi.queue().lock() };
-        // SAFETY: By the safety requirement it is the ring of that queue, whose lock `locked` is. `f` has no
-        // `Napi`, so it cannot get here again while it has the ring.
-        let ring = unsafe { self.get(&locked) };
-        ring.map(|ring| f(ring, &locked, napi.budget()))
-    }
-
-    /// Cleans the ring for netpoll.
-    ///
-    /// Any context.
-    ///
-    /// # Safety
-    ///
-    /// It is the ring of `queue`.
-    pub(crate) unsafe fn clean_netpoll(&self, queue: &Queue) {
-        // The lock's owner may be what netpoll has interrupted.
-        if let Some(locked) = queue.try_lock() {
-            // SAFETY: By the safety requirement it is the ring of `queue`, whose lock `locked` is. It is used
-            // until the lock is released, and asked for once.
-            if let Some(ring) = unsafe { self.get(&locked) } {
-                ring.clean_netpoll(&locked);
-            }
-        }
-    }
-
-    /// Closes the ring, and keeps the core from sending: who comes after this finds none.
-    ///
-    /// Process context.
-    ///
-    /// # Safety
-    ///
-    /// - It is the ring of `queue`.
-    /// - Process context, and this CPU does not hold the queue's lock.
-    pub(crate) unsafe fn close(&self, queue: &Queue) {
-        // SAFETY: By the safety requirement this is process context, and this CPU does not hold the lock.
-        let locked = unsafe { queue.lock_bh() };
-        // SAFETY: By the safety requirement it is the ring of `queue`, whose lock `locked` is. It is used until
-        // the lock is released, and asked for once.
-        if let Some(ring) = unsafe { self.get(&locked) } {
-            ring.closed = true;
-        }
-        locked.halt();
-    }
-
-    /// Puts a new ring in place, and lets the core and XDP send.
-    ///
-    /// Process context.
-    ///
-    /// # Safety
-    ///
-    /// - It is the ring of `queue`, and there is none yet.
-    /// - Process context, and this CPU does not hold the queue's lock.
-    pub(crate) unsafe fn open(&self, queue: &Queue, ring: TxRing<'bound, D>) {
-        // SAFETY: By the safety requirement this is process context, and this CPU does not hold the lock.
-        let locked = unsafe { queue.lock_bh() };
-        // SAFETY: The pointer is that of our own cell. By the safety requirement `locked` is its lock, so nobody
-        // else accesses it, and nobody has a reference to what is in it without the lock.
-        unsafe { *self.0.get() = Some(ring) };
-        // Not after the lock is released: XDP may fill the ring then, and stop the queue.
-        locked.start();
-    }
-
-    /// Takes the ring.
-    ///
-    /// Process context.
-    ///
-    /// # Safety
-    ///
-    /// - It is the ring of `queue`.
-    /// - Process context, and this CPU does not hold the queue's lock.
-    pub(crate) unsafe fn take(&self, queue: &Queue) -> Option<TxRing<'bound, D>> {
-        // SAFETY: By the safety requirement this is process context, and this CPU does not hold the lock.
-        let locked = unsafe { queue.lock_bh() };
-        // SAFETY: The pointer is that of our own cell. By the safety requirement `locked` is its lock, so nobody
-        // else accesses it, and nobody has a reference to what is in it without the lock.
-        let ring = unsafe { &mut *self.0.get() }.take();
-        drop(locked);
-        ring
     }
 }

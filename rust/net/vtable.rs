@@ -13,6 +13,7 @@ use crate::{
     },
     napi::Napi,
     netdev::{
+        xdp_queue,
         Operations,
         RxMode,
         Side, //
@@ -147,12 +148,12 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             skb.free(DropReason::DevReady);
             return bindings::netdev_tx_NETDEV_TX_OK;
         };
+        let side = &channel.tx.stack;
         // SAFETY: By the safety requirement the core holds the lock of the skb's queue, which is this channel's,
         // on this CPU; it releases it after we have returned, when `locked` is gone.
-        let locked = unsafe { channel.queue.assume_locked() };
-        // SAFETY: By the type invariant of `Channel` the ring is that of `channel.queue`, whose lock `locked` is.
-        // It is asked for once, and not used after this function.
-        let Some(tx) = (unsafe { channel.tx.get(&locked) }) else {
+        let locked = unsafe { side.queue().assume_locked() };
+        // SAFETY: `locked` is its lock. The ring is asked for once, and not used after this function.
+        let Some(tx) = (unsafe { side.get(&locked) }) else {
             skb.free(DropReason::DevReady);
             return bindings::netdev_tx_NETDEV_TX_OK;
         };
@@ -232,13 +233,13 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let Some(channel) = core.channel(cpu % core.used_queues().max(1)) else {
             return ENETDOWN.to_errno();
         };
+        let side = channel.tx.for_xdp();
         // SAFETY: By the safety requirement bottom halves are off. This CPU does not hold the lock:
-        // `ndo_start_xmit`, which does, redirects nothing, and in a poll a program runs with the `Napi` borrowed,
+        // `ndo_start_xmit`, which may, redirects nothing, and in a poll a program runs with the `Napi` borrowed,
         // which `TxSide::with` wants for itself.
-        let locked = unsafe { channel.queue.lock() };
-        // SAFETY: By the type invariant of `Channel` the ring is that of `channel.queue`, whose lock `locked` is.
-        // It is asked for once, and not used after this function.
-        let Some(tx) = (unsafe { channel.tx.get(&locked) }) else {
+        let locked = unsafe { side.queue().lock() };
+        // SAFETY: `locked` is its lock. The ring is asked for once, and not used after this function.
+        let Some(tx) = (unsafe { side.get(&locked) }) else {
             return ENETDOWN.to_errno();
         };
         let mut sent: c_int = 0;
@@ -257,7 +258,10 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             sent = sent.wrapping_add(1);
         }
         if flags & bindings::XDP_XMIT_FLUSH != 0 {
-            tx.ring_doorbell(|tail| channel.doorbell(Side::Tx, tail));
+            tx.ring_doorbell(|tail| {
+                let queue = xdp_queue::<D>(channel.index());
+                core.ops.doorbell(Side::Tx, queue, tail);
+            });
         }
         sent
     }
@@ -278,8 +282,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // Netpoll, which may call from a hard interrupt: that is not the context that `Napi` stands for. What
         // was sent makes room nevertheless.
         if budget == 0 {
-            // SAFETY: By the type invariant of `Channel` the ring is that of `channel.queue`.
-            unsafe { channel.tx.clean_netpoll(&channel.queue) };
+            // What XDP sends is not in its way, or is on the same ring.
+            channel.tx.stack.clean_netpoll();
             return 0;
         }
         let redirected = Cell::new(false);
@@ -295,8 +299,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             return 0;
         };
         // CAST: Never negative.
-        // SAFETY: `rx` is this channel's ring, and by its type invariant `channel.tx` is that of `channel.queue`:
-        // the queue that `napi` stands for.
+        // SAFETY: `rx` and `tx` are this channel's, and so of the queue that `napi` stands for.
         let done = unsafe { rx.poll(&core.ops, &mut napi, &channel.tx, budget as usize) };
         if redirected.get() {
             // The lists of what was redirected are on this poll's stack.
@@ -399,14 +402,14 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // `stats` is valid, initialised, and nobody else's.
         let (core, stats) = unsafe { (core_of::<D>(dev), &mut *stats) };
         for channel in &core.channels {
-            let (rx, tx) = (&channel.queue.rx, &channel.queue.tx);
+            let (rx, tx) = (&channel.queue.rx, &channel.tx);
             add(&mut stats.rx_packets, rx.packets.get());
             add(&mut stats.rx_bytes, rx.bytes.get());
             add(&mut stats.rx_dropped, rx.all_dropped());
             add(&mut stats.rx_errors, rx.errors.get());
-            add(&mut stats.tx_packets, tx.packets.get());
-            add(&mut stats.tx_bytes, tx.bytes.get());
-            add(&mut stats.tx_dropped, tx.dropped.get());
+            add(&mut stats.tx_packets, tx.sum(|tx| tx.packets.get()));
+            add(&mut stats.tx_bytes, tx.sum(|tx| tx.bytes.get()));
+            add(&mut stats.tx_dropped, tx.sum(|tx| tx.dropped.get()));
         }
         let card = core.card_stats();
         let bad = card.crc_errors.wrapping_add(card.length_errors);
@@ -494,11 +497,11 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let (core, stats) = unsafe { (core_of::<D>(dev), &mut *stats) };
         // CAST: The number of a queue.
         if let Some(channel) = core.channel(index as usize) {
-            let tx = &channel.queue.tx;
-            stats.packets = tx.packets.get();
-            stats.bytes = tx.bytes.get();
-            stats.stop = tx.stop.get();
-            stats.wake = tx.wake.get();
+            // What XDP has for itself is no queue for the core, so it counts here.
+            stats.packets = channel.tx.sum(|tx| tx.packets.get());
+            stats.bytes = channel.tx.sum(|tx| tx.bytes.get());
+            stats.stop = channel.tx.sum(|tx| tx.stop.get());
+            stats.wake = channel.tx.sum(|tx| tx.wake.get());
         }
     }
 
@@ -525,10 +528,10 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             add(&mut rx.packets, queue.rx.packets.get());
             add(&mut rx.bytes, queue.rx.bytes.get());
             add(&mut rx.alloc_fail, queue.rx.alloc_fail.get());
-            add(&mut tx.packets, queue.tx.packets.get());
-            add(&mut tx.bytes, queue.tx.bytes.get());
-            add(&mut tx.stop, queue.tx.stop.get());
-            add(&mut tx.wake, queue.tx.wake.get());
+            add(&mut tx.packets, channel.tx.sum(|tx| tx.packets.get()));
+            add(&mut tx.bytes, channel.tx.sum(|tx| tx.bytes.get()));
+            add(&mut tx.stop, channel.tx.sum(|tx| tx.stop.get()));
+            add(&mut tx.wake, channel.tx.sum(|tx| tx.wake.get()));
         }
     }
 }

@@ -126,9 +126,11 @@ fn assign_vectors(bar: &Bar<'_>, queues: u32, other: u32) {
         let index = queue as usize;
         write_at!(bar, IVAR, index, {
             let vector = queue & 0x1f;
-            regs::IVAR::from(vector | vector << 8)
+            // The transmit queue for XDP is the one eight further on.
+            regs::IVAR::from(vector | vector << 8 | vector << 24)
                 .with_rx_valid(true)
                 .with_tx_valid(true)
+                .with_other_tx_valid(true)
         });
     }
     bar.write_reg(regs::IVAR_MISC::from(other << 8).with_other_valid(true));

@@ -77,6 +77,8 @@ impl Operations for Igb<'_> {
     // As the C driver.
     const COPYBREAK: usize = 0;
     const ADDRESSES: usize = mac::ADDRESSES;
+    // There are 16, and 8 are the stack's at most.
+    const XDP_TX: Option<usize> = Some(regs::QUEUES);
     // 20,000 interrupts in a second.
     const INTERVAL: u32 = 50;
 

@@ -67,6 +67,8 @@ register! {
         4:0     rx;
         15:15   tx_valid => bool;
         12:8    tx;
+        31:31   other_tx_valid => bool;
+        28:24   other_tx;
     }
     /// Which vector other causes raise.
     pub(crate) IVAR_MISC(u32) @ 0x1740 {
