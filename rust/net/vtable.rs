@@ -497,15 +497,16 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let (core, stats) = unsafe { (core_of::<D>(dev), &mut *stats) };
         // CAST: The number of a queue.
         if let Some(channel) = core.channel(index as usize) {
-            // What XDP has for itself is no queue for the core, so it counts here.
-            stats.packets = channel.tx.sum(|tx| tx.packets.get());
-            stats.bytes = channel.tx.sum(|tx| tx.bytes.get());
-            stats.stop = channel.tx.sum(|tx| tx.stop.get());
-            stats.wake = channel.tx.sum(|tx| tx.wake.get());
+            let tx = channel.tx.stack.stats();
+            stats.packets = tx.packets.get();
+            stats.bytes = tx.bytes.get();
+            stats.stop = tx.stop.get();
+            stats.wake = tx.wake.get();
         }
     }
 
-    /// What the queues that are used do not count: what the others did, when they were.
+    /// What the queues that are used do not count: what the others did, when they were; and what XDP sends on rings of its
+    /// own, which are no queues for the core.
     ///
     /// # Safety
     ///
@@ -523,15 +524,20 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let (core, rx, tx) = unsafe { (core_of::<D>(dev), &mut *rx, &mut *tx) };
         (rx.packets, rx.bytes, rx.alloc_fail) = (0, 0, 0);
         (tx.packets, tx.bytes, tx.stop, tx.wake) = (0, 0, 0, 0);
-        for channel in core.channels.iter().skip(core.used_queues()) {
+        let used = core.used_queues();
+        for (n, channel) in core.channels.iter().enumerate() {
             let queue = &channel.queue;
-            add(&mut rx.packets, queue.rx.packets.get());
-            add(&mut rx.bytes, queue.rx.bytes.get());
-            add(&mut rx.alloc_fail, queue.rx.alloc_fail.get());
-            add(&mut tx.packets, channel.tx.sum(|tx| tx.packets.get()));
-            add(&mut tx.bytes, channel.tx.sum(|tx| tx.bytes.get()));
-            add(&mut tx.stop, channel.tx.sum(|tx| tx.stop.get()));
-            add(&mut tx.wake, channel.tx.sum(|tx| tx.wake.get()));
+            if n >= used {
+                add(&mut rx.packets, queue.rx.packets.get());
+                add(&mut rx.bytes, queue.rx.bytes.get());
+                add(&mut rx.alloc_fail, queue.rx.alloc_fail.get());
+            }
+            for side in channel.tx.each().skip(usize::from(n < used)) {
+                add(&mut tx.packets, side.stats().packets.get());
+                add(&mut tx.bytes, side.stats().bytes.get());
+                add(&mut tx.stop, side.stats().stop.get());
+                add(&mut tx.wake, side.stats().wake.get());
+            }
         }
     }
 }

@@ -90,18 +90,31 @@ restart_other() {
 
 # The verdicts of both queues.
 xdp() {
-	local before queue
+	local all before queue stack
 	attach drop
 	before=$(count rx_xdp_drop)
 	for queue in 0 1; do send_from "$(</tmp/from.$queue)" 50; done
 	eventually 10 more_than $((before + 99)) rx_xdp_drop
 	attach tx
 	before=$(count rx_xdp_tx)
+	stack=$(sent_by_stack)
+	all=$(stat_of tx_packets)
 	for queue in 0 1; do send_from "$(</tmp/from.$queue)" 50; done
 	eventually 10 more_than $((before + 99)) rx_xdp_tx
+	# On rings of their own.
+	eventually 5 sent_more_than $((all + 99))
+	check "packets on the rings of the stack" $(($(sent_by_stack) - stack)) -lt 50
 	detach
 	ping_peer
 	pool_clean
+}
+
+sent_more_than() { (($(stat_of tx_packets) > $1)); }
+sent_by_stack() {
+	local index
+	index=$(<"/sys/class/net/$(iface)/ifindex")
+	echo $(($(of_netdev qstats "ifindex=$index" queue-id=0 queue-type=1 tx-packets) +
+		$(of_netdev qstats "ifindex=$index" queue-id=1 queue-type=1 tx-packets)))
 }
 
 # TCP over both queues at once.
@@ -366,6 +379,7 @@ try "XDP on both queues" xdp
 try "TCP over both queues" tcp
 try "ethtool -X: the card follows the table, under traffic" table
 socat -u TCP4-LISTEN:6003,reuseaddr,fork OPEN:/dev/null &
+eventually 10 has_socket tcp 6003
 try "the hash of each packet" hashes
 try "VLAN tags, taken out and not" tags
 try "ethtool -C: the least time between interrupts" coalescing
