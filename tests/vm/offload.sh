@@ -39,7 +39,7 @@ sends() {
 	ip netns exec peer socat -u "TCP-LISTEN:6000,pf=$(family "$to"),reuseaddr" OPEN:/tmp/got,creat,trunc &
 	seen=$!
 	in_peer_has 6000
-	timeout 60 tcpdump -i "$(iface)" -Q out -Z root -c 1 -p "greater $((largest ? largest : 1519))" >/tmp/large 2>/tmp/dump &
+	timeout $((60 * RPP_SLOW)) tcpdump -i "$(iface)" -Q out -Z root -c 1 -p "greater $((largest ? largest : 1519))" >/tmp/large 2>/tmp/dump &
 	eventually 10 grep 'listening on' /tmp/dump
 	socat -u -b 65536 OPEN:/tmp/sent "TCP:$to:6000"
 	wait $seen
