@@ -33,7 +33,7 @@ def main():
     )
 
     plt.rcParams["svg.hashsalt"] = "run"  # the same file from the same numbers
-    fig, axes = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, width_ratios=(3, 1.3), layout="constrained")
+    fig, axes = plt.subplots(1, 2, figsize=(11, 5.2), sharey=True, width_ratios=(3, 1.3), layout="constrained")
     for ax, (key, title, form) in zip(axes, panels):
         for i, iommu in enumerate(LABELS):
             values = {r["name"]: r[key] for r in rows if r["iommu"] == iommu}
