@@ -156,7 +156,7 @@ let_go_of_pages() {
 	check "bytes read" "$size" -ge 300000
 	cmp -n "$size" "$DUMP" /tmp/content
 	rm "$DUMP"
-	eventually 10 let_go_of $((hits + HELD_PAGES))
+	eventually 10 let_go_of $((hits + HELD_PAGES)) || { echo "$(hits), not $((hits + HELD_PAGES))"; return 1; }
 	kb=$(($(memory) - kb))
 	echo "$HELD_PAGES pages, $kb kB freed"
 	check "kB freed" "$kb" -ge $((HELD_PAGES * 4 * 9 / 10))
