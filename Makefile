@@ -7,7 +7,7 @@ export KERNEL KDIR KSRC RUSTC BINDGEN LLVM V RPP_CACHE MINUTES SEED
 unexport CASE
 
 .DEFAULT_GOAL := default
-.PHONY: default help setup modules kernel run test test-debug test-kcsan soak bench bench-check pin-down check clean distclean
+.PHONY: default help setup modules kernel run test test-debug test-kcsan soak bench bench-check tcp pin-down check clean distclean
 
 default:
 	@scripts/kernel.sh modules auto
@@ -23,6 +23,7 @@ help:
 	@echo 'make soak       everything at once, for MINUTES=2; SEED= of an earlier run does the same again'
 	@echo 'make bench      our pool, the C pool and the page allocator side by side: tables and plots'
 	@echo 'make bench-check  the same in instructions, against the figures in samples/bench/baseline.json'
+	@echo 'make tcp        TCP over an 82576, igb_rust beside C igb: instructions a megabyte'
 	@echo 'make pin-down   a socket that never reads: what it pins, with our pool, the C pool and fragments'
 	@echo 'make check      formatting, clippy, checkpatch, shellcheck'
 	@echo 'make kernel     build a small kernel, for KERNEL=own, debug, kcsan, patched or uml (half an hour, uml less)'
@@ -72,6 +73,9 @@ bench: modules
 
 bench-check: modules
 	@scripts/bench.sh --check
+
+tcp: modules
+	@scripts/tcp.sh
 
 pin-down: modules
 	@scripts/pin-down.sh

@@ -191,8 +191,9 @@ impl SkBuff {
         let Some((link, network)) = self.checksum_start() else {
             return Ok(offload);
         };
-        // CAST: `features_check()` has let none pass with longer ones.
-        (offload.link, offload.network) = (link as u16, network as u16);
+        // No card finds that short enough which is longer than a u16 says.
+        let short = |len| u16::try_from(len).unwrap_or(u16::MAX);
+        (offload.link, offload.network) = (short(link), short(network));
         // SAFETY: A checksum is asked for, so this half of the union is in use.
         let at = unsafe { headers.__bindgen_anon_1.__bindgen_anon_1.csum_offset };
         // The core asks for nothing but what the features say, TCP and UDP.

@@ -13,7 +13,7 @@ MTUS=${MTUS:-1500 9000}
 FLOWS=${FLOWS:-1 4}
 DIRECTIONS=${DIRECTIONS:-receive send}
 MB=${MB:-256}
-ROUNDS=${ROUNDS:-2}
+ROUNDS=${ROUNDS:-1}
 RESULTS=${RESULTS:-/rpp/out/runs.txt}
 
 nic_of() {
