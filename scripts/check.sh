@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Formatting, clippy as Kbuild runs it, checkpatch, shellcheck. Goes through all of
+# Formatting, circles of imports, clippy as Kbuild runs it, checkpatch, shellcheck. Goes through all of
 # them and fails if one did. The tools are those of the build root.
 
 set -euo pipefail
@@ -39,6 +39,7 @@ checkpatch() {
 }
 
 check rustfmt in_root rustfmt --check --edition 2021 --config-path "$K_SOURCE/.rustfmt.toml" "${rust[@]}"
+check imports in_root python3 scripts/imports.py rust/page_pool rust/net
 check clippy clippy
 check checkpatch checkpatch -f "${c[@]}"
 check patches checkpatch patches/*.patch

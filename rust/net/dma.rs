@@ -4,11 +4,7 @@
 //!
 //! C header: [`include/linux/dma-mapping.h`](srctree/include/linux/dma-mapping.h)
 
-use crate::{
-    desc::Words,
-    skb::SkBuff,
-    xdp::Frame, //
-};
+use crate::desc::Words;
 use core::marker::PhantomData;
 use kernel::{
     device::{
@@ -216,32 +212,6 @@ pub(crate) unsafe trait Transmit {
     fn rest(&self) -> *const bindings::skb_shared_info;
 }
 
-// SAFETY: The memory is the linear part of an skb, and the list that of its fragments. By the type invariant a
-// reference to the skb is the value's: as long as it is, the data can be read and stay where they are.
-unsafe impl Transmit for SkBuff {
-    #[inline]
-    fn memory(&self) -> (*mut u8, usize) {
-        (self.data(), self.head_len())
-    }
-
-    fn rest(&self) -> *const bindings::skb_shared_info {
-        self.shared_info()
-    }
-}
-
-// SAFETY: The memory is the first buffer of a frame, and the list that of the others. By the type invariant the frame
-// is the value's: as long as it is, the data can be read and stay where they are.
-unsafe impl Transmit for Frame {
-    #[inline]
-    fn memory(&self) -> (*mut u8, usize) {
-        (self.data(), self.head_len())
-    }
-
-    fn rest(&self) -> *const bindings::skb_shared_info {
-        self.shared_info()
-    }
-}
-
 /// Memory that is mapped for the device to read, until it is dropped.
 ///
 /// # Invariants
@@ -367,6 +337,12 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
         unsafe { (*rest).nr_frags.into() }
     }
 
+    /// Returns the packet.
+    #[inline]
+    pub(crate) fn packet(&self) -> &T {
+        &self.inner
+    }
+
     /// Takes the packet out again.
     ///
     /// The device is done with it.
@@ -375,22 +351,6 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
         let Self { mapping, inner } = self;
         drop(mapping);
         inner
-    }
-}
-
-impl Mapped<'_, SkBuff> {
-    /// Returns the packet.
-    #[inline]
-    pub(crate) fn skb(&self) -> &SkBuff {
-        &self.inner
-    }
-
-    /// Tells who asked for it when the packet was sent, which is now: before the device is told.
-    #[inline]
-    pub(crate) fn tx_timestamp(&self) {
-        // SAFETY: By the type invariant of `SkBuff` the skb is valid, and `inner` is in place as long as `self`
-        // exists.
-        unsafe { bindings::rnet_skb_tx_timestamp(self.inner.as_raw()) };
     }
 }
 

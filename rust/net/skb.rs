@@ -10,6 +10,7 @@ use crate::{
         Segments,
         Transport, //
     },
+    dma::Transmit,
     napi::Budget, //
 };
 use core::ptr::NonNull;
@@ -73,11 +74,6 @@ impl SkBuff {
     pub(crate) unsafe fn from_raw(skb: NonNull<bindings::sk_buff>) -> Self {
         // INVARIANT: By the safety requirement.
         Self(skb)
-    }
-
-    #[inline]
-    pub(crate) fn as_raw(&self) -> *mut bindings::sk_buff {
-        self.0.as_ptr()
     }
 
     /// Gives up the ownership.
@@ -218,6 +214,13 @@ impl SkBuff {
         Ok(offload)
     }
 
+    /// Tells who asked for it when the packet was sent, which is now: before the device is told.
+    #[inline]
+    pub(crate) fn tx_timestamp(&self) {
+        // SAFETY: By the type invariant the skb is valid.
+        unsafe { bindings::rnet_skb_tx_timestamp(self.0.as_ptr()) };
+    }
+
     /// Returns how many packets it was on the wire, and how many bytes.
     pub(crate) fn on_wire(&self) -> (u32, u32) {
         // CAST: A packet has no more bytes than a u32 says.
@@ -269,6 +272,19 @@ impl SkBuff {
         // SAFETY: By the type invariant the reference is ours, and `into_raw()` gives it to the callee. By that of
         // `Budget` we are in a poll of that budget, or it is 0, for which any context will do.
         unsafe { bindings::napi_consume_skb(self.into_raw(), budget.get()) };
+    }
+}
+
+// SAFETY: The memory is the linear part of an skb, and the list that of its fragments. By the type invariant a
+// reference to the skb is the value's: as long as it is, the data can be read and stay where they are.
+unsafe impl Transmit for SkBuff {
+    #[inline]
+    fn memory(&self) -> (*mut u8, usize) {
+        (self.data(), self.head_len())
+    }
+
+    fn rest(&self) -> *const bindings::skb_shared_info {
+        self.shared_info()
     }
 }
 

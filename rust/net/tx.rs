@@ -321,9 +321,9 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
             return Ok(());
         };
         let (addr, len) = (skb.dma_addr(), skb.len());
-        skb.tx_timestamp();
+        skb.packet().tx_timestamp();
         // CAST: u32 fits.
-        let frame_len = skb.skb().len() as u32;
+        let frame_len = skb.packet().len() as u32;
         if D::OFFLOADS.is_none() || (frame_len == len && offload == Offload::default()) {
             // CAST: A ring has no more entries than a u32 says.
             self.push(locked, addr, len, InFlight::Skb(skb, self.next as u32));

@@ -10,6 +10,7 @@ use crate::{
         Packet,
         Stack, //
     },
+    dma::Transmit,
     frames::ETH_HLEN,
     napi::Napi, //
 };
@@ -484,6 +485,19 @@ impl Frame {
             return core::ptr::null();
         }
         self.end()
+    }
+}
+
+// SAFETY: The memory is the first buffer of a frame, and the list that of the others. By the type invariant the frame
+// is the value's: as long as it is, the data can be read and stay where they are.
+unsafe impl Transmit for Frame {
+    #[inline]
+    fn memory(&self) -> (*mut u8, usize) {
+        (self.data(), self.head_len())
+    }
+
+    fn rest(&self) -> *const bindings::skb_shared_info {
+        self.shared_info()
     }
 }
 

@@ -9,6 +9,7 @@
 use crate::{
     layout::Geometry,
     limit::Limit,
+    napi_side::NapiSide,
     owned::Owned,
     pages::DmaDevice,
     params::{
@@ -28,7 +29,6 @@ use crate::{
         SharedStats,
         Snapshot, //
     },
-    supply::NapiSide, //
 };
 use core::{
     cell::UnsafeCell,

@@ -33,10 +33,14 @@ mod end;
 mod frags;
 #[path = "../../../rust/page_pool/layout.rs"]
 pub mod layout;
+#[path = "../../../rust/page_pool/napi_side.rs"]
+mod napi_side;
 #[path = "../../../rust/page_pool/owned.rs"]
 mod owned;
 #[path = "../../../rust/page_pool/params.rs"]
 pub mod params;
+#[path = "../../../rust/page_pool/recycle.rs"]
+mod recycle;
 #[path = "../../../rust/page_pool/returns.rs"]
 mod returns;
 #[allow(dead_code)]
