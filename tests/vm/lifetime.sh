@@ -219,6 +219,13 @@ ends() {
 # id that they are tagged with.
 ends_module() {
 	hold_pages "$1"
+	# Or what is left to be sent comes when the driver is back, and TCP frees pages to make room for it.
+	if [[ $SENDER ]]; then
+		ip -n peer link set "$PEER" down
+		kill -KILL "$SENDER"
+		in_peer ss -K dst "$ADDR" || true
+		ip -n peer link set "$PEER" up
+	fi
 	rmmod "$DRIVER"
 	no_mapping
 	begins
