@@ -108,7 +108,8 @@ unsafe impl<'bound, D: Operations + 'bound> Send for Channel<'bound, D> {}
 impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
     /// # Safety
     ///
-    /// - As for [`Queue::new`], where `poll` expects a queue that is a part of a `Channel<D>`.
+    /// - As for [`Queue::new`], where `poll` expects a queue that is a part of a `Channel<D>`. The device has `queues`
+    ///   queues, and with `XDP_TX` twice as many transmit queues.
     /// - `core` is valid until the result is dropped, which is one of its channels and pinned.
     unsafe fn new(
         dev: NonNull<bindings::net_device>,
@@ -126,10 +127,11 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
             core,
             rx: UnsafeCell::new(None),
             tx: {
-                // SAFETY: As above.
+                // SAFETY: By the safety requirements, as above.
                 let stack = unsafe { TxQueue::new(dev, index, true) };
-                // SAFETY: As above: it has as many more.
-                let xdp = D::XDP_TX.map(|_| unsafe { TxQueue::new(dev, queues + index, false) });
+                let beyond = queues.wrapping_add(index);
+                // SAFETY: As above; of the transmit queues there are twice as many, if this is asked for.
+                let xdp = D::XDP_TX.map(|_| unsafe { TxQueue::new(dev, beyond, false) });
                 TxSides::new(stack, xdp)
             },
             pool <- new_mutex!(PoolStats::default()),

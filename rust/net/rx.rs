@@ -317,7 +317,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             let (pool, posted) = (&mut pool, &mut posted);
             poll.stack.prepare(pool, T::COPYBREAK);
             for side in tx.each() {
-                // Where nothing is sent no lock is taken: it was a fifth of what a packet costs.
+                // Where nothing is sent no lock is taken.
                 if side.queue().is_sending() {
                     side.with(poll.napi, |ring, locked, budget| {
                         ring.clean(locked, budget, pool)

@@ -14,8 +14,8 @@ cd "$(dirname "$0")/.." || exit
 # shellcheck source=hold.sh
 . tests/hold.sh
 
-EVENTS=${EVENTS-unbind rmmod pull down}
-HOLDERS=${HOLDERS-socket pipe mapping clone redirect}
+EVENTS="unbind rmmod pull down"
+HOLDERS="socket pipe mapping clone redirect"
 # How long each of EVENTS may take, in ms. A slow kernel checks each page, and only has to end.
 LIMIT=$((RPP_SLOW == 1 ? 1000 : 10000))
 # Seconds of races, and microseconds between the pages that come back meanwhile: so many, then two, four,
@@ -136,8 +136,6 @@ hold_pages() {
 	settle
 	"hold_$1"
 	eventually 30 quiet
-	# What a CPU is to free that has made it, it frees when it receives something.
-	receive_on_each_cpu
 	HELD_PAGES=$(outstanding)
 	misses $((200 / $(per_page)))
 }
