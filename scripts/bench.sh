@@ -61,21 +61,6 @@ packets() {
 			bash samples/pktgen/bench.sh"
 }
 
-# both COMMAND ARGUMENTS...: two at a time. Instructions do not depend on what else the machine does.
-both() {
-	local command=$1 arg status=0 pid
-	shift
-	pids=()
-	# ^C does not reach what runs in the background.
-	trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
-	for arg in "$@"; do
-		"$command" "$arg" &
-		pids+=($!)
-	done
-	for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
-	return "$status"
-}
-
 # The names of the cases that packets() and the rings have.
 # shellcheck disable=SC2053 # patterns
 wants() { [[ -z $case || $case == $1 ]]; }

@@ -158,3 +158,18 @@ as_root() {
 		die "no permission: this needs root or sudo, once: $*"
 	fi
 }
+
+# both COMMAND ARGUMENTS...: two at a time. Instructions do not depend on what else the machine does.
+both() {
+	local command=$1 arg status=0 pid
+	shift
+	pids=()
+	# ^C does not reach what runs in the background.
+	trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
+	for arg in "$@"; do
+		"$command" "$arg" &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
+	return "$status"
+}

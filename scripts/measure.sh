@@ -36,32 +36,17 @@ while (($#)); do
 	shift
 done
 
-# boot NAME...: one VM after the other, the results in $out/NAME.
+# boot NAMES: one VM after the other, the results in $out/NAME.
 boot() {
 	local -A options=([off]='' [strict]=--iommu [large]='--mem 3072') variants=([large]=pool)
 	local name all='igb c-igb pool kernel alloc c c-map'
-	for name; do
+	for name in $1; do
 		# shellcheck disable=SC2086 # words
 		"$RPP_TOP/scripts/vm.sh" --out "$out/$name" --nic e1000 --nic e1000e --nic igb --icount ${options[$name]} \
 			--append "$append" --timeout 1500 \
 			--run "VARIANTS='${variants[$name]-$all}' PACKETS=$packets ROUNDS=$rounds SIZE=$size BURST=$burst \
 				bash samples/pktgen/bench.sh" || return
 	done
-}
-
-# Instructions do not depend on what else the machine does: two boots at a time.
-boot_all() {
-	local status=0 names pid
-	pids=()
-	# ^C does not reach what runs in the background.
-	trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
-	for names in strict "off large"; do
-		# shellcheck disable=SC2086 # words
-		boot $names &
-		pids+=($!)
-	done
-	for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
-	return "$status"
 }
 
 mkdir -p "$out"
@@ -71,7 +56,7 @@ printf '%s\n' "$append" >"$out/append"
 
 step xdp-programs 5 "XDP programs" in_root make -C "$RPP_TOP/samples/xdp" CLANG=clang-19
 failed="the measurement broke down: see the log above, and $out/*/console.log" \
-	step measure 300 "VMs, IOMMU off and strict, and 3 GB: $rounds rounds of up to 7 variants, $packets packets each" boot_all
+	step measure 300 "VMs, IOMMU off and strict, and 3 GB: $rounds rounds of up to 7 variants, $packets packets each" both boot strict "off large"
 
 # A failed check is the exit code, but what was measured is plotted all the same.
 status=0

@@ -19,22 +19,9 @@ boot() {
 		--append 'init_on_alloc=0 mitigations=off' --timeout 1800 --run "MB=$mb bash samples/tcp/tcp.sh"
 }
 
-# Instructions do not depend on what else the machine does: both boots at a time.
-boot_all() {
-	local status=0 name pid
-	pids=()
-	trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
-	for name in off strict; do
-		boot "$name" &
-		pids+=($!)
-	done
-	for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
-	return "$status"
-}
-
 rm -rf "$out"
 mkdir -p "$out"
 failed="the measurement broke down: see $out/*/console.log" \
-	step tcp 420 "VMs, IOMMU off and strict: $mb MB of TCP in each of 16 runs" boot_all
+	step tcp 420 "VMs, IOMMU off and strict: $mb MB of TCP in each of 16 runs" both boot off strict
 in_root python3 "$RPP_TOP/scripts/tcp.py" "$out"
 say "  in $out: tcp.json tcp.txt tcp.png tcp.svg"

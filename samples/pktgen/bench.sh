@@ -43,25 +43,8 @@ held=''
 NO_MAC=52:54:00:00:00:99
 TRACE=/sys/kernel/tracing
 
-nic_of() {
-	local nic
-	for nic in /sys/class/net/*; do
-		[[ $(<"$nic/address") == "$1" ]] && basename "$nic" && return
-	done
-	echo "no NIC with the address $1" >&2
-	return 1
-}
-
-wait_for() {
-	local i what=$1
-	shift
-	for ((i = 0; i < 100; i++)); do
-		"$@" 2>/dev/null && return
-		sleep 0.1
-	done
-	echo "waited 10 seconds for $what" >&2
-	return 1
-}
+# shellcheck source=../nics.sh
+. samples/nics.sh
 has_carrier() { [[ $(<"/sys/class/net/$1/carrier") == 1 ]]; }
 
 # driver VARIANT. is_rust VARIANT: it is one of ours.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The guest's side of scripts/tcp.sh: TCP over an 82576, with igb_rust and with C igb, and a C e1000e at the other
-# end, in a namespace of its own. Writes a line of key=value for each run to the file in $RESULTS. There is one CPU,
+# end, in a namespace of its own. USECS: the interval between interrupts, the same for both. Writes a line of key=value for each run to the file in $RESULTS. There is one CPU,
 # whose clock counts instructions: what is not idle time is what both ends take, and the programs.
 
 set -euo pipefail
@@ -16,26 +16,9 @@ MB=${MB:-256}
 ROUNDS=${ROUNDS:-1}
 RESULTS=${RESULTS:-/rpp/out/runs.txt}
 
-nic_of() {
-	local nic
-	for nic in /sys/class/net/*; do
-		[[ $(<"$nic/address") == "$1" ]] && basename "$nic" && return
-	done
-	echo "no NIC with the address $1" >&2
-	return 1
-}
+# shellcheck source=../nics.sh
+. samples/nics.sh
 in_peer() { ip netns exec peer "$@"; }
-
-wait_for() {
-	local i what=$1
-	shift
-	for ((i = 0; i < 100; i++)); do
-		"$@" 2>/dev/null >/dev/null && return
-		sleep 0.1
-	done
-	echo "waited 10 seconds for $what" >&2
-	return 1
-}
 
 # listens WHERE PORT
 listens() { "$1" sh -c "ss -Htln 'sport = :$2' | grep -q ."; }
