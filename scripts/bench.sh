@@ -57,7 +57,7 @@ packets() {
 	[[ $1 == strict ]] && iommu=(--iommu)
 	"$RPP_TOP/scripts/vm.sh" --quiet --out "$out/packets-$1" --nic e1000 --nic e1000e --nic igb --icount "${iommu[@]}" \
 		--append "$APPEND" --timeout 1800 \
-		--run "VARIANTS='pool whole kernel alloc c c-map igb c-igb' PACKETS=30000 WARMUP=10000 ROUNDS=2 COUNT_PACKETS=0 MODES='${case:-drop tx copy page page_held}' \
+		--run "VARIANTS='pool whole kernel alloc c c-map igb c-igb' PACKETS=30000 LONGER=30 WARMUP=10000 ROUNDS=2 COUNT_PACKETS=0 MODES='${case:-drop tx copy page page_held}' \
 			bash samples/pktgen/bench.sh"
 }
 

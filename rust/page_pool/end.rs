@@ -40,14 +40,14 @@ impl Side<'_> {
                 // It is in the cache, in a ring, on the list, or it was posted to the device: all of
                 // that is ours now, and nobody takes anything out of there any more. If one of two buffers is out,
                 // the other one's reference is ours.
-                let whole = shared.is_whole(slot);
+                let lent = slot.state.is_lent();
                 // SAFETY: The slot is in the table of this pool, in state `Pool`. As argued nobody else has it, or
                 // makes an `Owned` of it later; what the stack has of the page is a reference.
                 let slot = unsafe { Owned::new(slot.into()) };
-                let (_, page) = if whole {
-                    shared.take_out(slot)
-                } else {
+                let (_, page) = if lent {
                     shared.retire(slot)
+                } else {
+                    shared.take_out(slot)
                 };
                 // SAFETY: The slot is free, and of the references to the page one is left that is ours. There is
                 // room: a batch that was full was emptied above.

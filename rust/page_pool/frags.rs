@@ -54,26 +54,28 @@ impl Frag {
         self.0
     }
 
+    /// Returns the first slot of the page, which has two buffers.
+    #[inline(always)]
+    pub(crate) fn first(&self) -> &Slot {
+        // SAFETY: By the type invariants the slot is in a table that is there, and the pointer good for that. It is
+        // only shared: its fields are atomics.
+        unsafe { Slot::first(self.0).as_ref() }
+    }
+
     /// Gives the buffer away, and the page with it unless NAPI has another one of its `buffers`: its reference to the
     /// page is the caller's from here on.
     ///
     /// The pool is one that recycles.
     #[inline(always)]
     pub(crate) fn let_go(self, buffers: u32) {
-        let page = if buffers == 1 {
-            &*self
+        if buffers == 1 {
+            self.hand_out();
         } else {
             // SAFETY: By the type invariants the slot is in a table that is there, and the pointer good for that. It
             // is one of a page that has two.
-            let [other, first] = unsafe { Slot::others(self.0) };
-            // SAFETY: By the type invariants we are the pool's NAPI side.
-            if !unsafe { self.alone.get() } {
-                return other.alone.set(true);
-            }
-            self.alone.set(false);
-            first
-        };
-        page.hand_out();
+            unsafe { Slot::other(self.0).as_ref() }.other.set(true);
+            self.first().lend();
+        }
     }
 }
 

@@ -37,25 +37,29 @@ impl Side<'_> {
     #[inline(always)]
     pub(crate) fn recycle<L: Layout>(&mut self, frag: Frag, bh: BhDisabled<'_>) {
         // SAFETY: We are the pool's NAPI side.
-        if L::BUFFERS > 1 && unsafe { frag.alone.get() } {
+        if L::BUFFERS > 1 && unsafe { frag.other.may_be_out() } {
             return self.again().recycle_single(frag, bh);
         }
         self.put(frag, bh);
     }
 
-    /// As [`recycle`](Self::recycle), of a buffer whose page's other one is out, and may have been put.
+    /// As [`recycle`](Self::recycle), of a buffer whose page's other one may be out, and may have been put.
     #[cold]
     #[inline(never)]
     fn recycle_single(mut self, frag: Frag, bh: BhDisabled<'_>) {
         if let Some(other) = self.rejoin(&frag) {
             self.put(other, bh);
         }
+        frag.other.set(frag.first().state.is_lent());
         self.put(frag, bh);
     }
 
-    /// Takes the other buffer of the page back, which is out, if it was put.
+    /// Takes the other buffer of the page back, if it is out and was put.
     fn rejoin(&mut self, frag: &Frag) -> Option<Frag> {
         let page = frag.page();
+        if !frag.first().state.is_lent() {
+            return None;
+        }
         // SAFETY: One reference to the page is ours, that of `frag`, so it is valid.
         let home = unsafe {
             slots::is_only_reference(page)
@@ -67,7 +71,7 @@ impl Side<'_> {
         }
         // SAFETY: One reference to the page is ours.
         unsafe { slots::get(page, 1) };
-        frag.alone.set(false);
+        frag.first().state.rejoin();
         // SAFETY: By the invariants of `frag`, which is one of two buffers, the slots are in a table that is there, for
         // which the pointer is good. The other buffer was out, and nobody has a reference to the page but we: so it
         // is nobody's.
@@ -104,24 +108,16 @@ impl Side<'_> {
         let Some(slot) = slot.filter(|slot| slot.page() == page) else {
             return false;
         };
-        if L::BUFFERS == 1 {
-            if !slot.state.take_back() {
-                return false;
-            }
+        let out = if L::BUFFERS == 1 {
+            slot.state.take_back()
         } else {
             // SAFETY: The slot is in the table of this pool, whose pages have two buffers. Its page is the very one
             // that the buffer was let go of with, since a reference to that is there; so the pointer is one into this
-            // table.
-            let [other, first] = unsafe { Slot::others(raw) };
-            if first.state.take_back() {
-                // The other one is out as well.
-                slot.alone.set(true);
-            // SAFETY: We are the pool's NAPI side.
-            } else if unsafe { other.alone.get() } {
-                other.alone.set(false);
-            } else {
-                return false;
-            }
+            // table. It is only shared: its fields are atomics. We are its NAPI side.
+            unsafe { Slot::first(raw).as_ref().state.take_one_back() }
+        };
+        if !out {
+            return false;
         }
         // SAFETY: As above it is a pointer into the table of this pool. The buffer was out, and with its reference it
         // is ours.
@@ -145,10 +141,10 @@ impl Side<'_> {
             return Ok(unsafe { Owned::new(frag.into_raw()) });
         }
         // SAFETY: One reference to the page is ours, that of the buffer, so it is valid.
-        if !frag.alone.peek() || !unsafe { slots::is_only_reference(frag.page()) } {
+        if !frag.first().state.is_lent() || !unsafe { slots::is_only_reference(frag.page()) } {
             return Err(frag);
         }
-        frag.alone.set(false);
+        frag.first().state.rejoin();
         // SAFETY: The slot is in the table of this pool, of a page of two buffers, and so is the first one, in state
         // `Pool`. One buffer was ours, and of the other one nobody has a reference.
         Ok(unsafe { Owned::new(Slot::first(frag.into_raw())) })

@@ -149,10 +149,10 @@ impl Shared {
         self.shared_stats.unbalanced.inc_shared();
         TOTALS.unbalanced.inc_shared();
         // The pool still uses the page, so it has to stay, with the references that NAPI takes it to have.
-        let ours = if self.is_whole(slot) {
-            self.returns.buffers()
-        } else {
+        let ours = if slot.state.is_lent() {
             1
+        } else {
+            self.returns.buffers()
         };
         // SAFETY: The page is valid, its count is 0, and by the safety requirement the caller dropped it, so
         // nobody else can take a reference.

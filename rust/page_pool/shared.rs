@@ -139,23 +139,8 @@ impl Shared {
     }
 
     /// Returns whether somebody else than the pool has the page of a slot, or one of its buffers.
-    fn is_lent(&self, slot: &Slot) -> bool {
-        if self.geometry.buffers == 1 || !slot.state.is_pool() {
-            return slot.state.is_out();
-        }
-        !self.is_whole(slot) && slots::has_others(slot.page())
-    }
-
-    /// Returns whether NAPI, or the device, has all of a page that is in state `Pool`.
-    ///
-    /// Others get what was the answer a moment ago.
-    pub(crate) fn is_whole(&self, slot: &Slot) -> bool {
-        if self.geometry.buffers == 1 {
-            return true;
-        }
-        // SAFETY: The slot is in our table, for which the pointer is good, and of a page that has two.
-        let [other, _] = unsafe { Slot::others(self.slot_ptr(slot)) };
-        !slot.alone.peek() && !other.alone.peek()
+    fn is_out(&self, slot: &Slot) -> bool {
+        slot.state.is_out() || slot.state.is_lent() && slots::has_others(slot.page())
     }
 
     /// Returns the slot at that address, if it is one of this pool's.
@@ -284,7 +269,7 @@ impl Shared {
 
     /// Returns the slots whose pages are with the stack, or half of them, or were a moment ago.
     pub(crate) fn out(&self) -> impl Iterator<Item = &Slot> {
-        self.slots().iter().filter(|slot| self.is_lent(slot))
+        self.slots().iter().filter(|slot| self.is_out(slot))
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

@@ -69,7 +69,7 @@ pub(crate) struct Slot {
     va: AtomicPtr<u8>,
     /// Who the page belongs to.
     pub(crate) state: SlotState,
-    pub(crate) alone: Alone,
+    pub(crate) other: Other,
     to_other: i8,
     to_first: i8,
     /// The next slot, by index: of those that are free, or of those returned from interrupt context.
@@ -131,6 +131,15 @@ impl Slot {
         self.state.hand_out();
     }
 
+    /// Gives one of the page's two buffers away.
+    ///
+    /// For the page's first slot.
+    #[inline(always)]
+    pub(crate) fn lend(&self) {
+        self.next.store(now(), Ordering::Relaxed);
+        self.state.lend();
+    }
+
     /// Says where the buffer is: of the second one of a page, whose state is that of the first.
     ///
     /// # Safety
@@ -168,19 +177,6 @@ impl Slot {
         unsafe { slot.byte_offset(slot.as_ref().to_first.into()) }
     }
 
-    /// Returns the slot of the other buffer of a page, and the first one.
-    ///
-    /// # Safety
-    ///
-    /// - As for [`other`](Self::other).
-    /// - The table is there for `'a`.
-    #[inline(always)]
-    pub(crate) unsafe fn others<'a>(slot: NonNull<Self>) -> [&'a Self; 2] {
-        // SAFETY: By the safety requirement all slots of the page are there for `'a`. They are only shared: their
-        // fields are atomics.
-        unsafe { [Self::other(slot).as_ref(), Self::first(slot).as_ref()] }
-    }
-
     /// Returns when the page was given away, by the clock of [`now`].
     ///
     /// For a page that is out.
@@ -194,17 +190,19 @@ impl Slot {
     }
 }
 
-/// Whether the other buffer of a page, of two, is out: NAPI's, and only while the page is in state `Pool`.
-pub(crate) struct Alone(AtomicBool);
+/// Whether the other buffer of a page, of two, may be out. The page's state says whether it is.
+///
+/// So that a buffer that is recycled is asked only for what lies beside its address. NAPI's.
+pub(crate) struct Other(AtomicBool);
 
-impl Alone {
+impl Other {
     /// Returns what was noted last.
     ///
     /// # Safety
     ///
     /// The caller is the pool's NAPI side.
     #[inline(always)]
-    pub(crate) unsafe fn get(&self) -> bool {
+    pub(crate) unsafe fn may_be_out(&self) -> bool {
         // Not as an atomic: that would take one more instruction for each packet.
         // SAFETY: By the safety requirement we are the only one that writes to it, so nobody does meanwhile.
         unsafe { *self.0.as_ptr() }
@@ -212,13 +210,8 @@ impl Alone {
 
     /// Notes it.
     #[inline(always)]
-    pub(crate) fn set(&self, alone: bool) {
-        self.0.store(alone, Ordering::Relaxed);
-    }
-
-    /// Returns what was noted a moment ago, to anybody.
-    pub(crate) fn peek(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    pub(crate) fn set(&self, may_be_out: bool) {
+        self.0.store(may_be_out, Ordering::Relaxed);
     }
 }
 
@@ -241,10 +234,10 @@ pub(crate) fn table(pages: usize, buffers: usize) -> Result<Array<Slot>, AllocEr
         dma: AtomicU64::new(0),
         va: AtomicPtr::new(null_mut()),
         state: SlotState::new(),
-        alone: Alone(AtomicBool::new(false)),
         // INVARIANT: A first slot is before the other one, and a second one behind it.
         to_other: if second(index) { -SIZE } else { SIZE },
         to_first: if second(index) { -SIZE } else { 0 },
+        other: Other(AtomicBool::new(false)),
         // CAST: There are at most `MAX_SLOTS`.
         next: AtomicU32::new(if index + buffers < count {
             (index + buffers) as u32

@@ -30,6 +30,17 @@ pub use core::sync::atomic::{
     Ordering, //
 };
 
+/// Reads a byte that nobody writes meanwhile, so that the compiler may compare it where it lies.
+///
+/// # Safety
+///
+/// Nobody does.
+#[inline(always)]
+pub unsafe fn read_quiet(byte: &AtomicU8) -> u8 {
+    // SAFETY: By the safety requirement.
+    unsafe { *byte.as_ptr() }
+}
+
 #[cfg(CONFIG_RUST)]
 mod memory {
     use core::ptr::NonNull;

@@ -18,20 +18,23 @@
 //! destroyed do two sides want the same slot: then both use [`claim`](SlotState::claim), one wins,
 //! and the winner removes the mapping. (An audit claims too, but only what cannot come back.)
 //!
-//! A page may be two buffers, each with a reference to it. It is in state `Pool` as long as NAPI, or the device, has
-//! one of them, and goes `Out` with the second one.
+//! A page may be two buffers, each with a reference to it. Between `Pool` and `Out` it is `Lent`: NAPI, or the device,
+//! has one of them, and the other one is out. As long as that is so only NAPI moves it on.
 //!
 //! Compiles in the kernel and on the host.
 
 use crate::platform::{
+    read_quiet,
     AtomicU8,
     Ordering, //
 };
 
 const FREE: u8 = 0;
-const POOL: u8 = 1;
-const OUT: u8 = 2;
-const UNMAPPING: u8 = 3;
+const UNMAPPING: u8 = 1;
+// In this order: each buffer of two that goes is one more.
+const POOL: u8 = 2;
+const LENT: u8 = 3;
+const OUT: u8 = 4;
 
 /// The state of one slot.
 ///
@@ -53,6 +56,13 @@ const UNMAPPING: u8 = 3;
 /// assert!(!state.claim());
 /// state.unmapped();
 /// assert!(state.is_free());
+///
+/// // Of two buffers one goes, then the other one.
+/// state.fill();
+/// state.lend();
+/// assert!(state.is_lent());
+/// state.lend();
+/// assert!(state.is_out());
 /// ```
 pub struct SlotState(AtomicU8);
 
@@ -80,8 +90,40 @@ impl SlotState {
         self.0.store(OUT, Ordering::Relaxed);
     }
 
-    /// `Out -> Pool`, by the one that dropped the last reference; or by NAPI, which got one of two buffers back,
-    /// with its reference, so that nobody drops the last one meanwhile.
+    /// `Pool -> Lent -> Out`: NAPI gives one of two buffers away.
+    ///
+    /// Nobody else moves the state until it is `Out`. As for [`hand_out`](Self::hand_out).
+    #[inline(always)]
+    pub fn lend(&self) {
+        let state = self.0.load(Ordering::Relaxed);
+        self.0.store(state.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// `Out -> Lent -> Pool`: NAPI got one of two buffers back, with its reference.
+    ///
+    /// `false`: none was out.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the pool's NAPI side, and has that reference: so nobody drops the last one meanwhile.
+    #[inline(always)]
+    pub unsafe fn take_one_back(&self) -> bool {
+        // SAFETY: By the safety requirement only the caller moves the state.
+        if unsafe { read_quiet(&self.0) } < LENT {
+            return false;
+        }
+        let state = self.0.load(Ordering::Relaxed);
+        self.0.store(state.wrapping_sub(1), Ordering::Relaxed);
+        true
+    }
+
+    /// `Lent -> Pool`: the buffer that was out is nobody's any more, and NAPI's again.
+    #[inline]
+    pub fn rejoin(&self) {
+        self.0.store(POOL, Ordering::Relaxed);
+    }
+
+    /// `Out -> Pool`, by the one that dropped the last reference.
     ///
     /// `false`: the slot was not out, so somebody dropped a reference that was not theirs.
     ///
@@ -133,10 +175,17 @@ impl SlotState {
         self.0.load(Ordering::Acquire) == FREE
     }
 
-    /// Returns whether the pool or the driver has the page.
+    /// Returns whether the pool or the driver has the page, or a buffer of it.
     #[inline]
     pub fn is_pool(&self) -> bool {
-        self.0.load(Ordering::Acquire) == POOL
+        matches!(self.0.load(Ordering::Acquire), POOL | LENT)
+    }
+
+    /// Returns whether one of two buffers is out, and the other one is not.
+    ///
+    /// Others than NAPI get what was the answer a moment ago.
+    pub fn is_lent(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == LENT
     }
 
     /// Returns whether the page is with the stack.
@@ -186,6 +235,48 @@ mod tests {
         assert!(state.claim());
         assert!(!state.claim());
         assert!(!state.take_back());
+        state.unmapped();
+        assert!(state.is_free());
+    }
+
+    #[test]
+    fn state_of_two_buffers() {
+        let state = SlotState::new();
+        // SAFETY: Nobody else knows of it.
+        let take_one_back = || unsafe { state.take_one_back() };
+        assert!(!take_one_back());
+        state.fill();
+        assert!(!take_one_back());
+        for _ in 0..3 {
+            state.lend();
+            assert!(state.is_lent());
+            // Not for who drops references: one is NAPI's.
+            assert!(state.is_pool());
+            assert!(!state.take_back());
+            assert!(!state.claim());
+            state.lend();
+            assert!(state.is_out());
+            assert!(!state.is_lent());
+            // One comes back, and the other one was put meanwhile.
+            assert!(take_one_back());
+            assert!(state.is_lent());
+            state.rejoin();
+            assert!(state.is_pool());
+            assert!(!state.is_lent());
+            // Or both come.
+            state.lend();
+            state.lend();
+            assert!(take_one_back());
+            assert!(take_one_back());
+            assert!(!take_one_back());
+            // Or both were put.
+            state.lend();
+            state.lend();
+            assert!(state.take_back());
+        }
+        state.lend();
+        state.retire();
+        assert!(!take_one_back());
         state.unmapped();
         assert!(state.is_free());
     }

@@ -141,6 +141,16 @@ visible! {
     AtomicUsize: usize,
 }
 
+/// As there; loom sees it if somebody does.
+///
+/// # Safety
+///
+/// As there.
+pub unsafe fn read_quiet(byte: &AtomicU8) -> u8 {
+    // SAFETY: By the safety requirement.
+    unsafe { byte.atomic.unsync_load() }
+}
+
 // Of counters only, by which nothing is decided: loom need not try what else they may be.
 pub use std::sync::atomic::AtomicU64;
 

@@ -66,7 +66,7 @@ pub enum Mistake {
     /// A page that comes back has one reference, however many buffers.
     ReviveOne,
     /// A page is taken for whole although one half is out: the end of a pool drops the stack's reference, too.
-    NeverAlone,
+    NeverLent,
 }
 
 /// A half of a page.

@@ -23,7 +23,7 @@ pub(crate) struct Slot {
     _dma: u64,
     _va: u64,
     pub(crate) state: State,
-    pub(crate) alone: Alone,
+    pub(crate) other: Other,
     pub(crate) second: bool,
     pub(crate) next: AtomicU32,
 }
@@ -113,21 +113,25 @@ impl Slot {
         }
     }
 
-    /// As there.
-    ///
-    /// # Safety
-    ///
-    /// As there.
-    pub(crate) unsafe fn others<'a>(slot: NonNull<Self>) -> [&'a Self; 2] {
-        // SAFETY: By the safety requirement.
-        unsafe { [Self::other(slot).as_ref(), Self::first(slot).as_ref()] }
+    /// As there, but for the time.
+    pub(crate) fn lend(&self) {
+        self.next.store(0, Ordering::Relaxed);
+        if self.state.0.is_lent() && Pool::makes(Mistake::OutTooLate) {
+            LATE.set(self);
+        } else {
+            self.state.lend();
+        }
     }
 
     /// Does what a mistake has left out.
     pub(crate) fn hand_out_late() {
         // SAFETY: The pool's table is there as long as somebody uses the pool.
         if let Some(slot) = unsafe { LATE.replace(null_mut()).as_ref() } {
-            slot.state.hand_out();
+            if slot.state.0.is_lent() {
+                slot.state.lend();
+            } else {
+                slot.state.hand_out();
+            }
         }
     }
 }
@@ -140,7 +144,7 @@ pub(crate) fn table(pages: usize, buffers: usize) -> Result<Array<Slot>, AllocEr
         _dma: 0,
         _va: 0,
         state: State(SlotState::new()),
-        alone: Alone(AtomicBool::new(false)),
+        other: Other(AtomicBool::new(false)),
         second: index % buffers != 0,
         next: AtomicU32::new(if index + buffers < count {
             (index + buffers) as u32
@@ -155,25 +159,21 @@ std::thread_local! {
     static LATE: Cell<*const Slot> = const { Cell::new(null_mut()) };
 }
 
-/// Whether a half is alone, and a mistake.
-pub(crate) struct Alone(AtomicBool);
+/// As there.
+pub(crate) struct Other(AtomicBool);
 
-impl Alone {
+impl Other {
     /// As there. (Loom would see a load that races as well.)
     ///
     /// # Safety
     ///
     /// As there.
-    pub(crate) unsafe fn get(&self) -> bool {
-        self.peek()
+    pub(crate) unsafe fn may_be_out(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set(&self, alone: bool) {
-        self.0.store(alone, Ordering::Relaxed);
-    }
-
-    pub(crate) fn peek(&self) -> bool {
-        self.0.load(Ordering::Relaxed) && !Pool::makes(Mistake::NeverAlone)
+    pub(crate) fn set(&self, may_be_out: bool) {
+        self.0.store(may_be_out, Ordering::Relaxed);
     }
 }
 
@@ -203,6 +203,10 @@ impl State {
             (**self).retire();
         }
         out
+    }
+
+    pub(crate) fn is_lent(&self) -> bool {
+        (**self).is_lent() && !Pool::makes(Mistake::NeverLent)
     }
 
     pub(crate) fn is_unmapping(&self) -> bool {

@@ -348,8 +348,8 @@ fn histories_of_halves_match_the_model() {
 /// What goes wrong in one thread as well.
 #[test]
 fn mistakes_with_halves_are_found() {
-    use Mistake::{HalfIsHome, NeverAlone, ReviveOne};
-    history::all_found(&[NeverAlone, HalfIsHome, ReviveOne], |mistake| {
+    use Mistake::{HalfIsHome, NeverLent, ReviveOne};
+    history::all_found(&[NeverLent, HalfIsHome, ReviveOne], |mistake| {
         run(&mut random::finder(10), mistake, &Reached::default())
     });
 }

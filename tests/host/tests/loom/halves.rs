@@ -207,5 +207,5 @@ controls! {
     loom_page_of_halves_has_one_reference, "references":
         two_cpus(2, Some(Mistake::ReviveOne));
     loom_destroy_drops_the_stacks_reference, "a reference that nobody had":
-        put_against_destroy(1, Other::Device, Some(Mistake::NeverAlone));
+        put_against_destroy(1, Other::Device, Some(Mistake::NeverLent));
 }
