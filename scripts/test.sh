@@ -30,6 +30,8 @@ settings() {
 # boot PART: its VM.
 boot() {
 	local nics=(--nic e1000 --nic e1000e)
+	# For the end of a device. Of the test device, only the ROM is used.
+	local ends=(--hotplug --device "pci-testdev,romfile=$LOGS/ones.rom")
 	case $1 in
 	load) vm load --device pci-testdev ;;
 	kunit) vm kunit ;;
@@ -37,13 +39,12 @@ boot() {
 	liar) vm liar --nic e1000 ;;
 	queues | offload) vm "$1" --nic igb --nic e1000 --iommu ;;
 	jumbo) vm jumbo --nic igb --nic e1000 --nic e1000e --iommu ;;
-	igb) vm igb --nic igb --nic e1000e --iommu --timeout 1800 ;;
+	igb) vm igb --nic igb --nic e1000e --iommu "${ends[@]}" --timeout 1800 ;;
 	e1000) vm e1000 "${nics[@]}" --timeout 1500 ;;
 	# In strict mode the IOMMU faults on each access to a page that is no longer mapped, and a fault
 	# is a complaint that fails the boot.
 	hook) vm hook "${nics[@]}" --iommu ;;
-	# Of the test device, only the ROM is used.
-	lifetime) vm lifetime "${nics[@]}" --iommu --hotplug --device "pci-testdev,romfile=$LOGS/ones.rom" ;;
+	lifetime) vm lifetime "${nics[@]}" --iommu "${ends[@]}" ;;
 	refuse) vm refuse "${nics[@]}" --iommu --timeout 1800 ;;
 	xdp) vm xdp "${nics[@]}" --iommu ;;
 	# QEMU has a third of it above 4 GB.

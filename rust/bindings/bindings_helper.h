@@ -49,7 +49,8 @@ static const unsigned long RPP_HZ = HZ;
 
 static const unsigned int RNET_OPS_RTNL = ETHTOOL_OP_NEEDS_RTNL_SCHANNELS |
 					  ETHTOOL_OP_NEEDS_RTNL_GLINK;
-static const unsigned int RNET_COALESCE = ETHTOOL_COALESCE_RX_USECS;
+static const unsigned int RNET_COALESCE =
+	ETHTOOL_COALESCE_RX_USECS | ETHTOOL_COALESCE_USE_ADAPTIVE_RX;
 static const netdev_features_t RNET_F_HIGHDMA = NETIF_F_HIGHDMA;
 static const netdev_features_t RNET_F_RXCSUM = NETIF_F_RXCSUM;
 static const netdev_features_t RNET_F_RXHASH = NETIF_F_RXHASH;

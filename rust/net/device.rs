@@ -26,6 +26,10 @@ use crate::{
     },
     handle::NetDev,
     irq::Irq,
+    moderation::{
+        Moderation,
+        Traffic, //
+    },
     netdev::{
         xdp_queue,
         CardStats,
@@ -69,6 +73,7 @@ use kernel::{
     str::CString,
     sync::{
         atomic::{
+            Atomic,
             AtomicFlag,
             Relaxed, //
         },
@@ -76,7 +81,10 @@ use kernel::{
     },
     types::Opaque, //
 };
-use page_pool::stats::Snapshot;
+use page_pool::stats::{
+    Counter,
+    Snapshot, //
+};
 use pp_bindings as bindings;
 
 /// A queue pair with its rings.
@@ -84,20 +92,52 @@ use pp_bindings as bindings;
 /// # Invariants
 ///
 /// - `core` is valid as long as this exists, and this is one of its channels.
-/// - `rx` is accessed by the poll while NAPI is enabled, or else by who has disabled it and holds the device's
+/// - `polled` is accessed by the poll while NAPI is enabled, or else by who has disabled it and holds the device's
 ///   lock.
 #[pin_data]
 pub(crate) struct Channel<'bound, D: Operations> {
     #[pin]
     pub(crate) queue: Queue,
     core: NonNull<Core<'bound, D>>,
-    rx: UnsafeCell<Option<RxSide<'bound, D>>>,
+    polled: UnsafeCell<Polled<'bound, D>>,
+    /// Microseconds between two interrupts, as the card was told last.
+    interval: Atomic<u32>,
     pub(crate) tx: TxSides<'bound, D::Tx>,
     #[pin]
     pub(crate) pool: Mutex<PoolStats>,
 }
 
-// SAFETY: By the type invariant one CPU at a time accesses `rx`: NAPI is polled on one, and else there is the
+/// What the poll owns.
+pub(crate) struct Polled<'bound, D: Operations> {
+    /// The receive ring.
+    pub(crate) rx: Option<RxSide<'bound, D>>,
+    moderation: Moderation,
+}
+
+impl<'bound, D: Operations + 'bound> Polled<'bound, D> {
+    /// Has the card interrupt as often as the frames ask for that came by since the last time.
+    #[inline]
+    pub(crate) fn moderate(&mut self, channel: &Channel<'bound, D>) {
+        let core = channel.core();
+        if !D::HAS_SET_INTERVAL || !core.adaptive.load(Relaxed) {
+            return;
+        }
+        let (rx, tx) = (&channel.queue.rx, channel.tx.stack.stats());
+        let traffic = |packets: &Counter, bytes: &Counter| Traffic {
+            packets: packets.get(),
+            bytes: bytes.get(),
+        };
+        let traffic = [
+            traffic(&rx.packets, &rx.bytes),
+            traffic(&tx.packets, &tx.bytes),
+        ];
+        if let Some(us) = self.moderation.interval(traffic) {
+            channel.set_interval(us.max(D::INTERVAL).min(D::INTERVAL_MAX));
+        }
+    }
+}
+
+// SAFETY: By the type invariant one CPU at a time accesses `polled`: NAPI is polled on one, and else there is the
 // device's lock. What is in it is `Send`: memory and mappings, none of which belongs to a CPU. `queue`, `tx` and
 // `pool` are `Sync` by themselves, and `core` is a shared reference to what is.
 unsafe impl<'bound, D: Operations + 'bound> Sync for Channel<'bound, D> {}
@@ -125,7 +165,11 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
             // expects.
             queue <- unsafe { Queue::new(dev, index, poll) },
             core,
-            rx: UnsafeCell::new(None),
+            polled: UnsafeCell::new(Polled {
+                rx: None,
+                moderation: Moderation::default(),
+            }),
+            interval: Atomic::new(0),
             tx: {
                 // SAFETY: By the safety requirements, as above.
                 let stack = unsafe { TxQueue::new(dev, index, true) };
@@ -145,7 +189,7 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
         unsafe { self.core.as_ref() }
     }
 
-    /// Returns what the poll owns: the receive ring.
+    /// Returns what the poll owns.
     ///
     /// # Safety
     ///
@@ -153,10 +197,19 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
     /// - It does not call this again before it is done with the result.
     #[inline]
     #[expect(clippy::mut_from_ref)]
-    pub(crate) unsafe fn rx(&self) -> &mut Option<RxSide<'bound, D>> {
+    pub(crate) unsafe fn polled(&self) -> &mut Polled<'bound, D> {
         // SAFETY: The pointer is that of our own cell. By the type invariant and the safety requirement nobody
         // else accesses it, and the caller has no other reference from here.
-        unsafe { &mut *self.rx.get() }
+        unsafe { &mut *self.polled.get() }
+    }
+
+    /// Has the card leave so many microseconds between two interrupts, if it was told otherwise before.
+    #[inline]
+    fn set_interval(&self, us: u32) {
+        if self.interval.load(Relaxed) != us {
+            self.interval.store(us, Relaxed);
+            self.core().ops.set_interval(self.index(), us);
+        }
     }
 
     pub(crate) fn index(&self) -> usize {
@@ -196,7 +249,7 @@ pub(crate) struct Control<'bound, D: Operations> {
     pub(crate) up: bool,
     pub(crate) shape: Shape,
     pub(crate) rss: Rss,
-    /// Microseconds between two interrupts.
+    /// Microseconds between two interrupts, unless they follow the length of frames.
     pub(crate) interval: u32,
     /// How many counters there are, which is asked once.
     pub(crate) counters: usize,
@@ -222,6 +275,8 @@ pub(crate) struct Core<'bound, D: Operations + 'bound> {
     pub(crate) control: Mutex<Control<'bound, D>>,
     /// The interrupt handlers may do something. A line may be shared, so they are called at any time.
     pub(crate) listening: AtomicFlag,
+    /// The time between interrupts follows the length of frames. Written under the device's lock.
+    pub(crate) adaptive: AtomicFlag,
     /// Restarts the device after a transmit timeout.
     #[pin]
     reset: Opaque<bindings::delayed_work>,
@@ -294,6 +349,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                     program: core::ptr::null_mut(),
                 }),
                 listening: AtomicFlag::new(false),
+                adaptive: AtomicFlag::new(D::HAS_SET_INTERVAL),
                 reset <- Opaque::ffi_init(|work| {
                     // SAFETY: `work` is valid to be written and pinned with the core. `reset_work()` gets it as a
                     // part of a `Core<D>`, which waits for it in `end()` before it goes.
@@ -473,9 +529,6 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         if D::HAS_SET_RSS {
             self.ops.set_rss(&rss.key, &rss.queues);
         }
-        if D::HAS_SET_INTERVAL {
-            self.ops.set_interval(interval)?;
-        }
         if D::HAS_STRIP_VLAN {
             // SAFETY: The device is valid, and its lock is held, under which its features change.
             let features = unsafe { (*self.dev.as_raw()).features };
@@ -484,6 +537,12 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         }
         for (channel, pair) in self.channels.iter().zip(pairs.iter_mut()) {
             let index = channel.index();
+            // The card has forgotten it.
+            channel.interval.store(0, Relaxed);
+            if D::HAS_SET_INTERVAL {
+                let adaptive = self.adaptive.load(Relaxed);
+                channel.set_interval(if adaptive { D::INTERVAL } else { interval });
+            }
             self.ops.start_ring(&pair.tx.describe(index))?;
             if let Some(xdp) = &pair.xdp {
                 self.ops.start_ring(&xdp.describe(xdp_queue::<D>(index)))?;
@@ -528,7 +587,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             rx.attach(&channel.queue);
             // SAFETY: NAPI is disabled, since `quiesce()` or as the device is being opened, and the device's lock
             // is held. The reference is gone at the end of the statement.
-            unsafe { *channel.rx() = Some(rx) };
+            unsafe { channel.polled().rx = Some(rx) };
             channel.queue.enable();
             // There are none yet, or `quiesce()` has taken them.
             for (side, ring) in channel.tx.each().zip([Some(tx), xdp]) {
@@ -582,7 +641,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             }
             // SAFETY: NAPI was disabled above, and the device's lock is held. The reference is gone at the end of
             // the statement.
-            let rx = unsafe { channel.rx() }.take();
+            let rx = unsafe { channel.polled() }.rx.take();
             channel.pool.lock().end(|| drop(rx));
             channel.queue.withdraw();
             channel.tx.stack.queue().reset();
@@ -737,6 +796,26 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             unsafe { bindings::rnet_sync_rx_mode(self.dev.as_raw()) };
         }
         used
+    }
+
+    /// Has the card leave so many microseconds between two interrupts; or as many as the frames ask for, if that is to be
+    /// `adaptive`.
+    ///
+    /// Process context, under the device's lock.
+    pub(crate) fn moderate(&self, adaptive: bool, interval: u32) {
+        let mut control = self.control.lock();
+        control.interval = interval;
+        self.adaptive.store(adaptive, Relaxed);
+        if adaptive {
+            return;
+        }
+        // Polls that have seen it adaptive are done after this: they are RCU readers.
+        // SAFETY: It sleeps, and we are in process context, with no spinlock held and in no RCU read-side section.
+        unsafe { bindings::synchronize_net() };
+        if control.up {
+            let used = self.channels.iter().take(control.shape.queues);
+            used.for_each(|c| c.set_interval(interval));
+        }
     }
 
     /// Schedules a restart in so many milliseconds.

@@ -25,7 +25,8 @@ use crate::{
 use core::mem::MaybeUninit;
 use kernel::{
     error::from_result,
-    prelude::*, //
+    prelude::*,
+    sync::atomic::Relaxed, //
 };
 use pp_bindings as bindings;
 
@@ -167,8 +168,12 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // core, whose driver is `D`. It is registered, so the core outlives this call.
         let core = unsafe { core_of::<D>(dev) };
         let interval = core.control.lock().interval;
+        let adaptive = core.adaptive.load(Relaxed).into();
         // SAFETY: By the safety requirement `coalesce` is valid to be written. (An old program's is not initialised.)
-        unsafe { (&raw mut (*coalesce).rx_coalesce_usecs).write(interval) };
+        unsafe {
+            (&raw mut (*coalesce).rx_coalesce_usecs).write(interval);
+            (&raw mut (*coalesce).use_adaptive_rx_coalesce).write(adaptive);
+        }
         0
     }
 
@@ -188,10 +193,19 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // `coalesce` is valid and initialised, and does not change meanwhile.
         let (core, coalesce) = unsafe { (core_of::<D>(dev), &*coalesce) };
         from_result(|| {
-            let control = &mut *core.control.lock();
-            // Also of a card that is stopped, which forgets it: whether it can be.
-            core.ops.set_interval(coalesce.rx_coalesce_usecs)?;
-            control.interval = coalesce.rx_coalesce_usecs;
+            let (us, adaptive) = (
+                coalesce.rx_coalesce_usecs,
+                coalesce.use_adaptive_rx_coalesce != 0,
+            );
+            if us > D::INTERVAL_MAX {
+                return Err(ERANGE);
+            }
+            // It would have no effect.
+            if adaptive && us != core.control.lock().interval {
+                pr_info!("{}: rx-usecs is for adaptive-rx off\n", core.name());
+                return Err(EINVAL);
+            }
+            core.moderate(adaptive, us);
             Ok(0)
         })
     }

@@ -28,6 +28,7 @@ mod ethtool_ops;
 mod frames;
 mod handle;
 mod irq;
+mod moderation;
 mod napi;
 pub mod netdev;
 mod outbox;

@@ -352,8 +352,12 @@ pub trait Operations: Send + Sync + Sized {
     /// and so on. Each raises the vector of its queue.
     const XDP_TX: Option<usize> = None;
 
-    /// Microseconds between two interrupts of a vector, to begin with: see [`set_interval`](Self::set_interval).
+    /// Microseconds between two interrupts of a queue's vector, to begin with, and at least as long as they follow the
+    /// [length of frames](crate::moderation): see [`set_interval`](Self::set_interval).
     const INTERVAL: u32 = 0;
+
+    /// The most of those that the card can do.
+    const INTERVAL_MAX: u32 = 0;
 
     /// Starts the hardware, but no ring.
     ///
@@ -418,11 +422,10 @@ pub trait Operations: Send + Sync + Sized {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Lets at least `us` microseconds pass between two interrupts of a vector; 0 for no limit.
+    /// Lets at least `us` microseconds pass between two interrupts of a queue's vector; 0 for no limit.
     ///
-    /// An error says that the card cannot. Also between [`start`](Self::start) and the first ring. Process context, under
-    /// the device's lock.
-    fn set_interval(&self, _us: u32) -> Result {
+    /// Also between [`start`](Self::start) and the first ring. Softirq, or process context.
+    fn set_interval(&self, _queue: usize, _us: u32) {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }
 

@@ -210,7 +210,7 @@ fn stop<'bound, D: Operations + 'bound>(
     channel.queue.disable();
     // SAFETY: NAPI was disabled just now, and the device's lock is held. The reference is not used after NAPI is
     // enabled again.
-    let ring = unsafe { channel.rx() };
+    let ring = unsafe { &mut channel.polled().rx };
     let sent = match ring {
         Some(rx) => sent_back(channel, rx),
         None => Err(ENETDOWN),
@@ -302,7 +302,7 @@ unsafe fn start<'bound, D: Operations + 'bound>(
     }
     // SAFETY: By the safety requirement NAPI is disabled, since `stop()`, and the device's lock is held. The
     // reference is gone at the end of the statement.
-    unsafe { *channel.rx() = Some(rx) };
+    unsafe { channel.polled().rx = Some(rx) };
     resume(channel);
     Ok(())
 }

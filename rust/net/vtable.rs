@@ -292,7 +292,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let mut napi = unsafe { Napi::new(&channel.queue, budget, &redirected) };
         // SAFETY: We are the poll of this channel's queue, so nobody else has a reference to its ring, and this is
         // the only call in here.
-        let Some(rx) = (unsafe { channel.rx() }) else {
+        let polled = unsafe { channel.polled() };
+        let Some(rx) = &mut polled.rx else {
             // SAFETY: The instance is valid, and we are in its poll. After this we touch nothing that the poll
             // owns.
             unsafe { bindings::napi_complete_done(channel.queue.napi(), 0) };
@@ -313,6 +314,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             if rx.is_short() {
                 channel.queue.schedule_later();
             }
+            polled.moderate(channel);
             // SAFETY: The instance is valid, and we are in its poll. After this we may unmask the queue's
             // interrupt, but touch nothing that the poll owns.
             if unsafe { bindings::napi_complete_done(channel.queue.napi(), done) } {

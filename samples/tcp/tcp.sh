@@ -44,6 +44,12 @@ transfer() {
 	echo $(($(busy) - before))
 }
 
+# interval DEVICE US: fixed. Of C igb it is if it is above 3.
+interval() {
+	[[ $driver == igb ]] || ethtool -C "$1" adaptive-rx off
+	ethtool -C "$1" rx-usecs "$2"
+}
+
 if [[ -e /proc/sys/net/ipv6 ]]; then
 	sysctl -q net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 fi
@@ -71,7 +77,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
 			ip -n peer link set "$peer" mtu "$mtu"
 			ip addr replace 10.9.0.1/24 dev "$dev"
 			ip link set "$dev" up
-			[[ ! ${USECS-} ]] || ethtool -C "$dev" rx-usecs "$USECS"
+			[[ ! ${USECS-} ]] || interval "$dev" "$USECS"
 			ip -n peer link set "$peer" up
 			wait_for "the link" ping -q -c 1 -W 1 10.9.0.2
 			for flows in $FLOWS; do

@@ -15,4 +15,5 @@ plan 0
 for script in e1000 xdp; do
 	again "$script"
 done
+EVENTS="unbind pull" HOLDERS="socket redirect" RACE=5 again lifetime
 nothing_loaded

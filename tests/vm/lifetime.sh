@@ -14,20 +14,21 @@ cd "$(dirname "$0")/.." || exit
 # shellcheck source=hold.sh
 . tests/hold.sh
 
-EVENTS="unbind rmmod pull down"
-HOLDERS="socket pipe mapping clone redirect"
+EVENTS=${EVENTS:-unbind rmmod pull down}
+HOLDERS=${HOLDERS:-socket pipe mapping clone redirect}
 # How long each of EVENTS may take, in ms. A slow kernel checks each page, and only has to end.
 LIMIT=$((RPP_SLOW == 1 ? 1000 : 10000))
 # Seconds of races, and microseconds between the pages that come back meanwhile: so many, then two, four,
 # eight times as many, for what is too fast on one machine is too slow on another.
-RACE=$((30 * RPP_SLOW))
+RACE=$((${RACE:-30} * RPP_SLOW))
 PAUSE=$((RPP_SLOW == 1 ? 50 : 500))
 TIMES=/tmp/times RACES=/tmp/races
 # What QEMU calls the card.
 if [[ $CARD == 0x10c9 ]]; then NIC=igb; else NIC=e1000; fi
 BUS=/sys/bus/pci MAPPINGS=/sys/kernel/debug/dma-api/dump
 
-plan 36
+holders=$(wc -w <<<"$HOLDERS")
+plan $((11 + (1 + $(wc -w <<<"$EVENTS")) * holders))
 
 prepare() {
 	# No packets but ours.

@@ -265,6 +265,9 @@ coalescing() {
 	((RPP_SLOW == 1)) || skip "too slow to tell"
 	dev=$(iface)
 	ethtool -c "$dev" | grep -x 'rx-usecs:[[:space:]]*50'
+	ethtool -c "$dev" | grep -i 'adaptive rx: on'
+	fails ethtool -C "$dev" rx-usecs 8000
+	ethtool -C "$dev" adaptive-rx off
 	ip netns exec peer ping -f -l 8 -q -I "$(</tmp/from.0)" "$ADDR" &
 	n=$(rate)
 	check "interrupts in 4 seconds" "$n" -gt 1200
@@ -278,6 +281,12 @@ coalescing() {
 	fails ethtool -C "$dev" tx-usecs 10
 	ethtool -C "$dev" rx-usecs 50
 	check "interrupts in 4 seconds" "$(rate)" -gt 1200
+	ethtool -C "$dev" rx-usecs 8000
+	ethtool -C "$dev" adaptive-rx on
+	check "interrupts in 4 seconds" "$(rate)" -gt 1200
+	fails ethtool -C "$dev" rx-usecs 50
+	ethtool -C "$dev" adaptive-rx off rx-usecs 50
+	ethtool -C "$dev" adaptive-rx on
 	kill %1
 	wait || true
 	ping_peer

@@ -32,7 +32,7 @@ use net::{
 };
 
 /// Microseconds between two interrupts at most: there are 13 bits.
-const INTERVAL_MAX: u32 = 0x1fff;
+pub(crate) const INTERVAL_MAX: u32 = 0x1fff;
 /// Bytes of a CRC.
 const FCS: usize = 4;
 
@@ -141,14 +141,8 @@ fn assign_vectors(bar: &Bar<'_>, queues: u32, other: u32) {
 }
 
 /// Lets so many microseconds pass between two interrupts of a queue's vector.
-pub(crate) fn set_interval(bar: &Bar<'_>, us: u32) -> Result {
-    if us > INTERVAL_MAX {
-        return Err(EINVAL);
-    }
-    for queue in 0..regs::QUEUES {
-        write_at!(bar, EITR, queue, regs::EITR::from(us << 2));
-    }
-    Ok(())
+pub(crate) fn set_interval(bar: &Bar<'_>, queue: usize, us: u32) {
+    write_at!(bar, EITR, queue, regs::EITR::from(us << 2));
 }
 
 /// Has the card choose a packet's queue by the hash of its flow.

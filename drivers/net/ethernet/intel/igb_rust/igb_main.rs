@@ -81,6 +81,7 @@ impl Operations for Igb<'_> {
     const XDP_TX: Option<usize> = Some(regs::QUEUES);
     // 20,000 interrupts in a second.
     const INTERVAL: u32 = 50;
+    const INTERVAL_MAX: u32 = hw::INTERVAL_MAX;
 
     fn start(&self, config: &Config) -> Result {
         let other = config.other_vector.ok_or(EINVAL)?;
@@ -151,8 +152,8 @@ impl Operations for Igb<'_> {
         hw::set_rss(&self.bar, key, queues);
     }
 
-    fn set_interval(&self, us: u32) -> Result {
-        hw::set_interval(&self.bar, us)
+    fn set_interval(&self, queue: usize, us: u32) {
+        hw::set_interval(&self.bar, queue, us);
     }
 
     fn strip_vlan(&self, strip: bool) {
