@@ -43,12 +43,12 @@ impl Moderation {
     /// there was nothing since the last time.
     #[inline]
     pub(crate) fn interval(&mut self, now: [Traffic; 2]) -> Option<u32> {
+        let [received, sent] = now;
         let before = core::mem::replace(&mut self.seen, now);
-        let [received, sent] = [0, 1].map(|i: usize| match (now.get(i), before.get(i)) {
-            (Some(now), Some(before)) => now.length_since(*before),
-            _ => None,
-        });
-        let length = received.max(sent)?.saturating_add(AROUND).min(LONGEST);
+        let longer = received
+            .length_since(before[0])
+            .max(sent.length_since(before[1]));
+        let length = longer?.saturating_add(AROUND).min(LONGEST);
         let us = length / if MIDDLE.contains(&length) { 12 } else { 8 };
         // CAST: 375 at most.
         Some(us as u32)

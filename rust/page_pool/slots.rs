@@ -14,12 +14,13 @@ use crate::{
     list::END,
     platform::{
         array_from_fn,
+        read_quiet,
         AllocError,
         Array,
-        AtomicBool,
         AtomicPtr,
         AtomicU32,
         AtomicU64,
+        AtomicU8,
         Ordering, //
     },
     state::SlotState, //
@@ -193,7 +194,7 @@ impl Slot {
 /// Whether the other buffer of a page, of two, may be out. The page's state says whether it is.
 ///
 /// So that a buffer that is recycled is asked only for what lies beside its address. NAPI's.
-pub(crate) struct Other(AtomicBool);
+pub(crate) struct Other(AtomicU8);
 
 impl Other {
     /// Returns what was noted last.
@@ -203,15 +204,14 @@ impl Other {
     /// The caller is the pool's NAPI side.
     #[inline(always)]
     pub(crate) unsafe fn may_be_out(&self) -> bool {
-        // Not as an atomic: that would take one more instruction for each packet.
         // SAFETY: By the safety requirement we are the only one that writes to it, so nobody does meanwhile.
-        unsafe { *self.0.as_ptr() }
+        unsafe { read_quiet(&self.0) != 0 }
     }
 
     /// Notes it.
     #[inline(always)]
     pub(crate) fn set(&self, may_be_out: bool) {
-        self.0.store(may_be_out, Ordering::Relaxed);
+        self.0.store(may_be_out.into(), Ordering::Relaxed);
     }
 }
 
@@ -237,7 +237,7 @@ pub(crate) fn table(pages: usize, buffers: usize) -> Result<Array<Slot>, AllocEr
         // INVARIANT: A first slot is before the other one, and a second one behind it.
         to_other: if second(index) { -SIZE } else { SIZE },
         to_first: if second(index) { -SIZE } else { 0 },
-        other: Other(AtomicBool::new(false)),
+        other: Other(AtomicU8::new(0)),
         // CAST: There are at most `MAX_SLOTS`.
         next: AtomicU32::new(if index + buffers < count {
             (index + buffers) as u32

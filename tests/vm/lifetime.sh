@@ -220,7 +220,7 @@ ends() {
 # id that they are tagged with.
 ends_module() {
 	hold_pages "$1"
-	# Or what is left to be sent comes when the driver is back, and TCP frees pages to make room for it.
+	# Or what is left to be sent comes when the driver is back, and the new pool has pages in that socket as well.
 	if [[ $SENDER ]]; then
 		ip -n peer link set "$PEER" down
 		kill -KILL "$SENDER"
