@@ -180,8 +180,7 @@ one_mode() {
 	[[ $variant != *igb ]] || ethtool -G "$rx" rx 1024
 	# Both follow the length of frames, by one rule, and QEMU waits four times as long as it is told to: for frames of
 	# full size, longer than these rings last. So the interval is the one for short frames.
-	[[ $variant != igb ]] || ethtool -C "$rx" adaptive-rx off
-	[[ $variant != *igb ]] || ethtool -C "$rx" rx-usecs 50
+	[[ $variant != *igb ]] || fixed_interval "$(driver "$variant")" "$rx" 50
 	ip link set dev "$rx" up
 	wait_for "the link of $variant" has_carrier "$rx"
 	wait_for "the sender's link" has_carrier "$tx"

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The guest's side of scripts/tcp.sh: TCP over an 82576, with igb_rust and with C igb, and a C e1000e at the other
-# end, in a namespace of its own. USECS: the interval between interrupts, the same for both. Writes a line of key=value for each run to the file in $RESULTS. There is one CPU,
-# whose clock counts instructions: what is not idle time is what both ends take, and the programs.
+# end, in a namespace of its own. USECS: the interval between interrupts, the same for both. Writes a line of key=value
+# for each run to the file in $RESULTS. There is one CPU, whose clock counts instructions: what is not idle time is what
+# both ends take, and the programs.
 
 set -euo pipefail
 cd /rpp
@@ -44,12 +45,6 @@ transfer() {
 	echo $(($(busy) - before))
 }
 
-# interval DEVICE US: fixed. Of C igb it is if it is above 3.
-interval() {
-	[[ $driver == igb ]] || ethtool -C "$1" adaptive-rx off
-	ethtool -C "$1" rx-usecs "$2"
-}
-
 if [[ -e /proc/sys/net/ipv6 ]]; then
 	sysctl -q net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 fi
@@ -77,7 +72,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
 			ip -n peer link set "$peer" mtu "$mtu"
 			ip addr replace 10.9.0.1/24 dev "$dev"
 			ip link set "$dev" up
-			[[ ! ${USECS-} ]] || interval "$dev" "$USECS"
+			[[ ! ${USECS-} ]] || fixed_interval "$driver" "$dev" "$USECS"
 			ip -n peer link set "$peer" up
 			wait_for "the link" ping -q -c 1 -W 1 10.9.0.2
 			for flows in $FLOWS; do
