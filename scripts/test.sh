@@ -76,18 +76,20 @@ vm() {
 	((RPP_SLOW == 1)) || less="MB=16 COUNT=500000 PAGES=200000 RECEIVED=2000 DEEDS=4"
 	[[ $name != soak ]] || less="MINUTES=$MINUTES${SEED:+ SEED=$SEED}"
 	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" --add "$LOGS/hold" --add "$LOGS/failnth" \
-		--add "$LOGS/stamp" --add "$LOGS/napis" --add "$LOGS/fentry.o" --timeout 900 \
+		--add "$LOGS/stamp" --add "$LOGS/napis" --add "$LOGS/fentry.o" --add "$LOGS/metadata.o" --timeout 900 \
 		--run "RPP_SLOW=$RPP_SLOW $less bash tests/$name.sh" "$@"
 }
 
 # What the VM's tests need besides the modules.
 build_programs() {
 	in_root make -s -C samples/xdp
-	local name
+	local name program
 	for name in hold failnth stamp napis; do
 		in_root gcc -static -O2 -Wall -Werror -o "$LOGS/$name" "tests/vm/$name.c"
 	done
-	in_root clang-19 -O2 -g -target bpf -I/usr/include/x86_64-linux-gnu -c -o "$LOGS/fentry.o" tests/vm/fentry.bpf.c
+	for program in fentry metadata; do
+		in_root clang-19 -O2 -g -target bpf -I/usr/include/x86_64-linux-gnu -c -o "$LOGS/$program.o" "tests/vm/$program.bpf.c"
+	done
 	# As large as the registers of the e1000.
 	head -c 128K /dev/zero | tr '\0' '\377' >"$LOGS/ones.rom"
 }

@@ -170,8 +170,12 @@ pub struct Details {
 pub struct Hash {
     /// The hash.
     pub value: u32,
-    /// It is one of the ports as well, and not of the addresses only.
+    /// It is one of the addresses of IPv6, and not of IPv4.
+    pub ipv6: bool,
+    /// It is one of the ports as well, of TCP or UDP, and not of the addresses only.
     pub ports: bool,
+    /// The ports are those of UDP.
+    pub udp: bool,
 }
 
 /// A piece of a frame to send that is in one piece of memory.

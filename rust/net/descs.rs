@@ -10,10 +10,12 @@ use crate::{
     },
     desc::{
         Completed,
-        RxDescriptor,
-        Words, //
+        RxDescriptor, //
     },
-    dma::DescRing,
+    dma::{
+        Desc,
+        DescRing, //
+    },
     frames::{
         Bounds,
         Frames,
@@ -139,8 +141,8 @@ impl<D: RxDescriptor> Descs<D> {
     ///
     /// It is as the device has left it: one descriptor is without a buffer at any time, and a refill ends before this
     /// one.
-    pub(crate) fn last(&self) -> Words {
-        self.ring.at(self.ring.before(self.next)).read()
+    pub(crate) fn last(&self) -> Desc<'_> {
+        self.ring.at(self.ring.before(self.next))
     }
 
     /// Returns what the device has received, which is no packet in a single buffer.

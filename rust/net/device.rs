@@ -172,10 +172,10 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
             interval: Atomic::new(0),
             tx: {
                 // SAFETY: By the safety requirements, as above.
-                let stack = unsafe { TxQueue::new(dev, index, true) };
+                let stack = unsafe { TxQueue::new(dev, index) };
                 let beyond = queues.wrapping_add(index);
                 // SAFETY: As above; of the transmit queues there are twice as many, if this is asked for.
-                let xdp = D::XDP_TX.map(|_| unsafe { TxQueue::new(dev, beyond, false) });
+                let xdp = D::XDP_TX.map(|_| unsafe { TxQueue::new(dev, beyond) });
                 TxSides::new(stack, xdp)
             },
             pool <- new_mutex!(PoolStats::default()),
@@ -743,8 +743,10 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                 (true, false) => {
                     channel.queue.unused();
                     // The core's watchdog looks at such queues as well: it does not expect them to be stopped.
-                    // SAFETY: Process context, without the queue's lock.
-                    unsafe { channel.tx.stack.queue().lock_bh() }.start();
+                    for side in channel.tx.each() {
+                        // SAFETY: Process context, without the queue's lock.
+                        unsafe { side.queue().lock_bh() }.start();
+                    }
                 }
                 _ => {}
             }

@@ -156,6 +156,20 @@ impl DescRing {
 pub(crate) struct Desc<'a>(*mut u64, PhantomData<&'a DescRing>);
 
 impl Desc<'_> {
+    /// Returns where it is.
+    #[inline(always)]
+    pub(crate) fn place(self) -> *const Words {
+        self.0.cast()
+    }
+
+    /// # Safety
+    ///
+    /// `place` is that of a descriptor, and its ring exists for as long as the result does.
+    pub(crate) unsafe fn at(place: *const Words) -> Self {
+        // INVARIANT: By that of the other one, as the safety requirement has it.
+        Self(place.cast_mut().cast(), PhantomData)
+    }
+
     #[inline(always)]
     fn word(self, word: usize) -> *mut u64 {
         const { assert!(WORDS.is_power_of_two()) };

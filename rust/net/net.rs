@@ -9,7 +9,7 @@
 //! Imports go in one direction, from a file to those below it:
 //!
 //! ```text
-//! bus/pci -> register -> ethtool_ops, queue_mgmt -> vtable -> device -> irq, poolstats, rxside -> rx
+//! bus/pci -> register -> ethtool_ops, queue_mgmt, metadata -> vtable -> device -> irq, poolstats, rxside -> rx
 //!   rx -> frames, tx;  tx -> netdev, dma -> xdp, skb -> napi, buffers -> queue -> stats
 //!   netdev -> ethtool, desc
 //! ```
@@ -28,6 +28,7 @@ mod ethtool_ops;
 mod frames;
 mod handle;
 mod irq;
+mod metadata;
 mod moderation;
 mod napi;
 pub mod netdev;

@@ -76,7 +76,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         descs: &mut Descs<T::Rx>,
         pool: &mut O,
         posted: &mut O::Ring<'_>,
-        program: Option<&Program<'_>>,
+        program: Option<&mut Program<'_>>,
         bounds: Bounds,
     ) -> bool {
         let parts = match descs.received(bounds) {
@@ -122,17 +122,20 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
                 Some(packet) => unsafe { packet.add(pool, buf) },
             }
         }
-        let (Some(packet), words) = (packet, descs.last()) else {
+        let Some(packet) = packet else {
             return true;
         };
+        let desc = descs.last();
         let Some(program) = program else {
-            self.deliver_several(packet, pressure, words);
+            self.deliver_several(packet, pressure, desc.read());
             return true;
         };
-        let verdict = match program.run_several(self.napi, packet, pressure) {
+        // SAFETY: It is the packet's last one, and is not given to the card before we return.
+        let action = unsafe { program.run_several(self.napi, packet, desc.place(), pressure) };
+        let verdict = match action {
             Action::Drop => Verdict::Drop,
             Action::Pass(packet, _) => {
-                self.deliver_several(packet, pressure, words);
+                self.deliver_several(packet, pressure, desc.read());
                 Verdict::Pass
             }
             Action::Tx(_) if short => {
@@ -200,7 +203,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         meta: u32,
         descs: &Descs<T::Rx>,
     ) {
-        self.deliver(pool, buf, meta, descs.last());
+        self.deliver(pool, buf, meta, descs.last().read());
     }
 
     #[cold]
@@ -211,17 +214,23 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
     }
 
     /// Lets an XDP program decide about a packet, and does what it says.
+    ///
+    /// # Safety
+    ///
+    /// `desc` is that of the packet, and the last one that was taken of `descs`.
     #[inline]
-    pub(crate) fn decide<'id, O: Open<'id>>(
+    pub(crate) unsafe fn decide<'id, O: Open<'id>>(
         &mut self,
-        program: &Program<'_>,
+        program: &mut Program<'_>,
         pool: &mut O,
         buf: O::Cpu,
+        desc: *const Words,
         descs: &Descs<T::Rx>,
         outbox: &mut Outbox<O::Cpu>,
     ) {
         let lack = &descs.lack;
-        let verdict = match program.run(self.napi, pool, buf) {
+        // SAFETY: By the safety requirement it is the packet's, and as the card has left it until the next refill.
+        let verdict = match unsafe { program.run(self.napi, pool, buf, desc) } {
             // Counted here: where all verdicts meet, the counter would have to be looked up.
             Action::Drop => return self.counts.verdict(Verdict::Drop),
             Action::Pass(buf, meta) => {

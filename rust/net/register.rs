@@ -63,6 +63,9 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
             if D::HAS_STOP_RX {
                 (*dev).queue_mgmt_ops = &Table::<D>::QUEUES;
             }
+            if D::Rx::HASH || D::HAS_STRIP_VLAN {
+                (*dev).xdp_metadata_ops = &Table::<D>::METADATA;
+            }
             (*dev).stat_ops = core::ptr::from_ref(&Table::<D>::STATS).cast_mut();
             // CAST: A few thousand jiffies.
             (*dev).watchdog_timeo = (WATCHDOG_SECONDS * bindings::RPP_HZ) as c_int;

@@ -299,7 +299,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         // CAST: u32 fits.
         let index = queue.index as usize;
         let bh = napi.bh();
-        let program = Program::of(napi);
+        let mut program = Program::of(napi, B::Layout::STRIDE);
         let stack = ToStack::new(napi);
         // INVARIANT: By the safety requirement.
         let mut poll = Poll::<T> {
@@ -326,7 +326,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             }
             // SAFETY: By the safety requirement the pool is that of the queue that is polled.
             let done = unsafe {
-                match &program {
+                match &mut program {
                     None => Self::to_stack(descs, pool, posted, &mut poll),
                     Some(program) => Self::decided(descs, pool, posted, &mut poll, program),
                 }
@@ -371,7 +371,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         pool: &mut O,
         posted: &mut O::Ring<'_>,
         poll: &mut Poll<'_, '_, 'bound, T>,
-        program: &Program<'_>,
+        program: &mut Program<'_>,
     ) -> usize {
         // SAFETY: The requirement is that of the caller's.
         unsafe { Self::process(descs, pool, posted, poll, Some(program)) }
@@ -388,7 +388,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         pool: &mut O,
         posted: &mut O::Ring<'_>,
         poll: &mut Poll<'_, '_, 'bound, T>,
-        program: Option<&Program<'_>>,
+        mut program: Option<&mut Program<'_>>,
     ) -> usize {
         let ops = poll.ops;
         // CAST: u32 fits.
@@ -405,14 +405,17 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
                 None => desc.read(),
                 Some(_) => Words::default(),
             };
+            let place = desc.place();
             let Some(len) = descs.packet(&written, Self::BUFFER) else {
                 let bounds = Self::bounds(descs);
-                if let Some(program) = program.filter(|_| !outbox.is_empty()) {
+                if let Some(program) = &program {
                     // In their order.
-                    poll.send_back(program, pool, &mut outbox, false);
+                    if !outbox.is_empty() {
+                        poll.send_back(program, pool, &mut outbox, false);
+                    }
                 }
                 // SAFETY: The requirement is that of the caller's.
-                if !unsafe { poll.several(descs, pool, posted, program, bounds) } {
+                if !unsafe { poll.several(descs, pool, posted, program.as_deref_mut(), bounds) } {
                     break;
                 }
                 done = done.wrapping_add(1);
@@ -436,13 +439,18 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             // no error, and does not touch the buffer again. They fit: `packet()` lets none pass that is longer than
             // `BUFFER`, for which the layout has the room.
             let buf = unsafe { pool.sync_for_cpu(buf, len) };
-            match program {
+            match &mut program {
                 None => poll.deliver(pool, buf, 0, words),
-                Some(program) => poll.decide(program, pool, buf, descs, &mut outbox),
+                // SAFETY: It is the one that was taken above.
+                Some(program) => unsafe {
+                    poll.decide(program, pool, buf, place, descs, &mut outbox)
+                },
             }
         }
-        if let Some(program) = program.filter(|_| !outbox.is_empty() || poll.counts.sent()) {
-            poll.send_back(program, pool, &mut outbox, true);
+        if let Some(program) = &program {
+            if !outbox.is_empty() || poll.counts.sent() {
+                poll.send_back(program, pool, &mut outbox, true);
+            }
         }
         done
     }

@@ -23,8 +23,6 @@ use pp_bindings as bindings;
 /// `txq` is valid as long as this exists.
 pub(crate) struct TxQueue {
     txq: NonNull<bindings::netdev_queue>,
-    /// The stack sends here. Else only XDP does, and the core has nothing to be told.
-    stack: bool,
     pub(crate) stats: TxStats,
     /// There is something in the ring. Written under its lock, and read by the poll, which takes that for nothing else.
     ///
@@ -39,19 +37,21 @@ unsafe impl Send for TxQueue {}
 unsafe impl Sync for TxQueue {}
 
 impl TxQueue {
-    /// Returns transmit queue `index` of a device, for the `stack` or for XDP alone.
+    /// Returns transmit queue `index` of a device.
+    ///
+    /// The core sends on those that it was told to use, and XDP alone on those beyond. The core's watchdog looks at
+    /// all.
     ///
     /// # Safety
     ///
     /// `dev` is valid, and stays so until the result is dropped. It has more than `index` transmit queues.
-    pub(crate) unsafe fn new(dev: NonNull<bindings::net_device>, index: u32, stack: bool) -> Self {
+    pub(crate) unsafe fn new(dev: NonNull<bindings::net_device>, index: u32) -> Self {
         // SAFETY: By the safety requirement the device is valid, and has that queue: the result is an address in
         // the array of its queues, so it is not null.
         let txq = unsafe { NonNull::new_unchecked(bindings::rnet_tx_queue(dev.as_ptr(), index)) };
         // INVARIANT: By the safety requirement.
         Self {
             txq,
-            stack,
             stats: TxStats::default(),
             sending: AtomicBool::new(false),
         }
@@ -189,20 +189,17 @@ impl TxLocked<'_> {
     }
 
     /// Keeps the core from sending: the ring is full.
+    ///
+    /// The watchdog waits for [`wake`](Self::wake) from here on.
     #[inline]
     pub(crate) fn stop(&self) {
-        if self.queue.stack {
-            self.stats().stop.inc();
-        }
+        self.stats().stop.inc();
         self.halt();
     }
 
     /// Keeps the core from sending, whatever room there is.
     #[inline]
     pub(crate) fn halt(&self) {
-        if !self.queue.stack {
-            return;
-        }
         // SAFETY: By the type invariant of `TxQueue` the queue is valid, and by that of `TxLocked` this CPU holds
         // its lock.
         unsafe { bindings::rnet_tx_stop(self.queue.txq()) };
@@ -213,9 +210,6 @@ impl TxLocked<'_> {
     /// No-op if it may already.
     #[inline]
     pub(crate) fn start(&self) {
-        if !self.queue.stack {
-            return;
-        }
         // SAFETY: By the type invariant of `TxQueue` the queue is valid, and by that of `TxLocked` this CPU holds
         // its lock.
         unsafe { bindings::netif_tx_wake_queue(self.queue.txq()) };
@@ -224,9 +218,7 @@ impl TxLocked<'_> {
     /// Lets the core send again, after [`stop`](Self::stop).
     #[inline]
     pub(crate) fn wake(&self) {
-        if self.queue.stack {
-            self.stats().wake.inc();
-        }
+        self.stats().wake.inc();
         self.start();
     }
 

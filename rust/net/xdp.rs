@@ -10,7 +10,11 @@ use crate::{
         Packet,
         Stack, //
     },
-    dma::Transmit,
+    desc::Words,
+    dma::{
+        Desc,
+        Transmit, //
+    },
     frames::ETH_HLEN,
     napi::Napi, //
 };
@@ -19,6 +23,7 @@ use core::{
     marker::PhantomData,
     ptr::NonNull, //
 };
+use kernel::prelude::*;
 use page_pool::Pressure;
 use pp_bindings as bindings;
 
@@ -42,6 +47,73 @@ pub(crate) enum Action<B> {
     Refused,
 }
 
+/// A packet as a program knows it, and what the card has said of it.
+///
+/// Who has the first knows where the second is: a program that asks hands over what it was called with, which is the
+/// address of either.
+///
+/// # Invariants
+///
+/// While a program runs on `buff`, `desc` is that of the packet's last buffer, which is as the card has left it.
+#[repr(C)]
+pub(crate) struct Context {
+    buff: bindings::xdp_buff,
+    desc: *const Words,
+}
+
+impl Context {
+    /// Makes one without a packet, for buffers of `size` bytes of a queue.
+    #[inline(always)]
+    fn new(size: usize, rxq: *mut bindings::xdp_rxq_info) -> Self {
+        let none = core::ptr::null_mut();
+        // INVARIANT: No program runs on it.
+        Self {
+            buff: bindings::xdp_buff {
+                data: none,
+                data_end: none,
+                data_meta: none,
+                data_hard_start: none,
+                rxq,
+                txq: core::ptr::null_mut(),
+                __bindgen_anon_1: bindings::xdp_buff__bindgen_ty_1 {
+                    __bindgen_anon_1: bindings::xdp_buff__bindgen_ty_1__bindgen_ty_1 {
+                        // CAST: At most a page.
+                        frame_sz: size as u32,
+                        flags: 0,
+                    },
+                },
+            },
+            desc: core::ptr::null(),
+        }
+    }
+
+    /// Puts the packet of a buffer in.
+    #[inline(always)]
+    fn set(&mut self, buf: &impl Packet) {
+        let start = buf.start();
+        let data = start.wrapping_add(buf.offset());
+        self.buff.data_hard_start = start.cast();
+        self.buff.data = data.cast();
+        self.buff.data_end = data.wrapping_add(buf.len()).cast();
+        self.buff.data_meta = data.cast();
+    }
+
+    /// Returns what the card has said of the packet that a program was called with, and the features of its device.
+    ///
+    /// # Safety
+    ///
+    /// `xdp` is what a program was called with by [`Program`], and it still runs.
+    pub(crate) unsafe fn asked(xdp: *const bindings::xdp_md) -> (Words, u64) {
+        // SAFETY: By the safety requirement it is the address of the first field of one, and by the type invariant the
+        // descriptor is there; its queue is registered, and so that of a device.
+        unsafe {
+            let context = &*xdp.cast::<Self>();
+            let features = (*(*context.buff.rxq).dev).features;
+            (Desc::at(context.desc).read(), features)
+        }
+    }
+}
+
 /// The XDP program of a device during one NAPI poll.
 ///
 /// Read once for each poll. Another program may be attached meanwhile; this one stays valid, since
@@ -50,53 +122,62 @@ pub(crate) enum Action<B> {
 /// # Invariants
 ///
 /// - `prog` is valid for `'a`.
-/// - `rxq` is that of a queue of `dev`, and registered.
+/// - `context` is for buffers of the queue that is polled, one of `dev` that is registered.
 /// - The current CPU is in the poll of that queue.
 pub(crate) struct Program<'a> {
     prog: NonNull<bindings::bpf_prog>,
-    rxq: *mut bindings::xdp_rxq_info,
     dev: *mut bindings::net_device,
     redirected: &'a Cell<bool>,
+    /// For one packet after the other: what is the same for all is written once.
+    context: Context,
 }
 
 impl<'a> Program<'a> {
-    /// Returns the program of the queue that is being polled, if it has one.
+    /// Returns the program of the queue that is being polled, if it has one, for buffers of `size` bytes.
     #[inline]
-    pub(crate) fn of(napi: &Napi<'a>) -> Option<Self> {
+    pub(crate) fn of(napi: &Napi<'a>, size: usize) -> Option<Self> {
         let queue = napi.queue();
         // INVARIANT: A program that a poll has read stays valid until that poll's end, and whoever polls
         // has registered the queue.
         Some(Self {
             prog: NonNull::new(queue.program())?,
-            rxq: queue.rxq(),
             dev: queue.device(),
             redirected: napi.redirected(),
+            context: Context::new(size, queue.rxq()),
         })
     }
 
-    /// Runs the program over a packet, and carries out what needs no driver.
+    /// Runs the program over a packet, whose descriptor is `desc`, and carries out what needs no driver.
     ///
     /// What is too short for an Ethernet header is no packet: the kernel takes that header for granted after a
     /// program.
     ///
     /// `_napi` proves that the transmit queue is not locked: a redirected frame may be sent by the same
     /// device.
+    ///
+    /// # Safety
+    ///
+    /// `desc` is that of the packet, as the card has left it until this returns.
     #[inline]
-    pub(crate) fn run<'id, O: Open<'id>>(
-        &self,
+    pub(crate) unsafe fn run<'id, O: Open<'id>>(
+        &mut self,
         _napi: &Napi<'_>,
         pool: &mut O,
         mut buf: O::Cpu,
+        desc: *const Words,
     ) -> Action<O::Cpu> {
         if buf.len() < ETH_HLEN {
             pool.recycle(buf);
             return Action::Aborted;
         }
-        let mut xdp = xdp_buff(&buf, self.rxq);
+        self.context.set(&buf);
+        // INVARIANT: By the safety requirement.
+        self.context.desc = desc;
+        let xdp = &mut self.context.buff;
         // SAFETY: By the type invariant the program is valid, the queue is registered, and this is its poll:
         // bottom halves are off, and the core has set up what programs want. `xdp` describes a packet in a buffer
         // that is ours, from its start on.
-        let act = unsafe { bindings::rnet_xdp_run(self.prog.as_ptr(), &mut xdp) };
+        let act = unsafe { bindings::rnet_xdp_run(self.prog.as_ptr(), xdp) };
         match act {
             bindings::xdp_action_XDP_DROP => {
                 pool.recycle(buf);
@@ -104,20 +185,20 @@ impl<'a> Program<'a> {
             }
             bindings::xdp_action_XDP_PASS => {
                 // The program may have moved both ends, and put metadata in front.
-                let meta = (xdp.data as usize).saturating_sub(xdp.data_meta as usize);
+                let meta = span(xdp.data_meta, xdp.data);
                 // SAFETY: `xdp` was made of `buf`, and the program that has run on it keeps what it moves inside
                 // of the buffer. What it takes from the headroom it writes, or has what that held before.
-                unsafe { set_range(&mut buf, &xdp) };
+                unsafe { set_range(&mut buf, xdp) };
                 // CAST: At most XDP_METADATA_MAX.
                 Action::Pass(buf, meta as u32)
             }
             bindings::xdp_action_XDP_TX => {
                 // SAFETY: `xdp` was made of `buf`, and the program that has run on it keeps what it moves inside
                 // of the buffer. What it takes from the headroom it writes, or has what that held before.
-                unsafe { set_range(&mut buf, &xdp) };
+                unsafe { set_range(&mut buf, xdp) };
                 Action::Tx(buf)
             }
-            bindings::xdp_action_XDP_REDIRECT => self.redirect(pool, buf, &mut xdp),
+            bindings::xdp_action_XDP_REDIRECT => self.redirect(pool, buf),
             _ => {
                 self.exception(act);
                 pool.recycle(buf);
@@ -126,12 +207,7 @@ impl<'a> Program<'a> {
         }
     }
 
-    fn redirect<'id, O: Open<'id>>(
-        &self,
-        pool: &mut O,
-        buf: O::Cpu,
-        xdp: &mut bindings::xdp_buff,
-    ) -> Action<O::Cpu> {
+    fn redirect<'id, O: Open<'id>>(&mut self, pool: &mut O, buf: O::Cpu) -> Action<O::Cpu> {
         // The frame is the page: it cannot be copied instead, as a packet for the stack is.
         if pool.pressure() == Pressure::High {
             self.exception(bindings::xdp_action_XDP_REDIRECT);
@@ -139,6 +215,7 @@ impl<'a> Program<'a> {
             return Action::Refused;
         }
         let page = pool.to_stack(buf);
+        let xdp = &raw mut self.context.buff;
         // SAFETY: The program has just asked for this, on this CPU. `xdp` describes the packet in the page, whose
         // reference goes to the callee if it succeeds, and stays with `page` if not.
         if !unsafe { self.hand_over(xdp) } {
@@ -169,14 +246,21 @@ impl<'a> Program<'a> {
 
     /// As [`run`](Self::run), over a packet that is in several buffers.
     ///
-    /// Those go back by themselves if the packet goes nowhere. `pressure` is that of the pool that they are from, before
+    /// Those go back by themselves if the packet goes nowhere. `desc` is that of the last one, and `pressure` is that of the pool that they are from, before
     /// they were taken from it.
-    pub(crate) fn run_several<'b>(
+    ///
+    /// # Safety
+    ///
+    /// As for [`run`](Self::run).
+    pub(crate) unsafe fn run_several<'b>(
         &self,
         _napi: &Napi<'_>,
         mut buff: Buff<'b>,
+        desc: *const Words,
         pressure: Pressure,
     ) -> Action<Buff<'b>> {
+        // INVARIANT: By the safety requirement.
+        buff.context.desc = desc;
         let raw = buff.as_raw();
         // SAFETY: By the type invariants the program is valid, and this is the poll of the queue that the packet came
         // from: bottom halves are off, and the core has set up what programs want. The buffers are ours.
@@ -246,12 +330,12 @@ unsafe fn set_range(buf: &mut impl Packet, xdp: &bindings::xdp_buff) {
 ///
 /// # Invariants
 ///
-/// - `raw` describes a packet in a buffer with headroom, which leaves its end to `struct skb_shared_info`; that lists what
+/// - `context` describes a packet in a buffer with headroom, which leaves its end to `struct skb_shared_info`; that lists what
 ///   is behind it, if a flag says so.
-/// - A reference to each page is the value's. They go back as the memory model of `raw.rxq` says.
-/// - `raw.rxq` is that of a queue, and registered, and this is its poll, for `'a`.
+/// - A reference to each page is the value's. They go back as the memory model of its `rxq` says.
+/// - That is the one of a queue, and registered, and this is its poll, for `'a`.
 pub(crate) struct Buff<'a> {
-    raw: bindings::xdp_buff,
+    context: Context,
     _poll: PhantomData<&'a ()>,
 }
 
@@ -266,12 +350,13 @@ impl<'a> Buff<'a> {
         pool: &mut O,
         buf: O::Cpu,
     ) -> Self {
-        let raw = xdp_buff(&buf, napi.queue().rxq());
+        let mut context = Context::new(O::Cpu::SIZE, napi.queue().rxq());
+        context.set(&buf);
         // INVARIANT: It is a buffer of layout `HEAD`, as the engine wants them. The reference is ours from here on, and
         // by the safety requirement a page of the pool whose model the queue has. Who polls has registered it.
         pool.to_stack(buf).given();
         Self {
-            raw,
+            context,
             _poll: PhantomData,
         }
     }
@@ -290,7 +375,7 @@ impl<'a> Buff<'a> {
         let (len, size) = (len as u32, O::Cpu::SIZE as u32);
         // SAFETY: By the type invariant the list is in the first buffer, which is ours. There are `len` bytes at
         // `data`, in a page whose reference goes to the list if the callee succeeds, and stays with `page` if not.
-        if unsafe { bindings::rnet_xdp_add(&mut self.raw, data.cast(), len, size) } {
+        if unsafe { bindings::rnet_xdp_add(self.as_raw(), data.cast(), len, size) } {
             // INVARIANT: It is in the list, ours, and by the safety requirement of the same kind.
             page.given();
         }
@@ -298,36 +383,36 @@ impl<'a> Buff<'a> {
 
     #[inline]
     pub(crate) fn as_raw(&mut self) -> *mut bindings::xdp_buff {
-        &mut self.raw
+        &mut self.context.buff
     }
 
     /// Returns the address of the first byte of the packet.
     pub(crate) fn data(&self) -> *const u8 {
-        self.raw.data.cast()
+        self.context.buff.data.cast()
     }
 
     /// Returns the length of what is in the first buffer, in bytes.
     pub(crate) fn head_len(&self) -> usize {
-        (self.raw.data_end as usize).saturating_sub(self.raw.data as usize)
+        span(self.context.buff.data, self.context.buff.data_end)
     }
 
     /// Returns how many bytes of metadata are in front of the packet.
     pub(crate) fn meta(&self) -> usize {
-        (self.raw.data as usize).saturating_sub(self.raw.data_meta as usize)
+        span(self.context.buff.data_meta, self.context.buff.data)
     }
 
     /// Returns what is in the other buffers.
     pub(crate) fn pieces(&self) -> &[bindings::skb_frag_t] {
         // SAFETY: A union of two names for the same fields.
         let (size, flags) = unsafe {
-            let raw = &self.raw.__bindgen_anon_1.__bindgen_anon_1;
+            let raw = &self.context.buff.__bindgen_anon_1.__bindgen_anon_1;
             (raw.frame_sz, raw.flags)
         };
         if flags & bindings::xdp_buff_flags_XDP_FLAGS_HAS_FRAGS == 0 {
             return &[];
         }
         // SAFETY: By the type invariant the list is at the end of the first buffer, which is ours.
-        let list = unsafe { &*list_at(self.raw.data_hard_start.cast(), size) };
+        let list = unsafe { &*list_at(self.context.buff.data_hard_start.cast(), size) };
         list.frags.get(..list.nr_frags.into()).unwrap_or_default()
     }
 
@@ -340,7 +425,7 @@ impl<'a> Buff<'a> {
     pub(crate) fn into_frame(mut self) -> Option<Frame> {
         // SAFETY: By the type invariant it is a packet in a buffer with headroom, which is ours, of a queue that is
         // registered.
-        let frame = NonNull::new(unsafe { bindings::rnet_xdp_frame(&mut self.raw) })?;
+        let frame = NonNull::new(unsafe { bindings::rnet_xdp_frame(self.as_raw()) })?;
         self.given();
         // INVARIANT: The frame is in the first buffer, and has what was the packet's.
         Some(Frame(frame))
@@ -351,7 +436,7 @@ impl Drop for Buff<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants the references are ours, and `self`, which goes away, gives them up once. The
         // queue is registered, and this is its poll.
-        unsafe { bindings::xdp_return_buff(&mut self.raw) };
+        unsafe { bindings::xdp_return_buff(self.as_raw()) };
     }
 }
 
@@ -362,26 +447,10 @@ fn list_at(start: *const u8, size: u32) -> *const bindings::skb_shared_info {
     start.wrapping_add(offset).cast()
 }
 
-/// Returns how a program knows a buffer of that queue.
+/// Returns how many bytes there are from one address to another; none if that is in front of it.
 #[inline(always)]
-fn xdp_buff<P: Packet>(buf: &P, rxq: *mut bindings::xdp_rxq_info) -> bindings::xdp_buff {
-    let start = buf.start();
-    let data = start.wrapping_add(buf.offset());
-    bindings::xdp_buff {
-        data: data.cast(),
-        data_end: data.wrapping_add(buf.len()).cast(),
-        data_meta: data.cast(),
-        data_hard_start: start.cast(),
-        rxq,
-        txq: core::ptr::null_mut(),
-        __bindgen_anon_1: bindings::xdp_buff__bindgen_ty_1 {
-            __bindgen_anon_1: bindings::xdp_buff__bindgen_ty_1__bindgen_ty_1 {
-                // CAST: At most a page.
-                frame_sz: P::SIZE as u32,
-                flags: 0,
-            },
-        },
-    }
+fn span(from: *mut c_void, to: *mut c_void) -> usize {
+    (to as usize).saturating_sub(from as usize)
 }
 
 /// A frame to be sent, of this device or another one.

@@ -13,7 +13,7 @@ export DRIVER=igb_rust CARD=0x10c9 PEER_DRIVER=e1000
 # shellcheck source=inject.sh
 . tests/inject.sh
 
-plan 14
+plan 15
 
 # interrupts VECTOR: how many it has had.
 interrupts() {
@@ -259,6 +259,51 @@ tags() {
 }
 pings_tagged() { in_peer ping -q -c 1 -W 1 10.8.0.1; }
 
+# A program asks what the card has said of a packet: the hash, and its kind; the tag that is not in it.
+asked() {
+	local dev dropped seen
+	dev=$(iface)
+	modprobe 8021q || skip "no VLANs"
+	ip -n peer link add link "$PEER" name tag1 type vlan id 1234 egress-qos-map 0:5
+	ip -n peer addr add 10.8.0.2/24 dev tag1
+	ip -n peer link set tag1 up
+	ip -n peer neigh replace 10.8.0.1 lladdr "$MAC" dev tag1 nud permanent
+	bpftool prog load metadata.o /sys/fs/bpf/asks xdpmeta_dev "$dev"
+	bpftool net attach xdpdrv pinned /sys/fs/bpf/asks dev "$dev"
+	# What has a hash of another queue the program drops.
+	dropped=$(count rx_xdp_drop)
+	in_peer ping -q -c 20 -i 0.02 -I "$(</tmp/from.0)" "$ADDR"
+	check "hashes of IPv4's addresses" "$(answer kinds 1)" -ge 20
+	in_peer ping -q -c 20 -i 0.02 -I "$PEER" "$(link_local "$dev")"
+	check "hashes of IPv6's addresses" "$(answer kinds 2)" -ge 20
+	ip netns exec peer socat -u -b 65536 "OPEN:/tmp/sent,readbytes=1000000" "TCP4:$ADDR:6003,bind=$(</tmp/from.1)"
+	check "hashes of IPv4's TCP" "$(answer kinds $((1 | 8 | 16)))" -ge 300
+	ip netns exec peer socat -u -b 65536 "OPEN:/tmp/sent,readbytes=1000000" "TCP6:[$(link_local "$dev")%$PEER]:6004"
+	check "hashes of IPv6's TCP" "$(answer kinds $((2 | 8 | 16)))" -ge 300
+	check "hashes of another queue" $(($(count rx_xdp_drop) - dropped)) -eq 0
+	check "tags before" "$(answer tags 1)" -eq 0
+	in_peer ping -q -c 5 -i 0.05 -W 1 10.8.0.1 || true
+	check "tags" "$(answer tags 1)" -eq 5
+	check "protocol and tag" "$(answer tags 2)" -eq $((0x0081a4d2))
+	check "what a timestamp is answered with" "$(answer tags 3)" -eq 95
+	# Who does not want them gets none.
+	ethtool -K "$dev" rxhash off rxvlan off
+	ping_peer
+	seen=$(answer kinds 511)
+	in_peer ping -q -c 20 -i 0.02 -I "$(</tmp/from.0)" "$ADDR"
+	check "packets without a hash" $(($(answer kinds 511) - seen)) -ge 20
+	in_peer ping -q -c 5 -i 0.05 -W 1 10.8.0.1 || true
+	check "tags" "$(answer tags 1)" -eq 5
+	ethtool -K "$dev" rxhash on rxvlan on
+	detach
+	rm /sys/fs/bpf/asks
+	ip -n peer link del tag1
+	ping_peer
+}
+# answer MAP KEY: what is there.
+answer() { bpftool map lookup name "$1" key $(($2 & 255)) $(($2 >> 8)) 0 0 | sed -n 's/.*"value": *\([0-9]*\).*/\1/p'; }
+link_local() { ip -6 -o addr show dev "$1" scope link | sed -n 's/.*inet6 \([^/]*\).*/\1/p'; }
+
 # Less than so many microseconds do not pass between two interrupts, also after down and up.
 coalescing() {
 	local dev n
@@ -391,6 +436,8 @@ socat -u TCP4-LISTEN:6003,reuseaddr,fork OPEN:/dev/null &
 eventually 10 has_socket tcp 6003
 try "the hash of each packet" hashes
 try "VLAN tags, taken out and not" tags
+socat -u TCP6-LISTEN:6004,reuseaddr,fork OPEN:/dev/null &
+try "what a program asks of a packet" asked
 try "ethtool -C: the least time between interrupts" coalescing
 try "ethtool -L: one queue and two, under traffic" channels
 try "ethtool -L while half of what it takes is refused" refused_channels

@@ -30,8 +30,12 @@ impl Rx {
     const VP: u64 = 1 << 3;
     /// The kind of the hash, in word 0; 0 for none.
     const RSS_TYPE: u64 = 0xf;
-    /// Those that are of the ports as well: TCP or UDP over IPv4, IPv6, and that with extensions.
-    const RSS_PORTS: u64 = 1 << 1 | 1 << 3 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 9;
+    /// Those that are of the ports of TCP as well: over IPv4, IPv6, and that with extensions.
+    const RSS_TCP: u64 = 1 << 1 | 1 << 3 | 1 << 6;
+    /// And of UDP.
+    const RSS_UDP: u64 = 1 << 7 | 1 << 8 | 1 << 9;
+    /// Those of IPv4: with the ports of TCP, without, with those of UDP.
+    const RSS_IPV4: u64 = 1 << 1 | 1 << 2 | 1 << 7;
     /// The UDP, or the TCP, checksum was computed.
     const L4_CHECKED: u64 = 3 << 4;
     /// CRC, symbol, sequence, carrier extension or data error, in the extended error.
@@ -66,13 +70,16 @@ unsafe impl RxDescriptor for Rx {
     #[inline(always)]
     fn details([info, status]: Words) -> Details {
         let kind = info & Self::RSS_TYPE;
+        let is = |kinds: u64| kinds >> kind & 1 != 0;
         let verified = status & Self::L4_CHECKED != 0 && status & Self::BAD_CHECKSUM == 0;
         Details {
             verified,
             hash: (kind != 0).then_some(Hash {
                 // CAST: 32 bits are left.
                 value: (info >> 32) as u32,
-                ports: Self::RSS_PORTS >> kind & 1 != 0,
+                ipv6: !is(Self::RSS_IPV4),
+                ports: is(Self::RSS_TCP | Self::RSS_UDP),
+                udp: is(Self::RSS_UDP),
             }),
             // CAST: 16 bits are left.
             vlan: (status & Self::VP != 0).then_some((status >> 48) as u16),
@@ -243,6 +250,10 @@ mod tests {
             );
             let ports = matches!(kind, 1 | 3 | 6..=9);
             assert_eq!(hash.is_some_and(|hash| hash.ports), ports);
+            let udp = matches!(kind, 7..=9);
+            assert_eq!(hash.is_some_and(|hash| hash.udp), udp);
+            let ipv6 = matches!(kind, 3..=6 | 8..);
+            assert_eq!(hash.is_some_and(|hash| hash.ipv6), ipv6);
         }
         for tag in [0, 1, 0xa4d2, 0xffff] {
             assert_eq!(Rx::details([0, DD | u64::from(tag) << 48]).vlan, None);
