@@ -14,7 +14,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Parts that boot the VM, longest first. Two run at a time.
-BOOTS="bounce refuse pools igb lifetime e1000 xdp queues offload jumbo hook liar load reach slots control"
+BOOTS="bounce refuse pools igb lifetime e1000 xdp queues offload jumbo hook watchdog liar load reach slots control"
 # Those for kernels of our own only, and one that is asked for by name.
 OTHER_BOOTS="kunit shortage faults checkers soak"
 
@@ -39,6 +39,8 @@ boot() {
 	liar) vm liar --nic e1000 ;;
 	queues | offload) vm "$1" --nic igb --nic e1000 --iommu ;;
 	jumbo) vm jumbo --nic igb --nic e1000 --nic e1000e --iommu ;;
+	# Here the kernel's watchdog has to complain, and nobody else.
+	watchdog) vm watchdog --nic igb --nic e1000 --nic e1000e --iommu --allow 'NETDEV WATCHDOG' ;;
 	igb) vm igb --nic igb --nic e1000e --iommu "${ends[@]}" --timeout 1800 ;;
 	e1000) vm e1000 "${nics[@]}" --timeout 1500 ;;
 	# In strict mode the IOMMU faults on each access to a page that is no longer mapped, and a fault
