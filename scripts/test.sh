@@ -35,8 +35,8 @@ boot() {
 	case $1 in
 	load) vm load --device pci-testdev ;;
 	kunit) vm kunit ;;
-	# Alone, and without an IOMMU: the device is the test's.
-	liar) vm liar --nic e1000 ;;
+	# Without peers, and without an IOMMU: the devices are the test's.
+	liar) vm liar --nic e1000 --nic igb ;;
 	queues | offload) vm "$1" --nic igb --nic e1000 --iommu ;;
 	jumbo) vm jumbo --nic igb --nic e1000 --nic e1000e --iommu ;;
 	# Here the kernel's watchdog has to complain, and nobody else.

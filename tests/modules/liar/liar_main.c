@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A device that lies: writes descriptors of the e1000's rings as only the device
+ * A device that lies: writes descriptors of a card's rings, those of the first queue, as only the device
  * should, and raises its interrupts, while the driver under test runs. No real
  * traffic meanwhile: the device itself stays honest, and idle.
  *
@@ -20,20 +20,14 @@
 #include <linux/prandom.h>
 #include <linux/sched/signal.h>
 
-#define ICS 0xc8
-#define RDBAL 0x2800
-#define TDBAL 0x3800
 /* From a ring's base register: */
 #define BAH 0x4
 #define LEN 0x8
+#define SRRCTL 0xc /* (82576) */
 #define HEAD 0x10
 #define TAIL 0x18
 
-/* The second word of a receive descriptor. */
-#define DD BIT_ULL(32)
-#define EOP BIT_ULL(33)
-#define BROKEN (0x97ULL << 40)
-#define LENGTH 0xffffULL
+/* Of a transmit descriptor. */
 #define TX_DD BIT_ULL(32)
 
 /* The receive control register, and whether it lets the device receive long packets. */
@@ -42,8 +36,26 @@
 
 /* What an Ethernet frame has at least. */
 #define ETH_LEAST 14
-/* What the driver lets the device write into a buffer: 1522 without long packets. */
-static u32 buffer = 2048;
+
+static const struct card {
+	u16 id;
+	/* The base registers of the rings, and the one that raises interrupts, of which this one is for packets. */
+	u32 rx, tx, raise, packets;
+	/* The second word of a receive descriptor, and where the length is there. */
+	u64 dd, eop, broken;
+	u8 length;
+} cards[] = {
+	{ 0x100e, 0x2800, 0x3800, 0xc8, BIT(7), BIT_ULL(32), BIT_ULL(33), 0x97ULL << 40, 0 },
+	{ 0x10c9, 0xc000, 0xe000, 0x1520, BIT(0), BIT_ULL(0), BIT_ULL(1), 0x97ULL << 24, 32 },
+};
+static const struct card *card;
+
+/* What the driver lets the device write into a buffer. */
+static u32 buffer;
+
+static unsigned int device = 0x100e;
+module_param(device, uint, 0444);
+MODULE_PARM_DESC(device, "PCI id of the card");
 
 static unsigned long count = 1000000;
 module_param(count, ulong, 0444);
@@ -87,6 +99,12 @@ static u64 any_word(void)
 	return (u64)prandom_u32_state(&rnd) << 32 | prandom_u32_state(&rnd);
 }
 
+/* All of a packet, in this buffer. */
+static u64 packet(u64 len)
+{
+	return card->dd | card->eop | len << card->length;
+}
+
 /* What a device might write. */
 static u64 lie(void)
 {
@@ -94,19 +112,19 @@ static u64 lie(void)
 	case 0: /* A device that is gone. */
 		return ~0ULL;
 	case 1: /* Longer than the buffer. */
-		return DD | EOP | (buffer - 1 + any(4));
+		return packet(buffer - 1 + any(4));
 	case 2: /* Nothing, or less than a header. */
-		return DD | EOP | any(ETH_LEAST + 2);
+		return packet(any(ETH_LEAST + 2));
 	case 3: /* A frame without an end. */
 		if (!frame || !any(4))
-			return (any_word() | DD) & ~EOP;
+			return (any_word() | card->dd) & ~card->eop;
 		/* Or one that goes on in the next buffer. */
-		return DD | (any(2) ? buffer : any(buffer + 2));
+		return packet(any(2) ? buffer : any(buffer + 2)) & ~card->eop;
 	case 4:
 	case 5: /* Anything, done. */
-		return any_word() | DD;
+		return any_word() | card->dd;
 	default: /* The truth, as far as anybody can see. */
-		return DD | EOP | (any(1514 - 60) + 60);
+		return packet(any(1514 - 60) + 60);
 	}
 }
 
@@ -117,16 +135,16 @@ static void predict(u64 word)
 	static bool bad;
 	/* The last one may have nothing but the CRC. */
 	u32 most = frame > buffer ? DIV_ROUND_UP(frame, buffer) + 1 : 1;
-	u32 len = word & LENGTH;
+	u32 len = (u16)(word >> card->length);
 
 	parts++;
 	total += len;
 	bad |= len > buffer || (parts == 1 && len < ETH_LEAST);
-	if (!(word & EOP)) {
+	if (!(word & card->eop)) {
 		bad |= parts >= most;
 		return;
 	}
-	if (bad || word & BROKEN || total > max(frame, buffer)) {
+	if (bad || word & card->broken || total > max(frame, buffer)) {
 		errors++;
 	} else {
 		packets++;
@@ -151,6 +169,10 @@ static int find(struct ring *ring, void __iomem *regs)
 
 static void write_back(struct ring *ring, u32 at, u64 word)
 {
+	/* The 82576 says hash and kind of a packet in the first one. */
+	if (card->length)
+		WRITE_ONCE(ring->descs[2 * at], cpu_to_le64(any_word()));
+	smp_wmb();
 	WRITE_ONCE(ring->descs[2 * at + 1], cpu_to_le64(word));
 }
 
@@ -166,7 +188,7 @@ static int wait(unsigned long since)
 /* Tells the driver: mostly that packets have arrived, but also anything else. */
 static void interrupt(void __iomem *regs)
 {
-	writel(any(16) ? BIT(7) : prandom_u32_state(&rnd), regs + ICS);
+	writel(any(16) ? card->packets : prandom_u32_state(&rnd), regs + card->raise);
 }
 
 static int lie_in_order(struct ring *rx, void __iomem *regs)
@@ -190,7 +212,7 @@ static int lie_in_order(struct ring *rx, void __iomem *regs)
 
 		/* What has not ended waits for more. */
 		if (done == count - 1)
-			word |= DD | EOP;
+			word |= card->dd | card->eop;
 		predict(word);
 		write_back(rx, head, word);
 		head = (head + 1) % rx->entries;
@@ -230,14 +252,23 @@ static int lie_anywhere(struct ring *rx, struct ring *tx, void __iomem *regs)
 	return 0;
 }
 
+/* Half a page has it for a frame of the usual MTU, if that is what the driver uses. */
+static u32 room(void __iomem *regs)
+{
+	if (card->length)
+		return (readl(regs + card->rx + SRRCTL) & 0x7f) == 2 ? 1522 : 3072;
+	return readl(regs + RCTL) & LPE ? 2048 : 1522;
+}
+
 static int __init liar_init(void)
 {
-	struct pci_dev *pdev = pci_get_device(PCI_VENDOR_ID_INTEL, 0x100e, NULL);
+	struct pci_dev *pdev = pci_get_device(PCI_VENDOR_ID_INTEL, device, NULL);
 	struct ring rx, tx;
 	void __iomem *regs;
 	int err;
 
-	if (!pdev)
+	card = &cards[device != cards[0].id];
+	if (!pdev || device != card->id)
 		return -ENODEV;
 	prandom_seed_state(&rnd, seed);
 	regs = pci_ioremap_bar(pdev, 0);
@@ -245,9 +276,8 @@ static int __init liar_init(void)
 	if (!err && device_iommu_mapped(&pdev->dev))
 		err = -EOPNOTSUPP;
 	if (!err) {
-		if (!(readl(regs + RCTL) & LPE))
-			buffer = 1522;
-		err = find(&rx, regs + RDBAL) ?: find(&tx, regs + TDBAL);
+		err = find(&rx, regs + card->rx) ?: find(&tx, regs + card->tx);
+		buffer = room(regs);
 	}
 	if (!err)
 		err = exact ? lie_in_order(&rx, regs) : lie_anywhere(&rx, &tx, regs);
@@ -264,4 +294,4 @@ static void __exit liar_exit(void)
 module_init(liar_init);
 module_exit(liar_exit);
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("A lying e1000, for tests");
+MODULE_DESCRIPTION("A lying card, for tests");
