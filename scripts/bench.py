@@ -55,6 +55,8 @@ RATIO_MAX = {
         for mode, most in (("drop", 0.90), ("tx", 0.45), ("page", 1.00))
         for iommu in ("off", "strict")
     },
+    ("instructions", "queues_drop", "off", "one queue"): 1.05,
+    ("instructions", "queues_copy", "off", "one queue"): 1.05,
     ("time", "direct", "-", "page_pool"): 0.50,
     ("time", "ring", "-", "page_pool"): 0.80,
     ("time", "return_cpus_2", "-", "page_pool"): 0.50,
@@ -70,7 +72,10 @@ DRIVERS = {
     "c": "C e1000",
     "c-map": "C e1000, copybreak=0",
     "c-igb": "C igb",
+    "igb": "one queue",
 }
+# Case and variant of ours by that of the peer, if it is not the mode and "pool".
+CASES = {"c-igb": ("igb_{}", "igb"), "igb": ("queues_{}", "igb-2")}
 UPSTREAM = {
     "no-softirq-page_pool01": "direct",
     "no-softirq-page_pool02": "ring",
@@ -173,12 +178,13 @@ def upstream_rows(out, case, ours):
 
 
 def packet_rows(out):
-    for iommu in ("off", "strict"):
-        runs = list(pairs(out / f"packets-{iommu}" / "runs.txt"))
+    for boot in ("off", "strict", "queues"):
+        iommu = "off" if boot == "queues" else boot
+        runs = list(pairs(out / f"packets-{boot}" / "runs.txt"))
         if not runs:
             continue
         if runs[-1]["kind"] != "end":
-            sys.exit(f"error: packets-{iommu}/runs.txt is incomplete")
+            sys.exit(f"error: packets-{boot}/runs.txt is incomplete")
         alone, costs, lost = {}, defaultdict(list), defaultdict(int)
         for run in runs:
             if run["kind"] == "sender":
@@ -189,8 +195,9 @@ def packet_rows(out):
                 costs[what].append(1000 * (run["usec"] - sender) / run["rx"])
                 lost[what] += run["sent"] - run["rx"]
         for (mode, variant), peer in costs.items():
-            case, ours = (f"igb_{mode}", "igb") if variant == "c-igb" else (mode, "pool")
-            if variant in DRIVERS:
+            case, ours = CASES.get(variant, ("{}", "pool"))
+            case = case.format(mode)
+            if variant in DRIVERS and (mode, ours) in costs:
                 yield make_row(
                     "instructions", case, "instructions/packet", costs[mode, ours], peer, DRIVERS[variant], iommu,
                     lost=lost[mode, variant],

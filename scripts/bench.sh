@@ -61,6 +61,14 @@ packets() {
 			bash samples/pktgen/bench.sh"
 }
 
+# queues: one queue and two, each with a CPU. The sender has that of the first.
+queues() {
+	"$RPP_TOP/scripts/vm.sh" --quiet --out "$out/packets-queues" --nic e1000 --nic e1000e --nic igb --icount --smp 2 \
+		--append "$APPEND" --timeout 1800 \
+		--run "VARIANTS='igb igb-2' PACKETS=100000 WARMUP=10000 ROUNDS=2 COUNT_PACKETS=0 MODES='drop copy' \
+			SOURCES=198.18.0.1-198.18.0.16 bash samples/pktgen/bench.sh"
+}
+
 # The names of the cases that packets() and the rings have.
 # shellcheck disable=SC2053 # patterns
 wants() { [[ -z $case || $case == $1 ]]; }
@@ -100,6 +108,7 @@ if wants "!($PACKETS|$RINGS)"; then
 fi
 if wants "$PACKETS"; then
 	step bench-packets 260 "instructions: packets, IOMMU off and strict" both packets off strict
+	[[ $case ]] || step bench-queues 60 "instructions: packets, one queue and two" queues
 fi
 if [[ $mode == all ]]; then
 	# Nothing else runs meanwhile.

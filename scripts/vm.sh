@@ -22,7 +22,7 @@ usage() {
 	  --mem MB          memory (default 1024; KERNEL=debug and kcsan 2048, uml 384)
 	  --thread WAY      single (default) or multi (default for KERNEL=kcsan): one
 	                    host thread for all the CPUs, or one each
-	  --icount          guest time counts instructions; one CPU
+	  --icount          guest time counts instructions, of all CPUs; one CPU if --smp says nothing
 	  --iommu           an Intel IOMMU, in strict mode
 	  --append ARGS     more kernel arguments (repeatable)
 	  --timeout S       kill the VM after S seconds (default 600), times \$RPP_SLOW
@@ -217,7 +217,7 @@ run_vm() {
 		env -C "$tmp" timeout -k 5 "$timeout" "${args[@]}"
 }
 
-smp=2 mem='' thread='' icount='' iommu='' hotplug='' timeout=600 run='' out='' quiet=''
+smp='' mem='' thread='' icount='' iommu='' hotplug='' timeout=600 run='' out='' quiet=''
 nics=() devices=() add=() allow=()
 while (($#)); do
 	case $1 in
@@ -247,7 +247,8 @@ while (($#)); do
 	shift
 done
 [[ $run && $out ]] || { usage >&2; exit 2; }
-[[ $icount ]] && smp=1 thread=single
+[[ $icount ]] && smp=${smp:-1} thread=single
+smp=${smp:-2}
 
 # The kernel that is booted: made by kernel.sh.
 load_kernel "${RPP_KERNEL_ENV:-$("$RPP_TOP/scripts/kernel.sh" env)}"

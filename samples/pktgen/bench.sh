@@ -13,6 +13,7 @@
 #	alloc		the same driver, a page allocated and mapped for each packet
 #	c		e1000 as it is (it copies frames up to 256 bytes), generic XDP
 #	igb		igb_rust, as pool
+#	igb-2		the same with two queues, each with a CPU; the sender has that of the first
 #	c-igb		igb as it is, native XDP: halves of pages that it uses again itself
 #	c-map		e1000 that maps a new buffer for each packet (copybreak=0), generic XDP
 #
@@ -52,7 +53,7 @@ has_carrier() { [[ $(<"/sys/class/net/$1/carrier") == 1 ]]; }
 # driver VARIANT. is_rust VARIANT: it is one of ours.
 driver() {
 	case $1 in
-	igb) echo igb_rust ;;
+	igb | igb-2) echo igb_rust ;;
 	c-igb) echo igb ;;
 	c | c-map) echo e1000 ;;
 	*) echo e1000_rust ;;
@@ -65,7 +66,7 @@ load_rust() { insmod rust_page_pool.ko && insmod rust_net.ko "buffers=$2" && ins
 
 load() {
 	case $1 in
-	pool | whole | igb) load_rust "$1" rust ;;
+	pool | whole | igb | igb-2) load_rust "$1" rust ;;
 	kernel) load_rust "$1" kernel ;;
 	alloc) load_rust "$1" none ;;
 	c | c-igb) modprobe "$(driver "$1")" ;;
@@ -91,7 +92,7 @@ attach() {
 	page) size=1514 && return ;;
 	page_held)
 		size=1514 truesize=4352
-		[[ $1 == @(pool|kernel|igb|c-igb) ]] && truesize=2304
+		[[ $1 == @(pool|kernel|igb*|c-igb) ]] && truesize=2304
 		ip addr add 198.18.0.42/24 dev "$rx"
 		chrt --fifo 2 samples/pktgen/held $((1500 * truesize)) &
 		held=$!
@@ -135,7 +136,7 @@ counters() {
 run() {
 	local mac=$1 count=$2 before after result
 	before=$(counters)
-	result=$(SOURCE=${held:+198.18.0.1} bash samples/pktgen/send.sh -i "$tx" -m "$mac" -n "$count" -s "$size" -b "$BURST")
+	result=$(SOURCE=${held:+198.18.0.1}${SOURCES:-} bash samples/pktgen/send.sh -i "$tx" -m "$mac" -n "$count" -s "$size" -b "$BURST")
 	after=$(counters)
 	echo "$result" "$(tr ' ' '\n' <<<"$before $after" |
 		awk -F= '$1 in b { printf "%s=%d ", $1, $2 - b[$1]; next } { b[$1] = $2 }')"
@@ -170,6 +171,14 @@ traced_run() {
 	echo '!hist:keys=order' >"$TRACE/events/kmem/mm_page_alloc/trigger"
 }
 
+# spread: the flows over as many queues as are wanted, on as many CPUs.
+spread() {
+	local queues=1 n
+	[[ $variant != igb-2 ]] || queues=2
+	ethtool -L "$rx" combined $queues || true
+	ethtool -X "$rx" hkey 6d:5a:56:da:25:5b:0e:c2:41:67:25:3d:43:a3:8f:b0:d0:ca:2b:cb:ae:7b:30:b4:77:cb:2d:a3:80:30:f2:0c:6a:42:b7:3b:be:ac:01:fa
+}
+
 # One variant in one mode.
 one_mode() {
 	local what="variant=$variant mode=$mode round=$round" packets=$PACKETS
@@ -177,10 +186,12 @@ one_mode() {
 	attach "$variant" "$mode"
 	[[ $variant != whole ]] || ip link set dev "$rx" mtu 1504
 	# Neither driver of this card hears of packets as fast as pktgen fills 256 descriptors.
-	[[ $variant != *igb ]] || ethtool -G "$rx" rx 1024
+	[[ $variant != *igb* ]] || ethtool -G "$rx" rx 1024
 	# Both follow the length of frames, by one rule, and QEMU waits four times as long as it is told to: for frames of
 	# full size, longer than these rings last. So the interval is the one for short frames.
-	[[ $variant != *igb ]] || fixed_interval "$(driver "$variant")" "$rx" 50
+	# (With two queues half of the frames come by each: twice as long for as many an interrupt.)
+	[[ $variant != *igb* ]] || fixed_interval "$(driver "$variant")" "$rx" $([[ $variant == igb-2 ]] && echo 100 || echo 50)
+	[[ $variant != igb* ]] || spread
 	ip link set dev "$rx" up
 	wait_for "the link of $variant" has_carrier "$rx"
 	wait_for "the sender's link" has_carrier "$tx"
@@ -227,7 +238,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
 	for variant in $VARIANTS; do
 		load "$variant"
 		RX_MAC=52:54:00:00:00:01
-		[[ $variant != *igb ]] || RX_MAC=52:54:00:00:00:03
+		[[ $variant != *igb* ]] || RX_MAC=52:54:00:00:00:03
 		rx=$(nic_of "$RX_MAC")
 		for mode in $MODES; do
 			n=$((n + 1))

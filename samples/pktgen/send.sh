@@ -32,10 +32,10 @@ log=$(bash "$samples/pktgen_sample03_burst_single_flow.sh" -d 198.18.0.42 "$@" -
 	echo "$log" >&2
 	exit 1
 }
-# Without a source address the stack drops what it could deliver.
+# Without a source address the stack drops what it could deliver. (Or several, one packet after the other: FROM-TO.)
 if [[ ${SOURCE-} ]]; then
-	echo "src_min $SOURCE" >"$device"
-	echo "src_max $SOURCE" >"$device"
+	echo "src_min ${SOURCE%-*}" >"$device"
+	echo "src_max ${SOURCE#*-}" >"$device"
 fi
 echo start >$control
 # Result: OK: 136668(c136668+d0) usec, 50016 (60byte,0frags)

@@ -40,8 +40,10 @@ load_driver() {
 		modprobe e1000
 	fi
 	eventually 10 has_iface
-	[[ ! ${QUEUES-} ]] || ethtool -L "$(iface)" combined "$QUEUES"
+	use_queues
 }
+# use_queues: as many as QUEUES says, of a new device.
+use_queues() { [[ ! ${QUEUES-} ]] || ethtool -L "$(iface)" combined "$QUEUES"; }
 
 unload_driver() { rmmod "$DRIVER"; }
 # remove_driver: it leaves nothing behind.

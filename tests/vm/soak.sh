@@ -44,6 +44,7 @@ fate() { FATE[$1]=$((${FATE[$1]:-0} + $2)); }
 setup() {
 	local dev
 	dev=$(iface)
+	use_queues
 	ethtool -K "$dev" gro off
 	tc qdisc add dev "$dev" clsact
 	tc filter add dev "$dev" ingress matchall classid 1:1
