@@ -183,6 +183,20 @@ int rnet_skb_prepare_tso(struct sk_buff *skb, bool *ipv6)
 	return tcp_hdrlen(skb);
 }
 
+/*
+ * The skb goes on in a buffer of @size bytes, whose reference is the skb's then.
+ * false: there is no room in the list.
+ */
+bool rnet_skb_add(struct sk_buff *skb, void *data, u32 len, u32 size)
+{
+	u32 n = skb_shinfo(skb)->nr_frags;
+
+	if (unlikely(n >= MAX_SKB_FRAGS))
+		return false;
+	skb_add_rx_frag_netmem(skb, n, virt_to_netmem(data), offset_in_page(data), len, size);
+	return true;
+}
+
 netdev_features_t rnet_vlan_features_check(struct sk_buff *skb, netdev_features_t features)
 {
 	return vlan_features_check(skb, features);

@@ -213,6 +213,14 @@ impl<'a> ToStack<'a> {
         }
     }
 
+    /// Hands a new packet to GRO, whose last descriptor was `words`.
+    #[inline]
+    pub(crate) fn receive_new<D: RxDescriptor>(&mut self, new: New, words: Words) {
+        let skb = core::mem::ManuallyDrop::new(new).skb;
+        // SAFETY: By the type invariant it is valid and ours, and begins with an Ethernet header. It is given away.
+        unsafe { self.deliver::<D>(skb, 0, words) };
+    }
+
     /// As [`receive`](Self::receive), of a packet that may be in several buffers, and has its metadata with it.
     ///
     /// `pressure` is that of the pool before the packet was taken from it.
@@ -244,6 +252,95 @@ impl<'a> ToStack<'a> {
         // SAFETY: The skb is valid, and given away.
         unsafe { self.gro(skb) };
         true
+    }
+}
+
+/// A new packet whose headers are copied, and whose payload is in pages, or copied as well. Dropped, it is freed.
+///
+/// # Invariants
+///
+/// - The skb is valid and ours, and nobody else knows it. It begins with an Ethernet header.
+/// - From `written` on there is room for as many bytes of payload as it was made for.
+pub(crate) struct New {
+    skb: NonNull<bindings::sk_buff>,
+    written: u32,
+}
+
+impl New {
+    /// Makes one of `len` bytes of headers at `data`, with room for `rest` bytes of payload that are copied.
+    ///
+    /// # Safety
+    ///
+    /// There are `len` bytes at `data`, which are an Ethernet header at least, and less than a page.
+    #[inline]
+    pub(crate) unsafe fn new(data: *const u8, len: usize, rest: usize) -> Option<Self> {
+        // CAST: Less than a page, and less than the longest frame.
+        let (len, rest) = (len as u32, rest as u32);
+        let skb = if rest == 0 {
+            // SAFETY: By the safety requirement.
+            unsafe { copy_of(data, len, 0) }?
+        } else {
+            // SAFETY: By the safety requirement.
+            unsafe { copy_with_room(data, len, 0, rest) }?
+        };
+        // INVARIANT: It is new; the room begins behind the headers.
+        Some(Self { skb, written: len })
+    }
+
+    /// Appends a copy of `len` bytes at `data`.
+    ///
+    /// # Safety
+    ///
+    /// There are so many bytes, and all that is copied is no more than was announced.
+    pub(crate) unsafe fn copy(&mut self, data: *const u8, len: usize) {
+        // SAFETY: By the safety requirement the bytes are there, and by the type invariant there is the room. CAST: A packet
+        // is not longer than an i32 says.
+        unsafe {
+            bindings::skb_store_bits(
+                self.skb.as_ptr(),
+                self.written as i32,
+                data.cast(),
+                len as i32,
+            )
+        };
+        // INVARIANT: So many bytes less.
+        self.written = self.written.wrapping_add(len as u32);
+    }
+
+    /// Appends `len` bytes at `data`, in a buffer of `size`, or returns `false`: there is no room in the list.
+    ///
+    /// # Safety
+    ///
+    /// There are so many bytes, in a page of which a reference goes to the skb if this succeeds; it is one of a
+    /// `struct page_pool` if `page_pool` says so.
+    #[inline]
+    pub(crate) unsafe fn add(
+        &mut self,
+        data: *const u8,
+        len: usize,
+        size: usize,
+        page_pool: bool,
+    ) -> bool {
+        // SAFETY: By the type invariant the skb is ours. The rest is our caller's promise. CAST: At most a page, both.
+        unsafe {
+            if page_pool {
+                self.skb.as_mut().set_pp_recycle(1);
+            }
+            let data = data.cast_mut().cast();
+            bindings::rnet_skb_add(self.skb.as_ptr(), data, len as u32, size as u32)
+        }
+    }
+}
+
+impl Drop for New {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant it is valid and ours, and `self`, which goes away, gives it up once. In a poll.
+        unsafe {
+            bindings::dev_kfree_skb_any_reason(
+                self.skb.as_ptr(),
+                bindings::skb_drop_reason_SKB_DROP_REASON_NOMEM,
+            )
+        };
     }
 }
 
@@ -282,26 +379,8 @@ fn copy_of_several(buff: &Buff<'_>) -> Option<(NonNull<bindings::sk_buff>, u32)>
         .pieces()
         .iter()
         .fold(0u32, |sum, piece| sum.wrapping_add(piece.len));
-    let mut error = 0;
-    // SAFETY: There are no conditions; in a poll such flags will do.
-    let skb = unsafe {
-        bindings::alloc_skb_with_frags(
-            // CAST: u32 fits.
-            HEADROOM.wrapping_add(meta).wrapping_add(len) as usize,
-            rest as usize,
-            0,
-            &mut error,
-            bindings::RNET_GFP,
-        )
-    };
-    let mut skb = NonNull::new(skb)?;
-    // SAFETY: It was just made, with room for so many bytes; so many are in the first buffer of the packet.
-    let new = unsafe {
-        place(skb.as_mut(), buff.data(), len, meta);
-        skb.as_mut()
-    };
-    new.data_len = rest;
-    new.len = new.len.wrapping_add(rest);
+    // SAFETY: So many are in the first buffer of the packet.
+    let skb = unsafe { copy_with_room(buff.data(), len, meta, rest) }?;
     let mut at = len;
     for piece in buff.pieces() {
         // A page, since the packet was received.
@@ -316,6 +395,40 @@ fn copy_of_several(buff: &Buff<'_>) -> Option<(NonNull<bindings::sk_buff>, u32)>
         at = at.wrapping_add(piece.len);
     }
     Some((skb, meta))
+}
+
+/// As [`copy_of`], with room for `rest` bytes more, which count already.
+///
+/// # Safety
+///
+/// As for [`copy_of`]. The rest is written before anybody sees the skb.
+unsafe fn copy_with_room(
+    data: *const u8,
+    len: u32,
+    meta: u32,
+    rest: u32,
+) -> Option<NonNull<bindings::sk_buff>> {
+    let mut error = 0;
+    // SAFETY: There are no conditions; in a poll such flags will do.
+    let skb = unsafe {
+        bindings::alloc_skb_with_frags(
+            // CAST: u32 fits.
+            HEADROOM.wrapping_add(meta).wrapping_add(len) as usize,
+            rest as usize,
+            0,
+            &mut error,
+            bindings::RNET_GFP,
+        )
+    };
+    let mut skb = NonNull::new(skb)?;
+    // SAFETY: It was just made, with room for so many bytes. The rest is our caller's promise.
+    let new = unsafe {
+        place(skb.as_mut(), data, len, meta);
+        skb.as_mut()
+    };
+    new.data_len = rest;
+    new.len = new.len.wrapping_add(rest);
+    Some(skb)
 }
 
 /// Copies a packet into the head of an skb, behind [`HEADROOM`], with the `meta` bytes in front of it.

@@ -21,6 +21,9 @@ pub type Words = [u64; 2];
 ///   after which it does not touch the buffer again; and it does not say so of one that was just posted.
 /// - The buffer's first `len` bytes were written by the card, unless `error` is set: of a frame in several buffers, in
 ///   what is returned of its last one.
+/// - A descriptor that is [`post_split`](Self::post_split) lets it write to the first [`HEADER`](Self::HEADER) bytes at
+///   `header` as well, and to no other memory; all else is as for one that is posted. It has written as many of those as
+///   [`header`](Self::header) says of one that is completed.
 ///
 /// And they say it of the card as its driver sets it up: whoever implements
 /// [`Operations`](crate::netdev::Operations) with this format
@@ -70,6 +73,27 @@ pub unsafe trait RxDescriptor {
 
     /// Returns the descriptor that gives the card a buffer at `addr`.
     fn post(addr: u64) -> Words;
+
+    /// Bytes of headers that the card writes into a buffer of their own at most, if it can: a multiple of 64, and no
+    /// more than 256.
+    ///
+    /// Then a queue may have the headers of its packets there, and payload alone in the pages of its pool.
+    const HEADER: Option<usize> = None;
+
+    /// Returns the descriptor that gives the card a buffer at `addr`, and one at `header` for the headers in front.
+    ///
+    /// Left out by a card without [`HEADER`](Self::HEADER).
+    fn post_split(_addr: u64, _header: u64) -> Words {
+        [0; 2]
+    }
+
+    /// Returns the length of the headers, if the card has put them into the buffer that is for them; else all of the
+    /// packet is in the other one.
+    ///
+    /// It is asked of a packet's first descriptor, and may return any number.
+    fn header(_written: Words) -> Option<usize> {
+        None
+    }
 
     /// Whether the card says hashes, by [`details`](Self::details).
     const HASH: bool = false;

@@ -10,7 +10,8 @@ use crate::{
     },
     desc::{
         Completed,
-        RxDescriptor, //
+        RxDescriptor,
+        Words, //
     },
     dma::{
         Desc,
@@ -161,13 +162,15 @@ impl<D: RxDescriptor> Descs<D> {
 
     /// Gives buffers to the descriptors that have none, at most `max`, as far as there are any.
     ///
-    /// A call for each batch, so that the loop over packets has the registers.
+    /// A call for each batch, so that the loop over packets has the registers. `post` makes the descriptor at an index for
+    /// the buffer at an address.
     #[inline(never)]
     pub(crate) fn refill<'id, O: Open<'id>>(
         &mut self,
         pool: &mut O,
         posted: &mut O::Ring<'_>,
         max: usize,
+        post: impl Fn(usize, u64) -> Words,
     ) {
         self.lack.failures = 0;
         // Not in memory until the end, where the descriptors that are written could be.
@@ -196,7 +199,7 @@ impl<D: RxDescriptor> Descs<D> {
                     break;
                 }
             };
-            self.ring.store(fill, D::post(addr));
+            self.ring.store(fill, post(fill, addr));
             fill = self.ring.after(fill);
             done = done.wrapping_add(1);
         }
@@ -211,9 +214,10 @@ impl<D: RxDescriptor> Descs<D> {
         &mut self,
         pool: &mut O,
         posted: &mut O::Ring<'_>,
+        post: impl Fn(usize, u64) -> Words,
         doorbell: impl FnOnce(u32),
     ) {
-        self.refill(pool, posted, usize::MAX);
+        self.refill(pool, posted, usize::MAX, post);
         self.ring_doorbell(doorbell);
     }
 

@@ -238,6 +238,8 @@ pub(crate) struct Shape {
     pub(crate) rings: Rings,
     /// How many there are, of those that the device has: the first ones.
     pub(crate) queues: usize,
+    /// Which of them have the headers of received packets in buffers of their own: a bit for each.
+    pub(crate) split: u32,
 }
 
 /// What the device's lock protects.
@@ -344,7 +346,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                     rss: random_rss(queues as usize),
                     interval: D::INTERVAL,
                     // CAST: u32 fits.
-                    shape: Shape { rings, queues: queues as usize },
+                    shape: Shape { rings, queues: queues as usize, split: 0 },
                     counters: 0,
                     program: core::ptr::null_mut(),
                 }),
@@ -433,7 +435,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         match self.division(mtu) {
             Division::Half => rx::half::<D::Rx>().unwrap_or(0),
             // CAST: u32 fits.
-            Division::Whole => D::Rx::BUFFER.max((mtu as usize).saturating_add(OVERHEAD)),
+            _ => D::Rx::BUFFER.max((mtu as usize).saturating_add(OVERHEAD)),
         }
     }
 
@@ -472,14 +474,17 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     pub(crate) fn rx_side(
         &self,
         channel: &Channel<'bound, D>,
-        entries: u32,
+        shape: Shape,
     ) -> Result<RxSide<'bound, D>> {
         let name = CString::try_from_fmt(fmt!("{}/{}", self.name(), channel.index()))?;
         let params = Params {
             queue: &channel.queue,
             name: &name,
-            entries,
-            division: self.division(self.dev.mtu()),
+            entries: shape.rings.rx,
+            division: match shape.split >> channel.index() & 1 {
+                0 => self.division(self.dev.mtu()),
+                _ => Division::Payload,
+            },
             frame: self.frame(self.dev.mtu()),
         };
         // SAFETY: The result is dropped by who asked for it, before the device is told of it; or by `quiesce()`,
@@ -496,7 +501,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     /// Does not touch the hardware, which may be running on older ones.
     fn rings(&self, pairs: &mut KVec<Pair<'bound, D>>, shape: Shape) -> Result {
         for channel in self.channels.iter().take(shape.queues).skip(pairs.len()) {
-            let rx = self.rx_side(channel, shape.rings.rx)?;
+            let rx = self.rx_side(channel, shape)?;
             let ring = || TxRing::new(self.parent, shape.rings.tx, self.features.tx_frame);
             let tx = ring()?;
             let xdp = D::XDP_TX.map(|_| ring()).transpose()?;
@@ -829,20 +834,56 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         unsafe { bindings::rnet_work_schedule(self.reset.get(), ms) };
     }
 
-    /// Attaches an XDP program, if it takes the packets that there may be.
+    /// Attaches an XDP program, if it takes the packets that there may be; or returns why not.
     ///
     /// Under the device's lock. The reference is ours from here on, unless the result is an error.
     ///
     /// # Safety
     ///
     /// `program` is a program, whose reference is given to us, or null.
-    pub(crate) unsafe fn attach(&self, program: *mut bindings::bpf_prog) -> Result {
+    pub(crate) unsafe fn attach(
+        &self,
+        program: *mut bindings::bpf_prog,
+    ) -> Result<(), &'static CStr> {
         // SAFETY: The requirement is that of the caller's.
         if unsafe { wants_one_buffer(program) } && !self.in_one(self.dev.mtu()) {
-            return Err(EINVAL);
+            return Err(TOO_LARGE);
+        }
+        if !program.is_null() && self.control.lock().shape.split != 0 {
+            return Err(SPLIT);
         }
         self.set_program(program);
         Ok(())
+    }
+
+    /// Has the queues whose bits are set put headers into buffers of their own.
+    ///
+    /// Under the device's lock.
+    pub(crate) fn split(&self, queues: u32) -> Result {
+        let control = self.control.lock();
+        let (shape, program) = (control.shape, control.program);
+        drop(control);
+        if queues == shape.split {
+            return Ok(());
+        }
+        if queues != 0 && self.buffers == Kind::None {
+            pr_info!(
+                "{}: no pool whose pages could have payload alone\n",
+                self.name()
+            );
+            return Err(EOPNOTSUPP);
+        }
+        if queues != 0 && !program.is_null() {
+            pr_info!(
+                "{}: an XDP program is attached, which wants packets in one piece\n",
+                self.name()
+            );
+            return Err(EBUSY);
+        }
+        self.restart(Some(Shape {
+            split: queues,
+            ..shape
+        }))
     }
 
     /// Attaches an XDP program, or none, for packets that come after this.
@@ -906,6 +947,10 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         unsafe { bindings::cancel_delayed_work_sync(self.reset.get()) };
     }
 }
+
+/// Why a program is refused: as other drivers say it.
+const TOO_LARGE: &CStr = c"MTU too large to enable XDP without frags";
+const SPLIT: &CStr = c"a queue has headers in buffers of their own: see ethtool --show-priv-flags";
 
 /// Returns whether an XDP program wants each packet in one buffer.
 ///

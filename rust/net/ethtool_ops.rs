@@ -5,6 +5,7 @@
 //! C header: [`include/linux/ethtool.h`](srctree/include/linux/ethtool.h)
 
 use crate::{
+    desc::RxDescriptor,
     device::Shape,
     ethtool::{
         LinkMode,
@@ -33,6 +34,21 @@ use pp_bindings as bindings;
 /// The one hash function that is specified for RSS.
 const TOEPLITZ: u8 = 1 << bindings::ETH_RSS_HASH_TOP_BIT;
 
+/// The private flags: one for each queue, whose headers go into buffers of their own. (The core's own switch,
+/// `tcp-data-split`, is one for all queues.)
+const FLAGS: u32 = bindings::ethtool_stringset_ETH_SS_PRIV_FLAGS;
+/// Their names.
+const SPLIT: [&str; 8] = [
+    "split-headers-0",
+    "split-headers-1",
+    "split-headers-2",
+    "split-headers-3",
+    "split-headers-4",
+    "split-headers-5",
+    "split-headers-6",
+    "split-headers-7",
+];
+
 impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// `struct ethtool_ops`.
     pub(crate) const ETHTOOL: bindings::ethtool_ops = bindings::ethtool_ops {
@@ -59,6 +75,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         get_sset_count: Some(Self::get_sset_count),
         get_strings: Some(Self::get_strings),
         get_ethtool_stats: Some(Self::get_ethtool_stats),
+        get_priv_flags: only_if(D::Rx::HEADER.is_some(), Self::get_priv_flags),
+        set_priv_flags: only_if(D::Rx::HEADER.is_some(), Self::set_priv_flags),
         get_ts_info: Some(bindings::ethtool_op_get_ts_info),
         // SAFETY: All fields but flags and numbers, which may be 0, are optional callbacks, for which zeroes are
         // `None`.
@@ -346,13 +364,15 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     ///
     /// See the invariants of [`Table`].
     unsafe extern "C" fn get_sset_count(dev: *mut bindings::net_device, set: c_int) -> c_int {
-        // CAST: A small constant, and a few dozen counters.
-        if set as u32 != bindings::ethtool_stringset_ETH_SS_STATS {
-            return EOPNOTSUPP.to_errno();
-        }
         // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
         // core, whose driver is `D`. It is registered, so the core outlives this call.
-        unsafe { core_of::<D>(dev) }.control.lock().counters as c_int
+        let core = unsafe { core_of::<D>(dev) };
+        // CAST: A small constant, a few dozen counters, and a few queues.
+        match set as u32 {
+            bindings::ethtool_stringset_ETH_SS_STATS => core.control.lock().counters as c_int,
+            FLAGS if D::Rx::HEADER.is_some() => core.channels.len().min(SPLIT.len()) as c_int,
+            _ => EOPNOTSUPP.to_errno(),
+        }
     }
 
     /// # Safety
@@ -360,18 +380,24 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// - See the invariants of [`Table`].
     /// - There is room for as many names as `get_sset_count()` said, initialised and nobody else's.
     unsafe extern "C" fn get_strings(dev: *mut bindings::net_device, set: u32, names: *mut u8) {
-        if set != bindings::ethtool_stringset_ETH_SS_STATS {
-            return;
-        }
         // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
         // core, whose driver is `D`. It is registered, so the core outlives this call.
         let core = unsafe { core_of::<D>(dev) };
-        let n = core.control.lock().counters;
+        let n = match set {
+            bindings::ethtool_stringset_ETH_SS_STATS => core.control.lock().counters,
+            FLAGS => core.channels.len().min(SPLIT.len()),
+            _ => return,
+        };
         // SAFETY: By the safety requirement there is initialised room, which is nobody else's, for as many names
         // as `get_sset_count()` said. That is `n`: the number is set once, in `Core::new()`. Bytes need no
         // alignment.
         let names = unsafe { core::slice::from_raw_parts_mut(names.cast(), n) };
-        core.counters(&mut Visitor::names(names));
+        let mut visitor = Visitor::names(names);
+        if set == FLAGS {
+            SPLIT.iter().for_each(|name| visitor.counter(name, 0));
+        } else {
+            core.counters(&mut visitor);
+        }
     }
 
     /// # Safety
@@ -391,5 +417,26 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // as `get_sset_count()` said, and C has it aligned. That is `n`: the number is set once, in `Core::new()`.
         let values = unsafe { core::slice::from_raw_parts_mut(values, n) };
         core.counters(&mut Visitor::values(values));
+    }
+
+    /// # Safety
+    ///
+    /// See the invariants of [`Table`].
+    unsafe extern "C" fn get_priv_flags(dev: *mut bindings::net_device) -> u32 {
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call.
+        unsafe { core_of::<D>(dev) }.control.lock().shape.split
+    }
+
+    /// # Safety
+    ///
+    /// - See the invariants of [`Table`].
+    /// - The device's lock is held.
+    unsafe extern "C" fn set_priv_flags(dev: *mut bindings::net_device, flags: u32) -> c_int {
+        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
+        // core, whose driver is `D`. It is registered, so the core outlives this call.
+        let core = unsafe { core_of::<D>(dev) };
+        // (The core has checked that there are no others.)
+        from_result(|| core.split(flags).map(|()| 0))
     }
 }

@@ -22,6 +22,8 @@ pub const MAX_BUFFERS: usize = 18;
 /// How long frames are, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
+    /// What a card writes into the first buffer of a frame at least: [`ETH_HLEN`], but where headers are elsewhere.
+    pub first: usize,
     /// What a card writes into one buffer at most.
     pub buffer: usize,
     /// What it is to receive at most: in one buffer, unless this is more.
@@ -58,7 +60,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Returns how many bytes are in each buffer: at least an Ethernet header in the first one.
+    /// Returns how many bytes are in each buffer.
     pub fn lens(&self) -> &[usize] {
         self.lens.get(..self.buffers).unwrap_or_default()
     }
@@ -100,7 +102,7 @@ impl Frames {
             let Some(done) = done(n) else {
                 return Next::Unfinished;
             };
-            let shortest = if n == 0 { ETH_HLEN } else { 0 };
+            let shortest = if n == 0 { bounds.first } else { 0 };
             good &= (shortest..=bounds.buffer).contains(&done.len);
             total = total.saturating_add(done.len);
             *part = done.len;

@@ -175,6 +175,9 @@ pub struct Ring {
     /// The longest frame that a receive ring gets, in bytes without CRC. If it is longer than a buffer, it goes on in the
     /// next ones; what is longer than this the card has to drop, if it can.
     pub frame: usize,
+    /// Bytes of headers that the card is to put into a buffer of their own at most, if it is to do that: so many as
+    /// [`HEADER`](RxDescriptor::HEADER) says. The buffers have payload then.
+    pub header: Option<usize>,
     addr: u64,
     size: u32,
 }
@@ -192,6 +195,7 @@ impl Ring {
             queue,
             buffer,
             frame,
+            header: None,
             addr: ring.dma_addr(),
             // CAST: A few hundred KiB at most.
             size: ring.size() as u32,

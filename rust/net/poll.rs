@@ -208,7 +208,7 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
 
     #[cold]
     #[inline(never)]
-    fn no_skb(&mut self) {
+    pub(crate) fn no_skb(&mut self) {
         self.counts.drop(Dropped::NoSkb);
         self.napi.queue().rx.alloc_fail.inc();
     }

@@ -94,9 +94,9 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let queue = index as usize;
         from_result(|| {
             let channel = core.channel(queue).ok_or(EINVAL)?;
-            let entries = core.control.lock().shape.rings.rx;
+            let shape = core.control.lock().shape;
             let spare = Spare {
-                rx: core.rx_side(channel, entries)?,
+                rx: core.rx_side(channel, shape)?,
                 used: false,
                 queue,
             };

@@ -24,7 +24,14 @@ use crate::{
         SHORT, //
     },
     dma::DescRing,
-    frames::Bounds,
+    frames::{
+        Bounds,
+        ETH_HLEN, //
+    },
+    heads::{
+        Heads,
+        Joined, //
+    },
     napi::{
         Budget,
         Napi, //
@@ -40,6 +47,7 @@ use crate::{
         Model,
         Queue, //
     },
+    split,
     stats::Counts,
     txside::TxSides,
     xdp::Program, //
@@ -71,20 +79,32 @@ pub(crate) const fn half<D: RxDescriptor>() -> Option<usize> {
     }
 }
 
+/// Returns the descriptor for a buffer of which the headers are in front.
+#[inline(always)]
+fn post<D: RxDescriptor>(_index: usize, addr: u64) -> Words {
+    D::post(addr)
+}
+
 /// A receive ring, with the pool that its buffers come from.
-pub(crate) struct RxRing<'bound, D: RxDescriptor, B: Buffers<'bound>> {
+pub(crate) struct RxRing<'bound, D: RxDescriptor, B: Buffers<'bound>, H: Heads = Joined> {
     descs: Descs<D>,
+    heads: H,
     // Dropped before the pool, whose pages they are.
     posted: B::Posted,
     pool: B,
     _dev: PhantomData<&'bound ()>,
 }
 
-impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
+impl<'bound, D: RxDescriptor, B: Buffers<'bound>, H: Heads> RxRing<'bound, D, B, H> {
     /// Bytes of a frame that the card writes into a buffer at most. 0: it cannot use such buffers.
     const BUFFER: usize = {
-        assert!(B::Layout::HEAD);
+        // What has headers in front becomes the head of an skb.
+        assert!(B::Layout::HEAD != H::APART);
         match half::<D>() {
+            _ if H::APART => match D::HEADER {
+                Some(_) => B::Layout::ROOM,
+                None => 0,
+            },
             _ if B::Layout::BUFFERS == 1 => {
                 assert!(D::BUFFER <= B::Layout::ROOM);
                 D::BUFFER
@@ -116,6 +136,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
         let pool = unsafe { B::new(dev, params) }?;
         let mut ring = Self {
             descs: Descs::new(DescRing::new(dev, entries)?, params.frame),
+            heads: H::new(dev, entries)?,
             posted: pool.posted(entries)?,
             pool,
             _dev: PhantomData,
@@ -130,6 +151,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
     fn fill(&mut self) -> Result {
         let Self {
             descs,
+            heads,
             posted,
             pool,
             ..
@@ -140,7 +162,9 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             let bh = BhGuard::new()?;
             pool.enter(&bh.token(), |mut pool| {
                 if let Some(mut posted) = pool.open(posted) {
-                    descs.refill(&mut pool, &mut posted, FILL);
+                    descs.refill(&mut pool, &mut posted, FILL, |index, addr| {
+                        heads.post::<D>(index, addr)
+                    });
                 }
             });
             if descs.lack.missing == before {
@@ -252,7 +276,9 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
     /// Returns what the device has to know about the ring.
     pub(crate) fn describe(&self, queue: usize) -> Ring {
         let frame = self.descs.frame;
-        Ring::new(Side::Rx, queue, &self.descs.ring, Self::BUFFER, frame)
+        let mut ring = Ring::new(Side::Rx, queue, &self.descs.ring, Self::BUFFER, frame);
+        ring.header = D::HEADER.filter(|_| H::APART);
+        ring
     }
 
     /// Gives the device its first buffers.
@@ -269,6 +295,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
     /// What frames may be.
     fn bounds(descs: &Descs<D>) -> Bounds {
         Bounds {
+            first: if H::APART { 0 } else { ETH_HLEN },
             buffer: Self::BUFFER,
             frame: descs.frame,
         }
@@ -291,6 +318,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
     ) -> usize {
         let Self {
             descs,
+            heads,
             posted,
             pool,
             ..
@@ -327,11 +355,20 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             // SAFETY: By the safety requirement the pool is that of the queue that is polled.
             let done = unsafe {
                 match &mut program {
+                    _ if H::APART => {
+                        let bounds = Self::bounds(descs);
+                        split::receive(descs, heads, pool, posted, &mut poll, bounds)
+                    }
                     None => Self::to_stack(descs, pool, posted, &mut poll),
                     Some(program) => Self::decided(descs, pool, posted, &mut poll, program),
                 }
             };
-            descs.more(pool, posted, |tail| ops.doorbell(Side::Rx, index, tail));
+            descs.more(
+                pool,
+                posted,
+                |index, addr| heads.post::<D>(index, addr),
+                |tail| ops.doorbell(Side::Rx, index, tail),
+            );
             done
         });
         let counts = poll.counts;
@@ -420,7 +457,9 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
                 }
                 done = done.wrapping_add(1);
                 if descs.lack.missing >= descs.lack.left.wrapping_add(BATCH) {
-                    descs.more(pool, posted, |tail| ops.doorbell(Side::Rx, index, tail));
+                    descs.more(pool, posted, post::<D>, |tail| {
+                        ops.doorbell(Side::Rx, index, tail)
+                    });
                 }
                 continue;
             };
@@ -432,7 +471,9 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
             done = done.wrapping_add(1);
 
             if done % BATCH == 0 {
-                descs.more(pool, posted, |tail| ops.doorbell(Side::Rx, index, tail));
+                descs.more(pool, posted, post::<D>, |tail| {
+                    ops.doorbell(Side::Rx, index, tail)
+                });
             }
             poll.count(len);
             // SAFETY: By the contract of the format the device has written the first `len` bytes, since it has reported
@@ -458,7 +499,9 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>> RxRing<'bound, D, B> {
 
 /// Each buffer goes back to the pool, and what that does not keep to the page allocator. The device is stopped.
 /// Process context.
-impl<'bound, D: RxDescriptor, B: Buffers<'bound>> core::ops::Drop for RxRing<'bound, D, B> {
+impl<'bound, D: RxDescriptor, B: Buffers<'bound>, H: Heads> core::ops::Drop
+    for RxRing<'bound, D, B, H>
+{
     fn drop(&mut self) {
         self.take_back();
     }

@@ -12,6 +12,7 @@ use crate::{
         RustPool,
         Stats, //
     },
+    heads::Apart,
     napi::Napi,
     netdev::{
         Operations,
@@ -33,6 +34,7 @@ use kernel::{
 };
 use page_pool::layout::{
     Half,
+    Payload,
     Whole, //
 };
 
@@ -46,6 +48,10 @@ pub(crate) enum RxSide<'bound, D: Operations> {
     Kernel(RxRing<'bound, D::Rx, KernelPool<'bound, Whole>>),
     /// On the kernel's, two buffers in a page.
     KernelHalf(RxRing<'bound, D::Rx, KernelPool<'bound, Half>>),
+    /// On our pool, with headers elsewhere.
+    RustSplit(RxRing<'bound, D::Rx, RustPool<'bound, Payload>, Apart>),
+    /// On the kernel's, with headers elsewhere.
+    KernelSplit(RxRing<'bound, D::Rx, KernelPool<'bound, Payload>, Apart>),
     /// On none.
     None(RxRing<'bound, D::Rx, NoPool<'bound>>),
 }
@@ -58,6 +64,8 @@ macro_rules! each {
             RxSide::RustHalf($ring) => $call,
             RxSide::Kernel($ring) => $call,
             RxSide::KernelHalf($ring) => $call,
+            RxSide::RustSplit($ring) => $call,
+            RxSide::KernelSplit($ring) => $call,
             RxSide::None($ring) => $call,
         }
     };
@@ -87,6 +95,8 @@ impl<'bound, D: Operations> RxSide<'bound, D> {
             (Kind::Rust, Division::Half) => ring!(RustHalf),
             (Kind::Kernel, Division::Whole) => ring!(Kernel),
             (Kind::Kernel, Division::Half) => ring!(KernelHalf),
+            (Kind::Rust, Division::Payload) => ring!(RustSplit),
+            (Kind::Kernel, Division::Payload) => ring!(KernelSplit),
             (Kind::None, _) => ring!(None),
         })
     }

@@ -73,9 +73,6 @@ pub(crate) const fn only_if<F: Copy>(has: bool, callback: F) -> Option<F> {
     }
 }
 
-/// Why a program is refused. As other drivers say it.
-const TOO_LARGE: &CStr = c"MTU too large to enable XDP without frags";
-
 /// Adds to a counter, which may go around.
 fn add(sum: &mut u64, n: u64) {
     *sum = sum.wrapping_add(n);
@@ -451,13 +448,13 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // SAFETY: The command is `XDP_SETUP_PROG`, as was just checked, for which this member of the union is set.
         let setup = unsafe { &bpf.__bindgen_anon_1.__bindgen_anon_1 };
         // SAFETY: As its documentation says, it is a program, whose reference is given to us unless this fails, or null.
-        if let Err(e) = unsafe { core.attach(setup.prog) } {
+        if let Err(why) = unsafe { core.attach(setup.prog) } {
             if let Some(extack) = NonNull::new(setup.extack) {
                 // SAFETY: It is not null, so it is where the core wants to hear why; and what is written is a string
                 // that stays.
-                unsafe { (*extack.as_ptr())._msg = TOO_LARGE.as_char_ptr() };
+                unsafe { (*extack.as_ptr())._msg = why.as_char_ptr() };
             }
-            return e.to_errno();
+            return EINVAL.to_errno();
         }
         0
     }

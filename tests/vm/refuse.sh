@@ -90,8 +90,8 @@ in_haste() {
 }
 
 # can_come_up KIND RATE: an interface of which one call in so many is refused. Each queue of the 82576 asks for three
-# rings.
-can_come_up() { (($2 > 1)) && [[ $DRIVER/$1/$2 != igb_rust/rings/2 ]]; }
+# rings, and there are three vectors.
+can_come_up() { (($2 > 1)) && [[ $DRIVER/$1/$2 != igb_rust/@(rings|interrupts)/2 ]]; }
 
 # received: since without() began.
 received() {

@@ -66,6 +66,8 @@ pub(crate) enum Division {
     Whole,
     /// Two buffers.
     Half,
+    /// Nothing, and it has payload alone: headers are elsewhere.
+    Payload,
 }
 
 /// What a pool is made for.

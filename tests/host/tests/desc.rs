@@ -13,7 +13,7 @@ mod specification;
 use desc::Rx;
 use net::{
     desc::{Completed, RxDescriptor},
-    frames::{Bounds, Frames},
+    frames::{Bounds, Frames, ETH_HLEN},
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 use specification::{sorted, specified, take, Part, Said};
@@ -46,6 +46,7 @@ const BOUNDS: [Bounds; 3] = [bounds(Rx::BUFFER), bounds(0x3f00), bounds(Rx::BUFF
 
 const fn bounds(frame: usize) -> Bounds {
     Bounds {
+        first: ETH_HLEN,
         buffer: Rx::BUFFER,
         frame,
     }

@@ -13,7 +13,7 @@ mod specification;
 use desc::Rx;
 use net::{
     desc::{Completed, RxDescriptor},
-    frames::Bounds,
+    frames::{Bounds, ETH_HLEN},
 };
 use proptest::{collection::vec, prelude::*};
 use specification::{sorted, specified, Said};
@@ -52,7 +52,11 @@ fn any_sequence_is_sorted_as_specified() {
         .run(&words, |words| {
             let half = Rx::HALF.unwrap();
             for (buffer, frame) in [(half, half), (Rx::BUFFER, Rx::BUFFER), (Rx::BUFFER, 9238)] {
-                let bounds = Bounds { buffer, frame };
+                let bounds = Bounds {
+                    first: ETH_HLEN,
+                    buffer,
+                    frame,
+                };
                 let parts = sorted(&words, bounds, |word| completed(word).expect("done"));
                 prop_assert_eq!(parts, specified(&words, bounds, said));
             }

@@ -29,7 +29,11 @@ pub(crate) enum Part {
 /// CRC, without an error, and of lengths that can be; and one error if not. What has not ended is not taken, unless it
 /// is too long already.
 pub(crate) fn specified(words: &[u64], bounds: Bounds, said: fn(u64) -> Said) -> Vec<Part> {
-    let Bounds { buffer, frame } = bounds;
+    let Bounds {
+        first,
+        buffer,
+        frame,
+    } = bounds;
     let most = match frame.div_ceil(buffer) {
         0 | 1 => 1,
         full => (full + 1).min(MAX_BUFFERS),
@@ -41,7 +45,7 @@ pub(crate) fn specified(words: &[u64], bounds: Bounds, said: fn(u64) -> Said) ->
             break;
         }
         let lens: Vec<_> = words.iter().map(|&word| said(word).len).collect();
-        let fit = lens[0] >= ETH_HLEN && lens.iter().all(|&len| len <= buffer);
+        let fit = lens[0] >= first && lens.iter().all(|&len| len <= buffer);
         let short = words.len() <= most && lens.iter().sum::<usize>() <= frame.max(buffer);
         if last.last && !last.error && fit && short {
             parts.push(Part::Packet(lens));

@@ -40,12 +40,17 @@ impl Rx {
     const L4_CHECKED: u64 = 3 << 4;
     /// CRC, symbol, sequence, carrier extension or data error, in the extended error.
     const BROKEN: u64 = 0x97 << 24;
+    /// The header buffer has the headers, in word 0.
+    const SPH: u64 = 1 << 31;
     /// The TCP, UDP or IP checksum is wrong.
     const BAD_CHECKSUM: u64 = 0x60 << 24;
 }
 
 // SAFETY: By the data sheet, 7.1.5:
-// - Word 0 is the packet buffer's address; word 1 that of a header buffer, which SRRCTL.DESCTYPE = 1 has not. The device
+// - Word 0 is the packet buffer's address; word 1 that of a header buffer, which SRRCTL.DESCTYPE = 1 has not. With 2 the
+//   device writes as many bytes there as SRRCTL.BSIZEHEADER says at most, which the driver sets to `Ring::header`: the
+//   headers of a packet, of so many bytes as HDR_LEN says when it says SPH. They begin at an even address, so DD is clear,
+//   which is bit 0 there. The device
 //   writes SRRCTL.BSIZEPACKET to a packet buffer at most, which the driver sets to no more than there is room for, and
 //   goes on in the next one. Halves have less room than SRRCTL can say: then it discards frames of more than RLPML,
 //   which the driver sets to the room (and the CRC, which it strips), for `Ring::frame` is that.
@@ -63,6 +68,19 @@ unsafe impl RxDescriptor for Rx {
     #[inline]
     fn post(addr: u64) -> Words {
         [addr, 0]
+    }
+
+    const HEADER: Option<usize> = Some(256);
+
+    #[inline]
+    fn post_split(addr: u64, header: u64) -> Words {
+        [addr, header]
+    }
+
+    #[inline]
+    fn header([info, _]: Words) -> Option<usize> {
+        // Of a frame that is not divided a length may be said as well. CAST: 10 bits.
+        (info & Self::SPH != 0).then_some((info >> 21 & 0x3ff) as usize)
     }
 
     const HASH: bool = true;

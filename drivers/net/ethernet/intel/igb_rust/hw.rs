@@ -16,6 +16,7 @@ use kernel::{
         register::Array,
         Io, //
     },
+    page::PAGE_SIZE,
     prelude::*,
     time::{
         delay::fsleep,
@@ -35,6 +36,11 @@ use net::{
 pub(crate) const INTERVAL_MAX: u32 = 0x1fff;
 /// Bytes of a CRC.
 const FCS: usize = 4;
+/// Bytes of a buffer for headers.
+const HEADER: usize = match Rx::HEADER {
+    Some(header) => header,
+    None => 0,
+};
 
 /// Writes a register of a queue, or of another row, if there is that one.
 macro_rules! write_at {
@@ -225,14 +231,19 @@ pub(crate) fn start_rx(bar: &Bar<'_>, ring: &Ring) -> Result {
     let srrctl = regs::SRRCTL::zeroed()
         .with_const_desctype::<1>()
         .with_drop_en(true);
-    // Half a page is longer than 1 KiB and shorter than 2; there RLPML is the limit.
     write_at!(
         bar,
         SRRCTL,
         n,
-        if ring.buffer == Rx::BUFFER {
+        if ring.header.is_some() {
+            srrctl
+                .with_const_desctype::<2>()
+                .with_const_bsizeheader::<{ HEADER as u32 / 64 }>()
+                .with_const_bsizepacket::<{ PAGE_SIZE as u32 / 1024 }>()
+        } else if ring.buffer == Rx::BUFFER {
             srrctl.with_const_bsizepacket::<{ Rx::BUFFER as u32 / 1024 }>()
         } else {
+            // Half a page is longer than 1 KiB and shorter than 2; there RLPML is the limit.
             srrctl.with_const_bsizepacket::<2>()
         }
     );

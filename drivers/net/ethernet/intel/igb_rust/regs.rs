@@ -107,7 +107,9 @@ register! {
     pub(crate) SRRCTL(u32)[16, stride = 0x40] @ 0xc00c {
         /// Bytes of a buffer, in KiB.
         6:0     bsizepacket;
-        /// 1: advanced descriptors, one buffer each.
+        /// Bytes of a buffer for headers, in 64.
+        13:8    bsizeheader;
+        /// 1: advanced descriptors, one buffer each; 2: and one for headers.
         27:25   desctype;
         /// Without descriptors packets are dropped, and do not keep those of other queues from coming.
         31:31   drop_en => bool;

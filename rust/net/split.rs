@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Received packets whose headers are in buffers of their own: the pages of the pool have payload, and nothing else.
+//!
+//! A segment of TCP that fills a page can be mapped into user space, as `TCP_ZEROCOPY_RECEIVE` does: what is in the page is
+//! that segment's, all of it. It comes home as other pages do, when the last user lets go.
+//!
+//! There is no XDP here: a program would want a packet in one piece.
+
+use crate::{
+    buffers::{
+        Open,
+        Packet,
+        Stack, //
+    },
+    deliver,
+    desc::{
+        RxDescriptor,
+        Words, //
+    },
+    descs::{
+        Descs,
+        BATCH, //
+    },
+    frames::{
+        Bounds,
+        Next,
+        Parts,
+        ETH_HLEN, //
+    },
+    heads::{
+        lengths,
+        Heads, //
+    },
+    netdev::{
+        Operations,
+        Side, //
+    },
+    poll::Poll, //
+};
+use page_pool::Pressure;
+
+/// So much of a packet that the card has not divided goes into the head of its skb: what the stack reads of it. (As
+/// much as C drivers take.)
+const HEAD: usize = 256;
+
+/// A packet, as the card has left it: where its headers are, and what is in each of its buffers.
+struct Received {
+    /// The first descriptor.
+    first: usize,
+    /// The length of its headers, if they are in a buffer of their own.
+    header: Option<usize>,
+    parts: Parts,
+    /// What the card has said in its last descriptor.
+    words: Words,
+}
+
+/// Hands the packets of a poll to the stack, and returns how many there were.
+///
+/// # Safety
+///
+/// The pool is that of the queue that is polled, and `heads` that of `descs`.
+#[inline(never)]
+pub(crate) unsafe fn receive<'id, T: Operations, O: Open<'id>, H: Heads>(
+    descs: &mut Descs<T::Rx>,
+    heads: &H,
+    pool: &mut O,
+    posted: &mut O::Ring<'_>,
+    poll: &mut Poll<'_, '_, '_, T>,
+    bounds: Bounds,
+) -> usize {
+    // CAST: u32 fits.
+    let queue = poll.napi.queue().index as usize;
+    let ops = poll.ops;
+    let mut done = 0usize;
+    while done < poll.budget {
+        let first = descs.next;
+        let (buffers, parts, error) = match descs.received(bounds) {
+            Next::Packet(parts) => (parts.lens().len(), Some(parts), false),
+            Next::Bad(buffers, error) => (buffers, None, error),
+            Next::Unfinished => break,
+        };
+        done = done.wrapping_add(1);
+        let said = T::Rx::header(descs.ring.at(first).read());
+        match parts.filter(|parts| is_packet::<T::Rx>(said, parts)) {
+            Some(parts) => {
+                let packet = Received {
+                    first,
+                    header: said,
+                    words: descs
+                        .ring
+                        .at(descs.ring.ahead(first, buffers.saturating_sub(1)))
+                        .read(),
+                    parts,
+                };
+                // SAFETY: The device has finished these descriptors: `received()` has asked.
+                unsafe { pass(packet, descs, heads, pool, posted, poll) };
+            }
+            None => {
+                for _ in 0..buffers {
+                    // SAFETY: The device has finished so many descriptors, by the contract of the format.
+                    if let Some(buf) = unsafe { descs.take(posted) } {
+                        pool.recycle_unused(buf);
+                    }
+                }
+                let error = error || parts.is_some();
+                poll.counts.errors = poll.counts.errors.wrapping_add(error.into());
+            }
+        }
+        if descs.lack.missing >= descs.lack.left.wrapping_add(BATCH) {
+            let post = |index, addr| heads.post::<T::Rx>(index, addr);
+            descs.more(pool, posted, post, |tail| {
+                ops.doorbell(Side::Rx, queue, tail)
+            });
+        }
+    }
+    done
+}
+
+/// Returns whether there can be such headers; or, where there are none apart, whether there is one of Ethernet.
+fn is_packet<D: RxDescriptor>(header: Option<usize>, parts: &Parts) -> bool {
+    match (header, const { lengths::<D>() }) {
+        (Some(header), Some(lengths)) => lengths.contains(&header),
+        _ => parts.lens().first().is_some_and(|&len| len >= ETH_HLEN),
+    }
+}
+
+/// Hands a packet to the stack: its payload in its pages, or copied if somebody keeps many.
+///
+/// # Safety
+///
+/// - The device has finished the packet's descriptors, which are the next ones.
+/// - The rest as for [`receive`].
+unsafe fn pass<'id, T: Operations, O: Open<'id>, H: Heads>(
+    packet: Received,
+    descs: &mut Descs<T::Rx>,
+    heads: &H,
+    pool: &mut O,
+    posted: &mut O::Ring<'_>,
+    poll: &mut Poll<'_, '_, '_, T>,
+) {
+    let payload = packet
+        .parts
+        .lens()
+        .iter()
+        .fold(0usize, |sum, len| sum.wrapping_add(*len));
+    poll.count(payload.wrapping_add(packet.header.unwrap_or(0)));
+    let copy = pool.pressure() != Pressure::None;
+    let mut skb = None;
+    for (n, &len) in packet.parts.lens().iter().enumerate() {
+        // SAFETY: By the safety requirement the device has finished it.
+        let Some(buf) = (unsafe { descs.take(posted) }) else {
+            break;
+        };
+        // SAFETY: By the contract of the format the device has written the first `len` bytes, since it has reported no
+        // error in the last buffer, and does not touch this one again. They fit, since `received()` has looked.
+        let buf = unsafe { pool.sync_for_cpu(buf, len) };
+        let mut skip = 0;
+        if n == 0 {
+            let (head, head_len) = match packet.header {
+                Some(len) => (heads.at(packet.first), len),
+                None => (buf.as_ptr(), len.min(HEAD)),
+            };
+            skip = if packet.header.is_some() { 0 } else { head_len };
+            let rest = payload.wrapping_sub(skip);
+            // SAFETY: The device has written so many bytes there: as many as it says of the headers, which are no more
+            // than there is room for, since `is_packet()` has looked; or no more than are in this buffer.
+            skb = unsafe { deliver::New::new(head, head_len, if copy { rest } else { 0 }) };
+        }
+        let Some(skb) = skb.as_mut().filter(|_| len > skip) else {
+            pool.recycle(buf);
+            continue;
+        };
+        let at = buf.as_ptr().wrapping_add(skip);
+        if copy {
+            // SAFETY: So many bytes are left of the packet in this buffer.
+            unsafe { skb.copy(at, len.wrapping_sub(skip)) };
+            pool.recycle(buf);
+        } else {
+            let page = pool.to_stack(buf);
+            // SAFETY: As above. It is in a page whose reference goes to the skb if there is room in its list, and stays
+            // with `page` if not.
+            if unsafe {
+                skb.add(
+                    at,
+                    len.wrapping_sub(skip),
+                    O::Cpu::SIZE,
+                    O::Stack::PAGE_POOL,
+                )
+            } {
+                page.given();
+            }
+        }
+    }
+    match skb {
+        Some(skb) => poll.stack.receive_new::<T::Rx>(skb, packet.words),
+        None => poll.no_skb(),
+    }
+}
