@@ -54,6 +54,7 @@ static const unsigned int RNET_COALESCE =
 static const netdev_features_t RNET_F_HIGHDMA = NETIF_F_HIGHDMA;
 static const netdev_features_t RNET_F_RXCSUM = NETIF_F_RXCSUM;
 static const netdev_features_t RNET_F_RXHASH = NETIF_F_RXHASH;
+static const netdev_features_t RNET_F_VLAN_FILTER = NETIF_F_HW_VLAN_CTAG_FILTER;
 static const netdev_features_t RNET_F_VLAN_RX = NETIF_F_HW_VLAN_CTAG_RX;
 /* What a device does that has offloads. */
 static const netdev_features_t RNET_F_OFFLOADS = NETIF_F_SG | NETIF_F_IP_CSUM | NETIF_F_IPV6_CSUM |

@@ -26,7 +26,10 @@ use crate::{
     netdev::MIN_RING,
     stats::Dropped, //
 };
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    ops::RangeInclusive, //
+};
 use page_pool::AllocError;
 use pp_bindings as bindings;
 
@@ -221,10 +224,10 @@ impl<D: RxDescriptor> Descs<D> {
         self.ring_doorbell(doorbell);
     }
 
-    /// Returns the length of the packet, if the device has received one in this buffer alone, of `buffer` bytes.
+    /// Returns the length of the packet, if the device has received one in this buffer alone, as long as it may be.
     #[inline(always)]
-    pub(crate) fn packet(&self, done: &Completed, buffer: usize) -> Option<usize> {
-        self.frames.packet(done, buffer)
+    pub(crate) fn packet(&self, done: &Completed, lengths: RangeInclusive<usize>) -> Option<usize> {
+        self.frames.packet(done, lengths)
     }
 
     /// Rings the doorbell, if there are new buffers.

@@ -49,6 +49,10 @@ use crate::{
     },
     rx,
     rxside::RxSide,
+    steering::{
+        Rule,
+        Steering, //
+    },
     tx::TxRing,
     txqueue::TxQueue,
     txside::TxSides, //
@@ -277,6 +281,8 @@ pub(crate) struct Core<'bound, D: Operations + 'bound> {
     pub(crate) control: Mutex<Control<'bound, D>>,
     /// The interrupt handlers may do something. A line may be shared, so they are called at any time.
     pub(crate) listening: AtomicFlag,
+    /// The rules that send packets to queues, and the VLANs there are.
+    pub(crate) steering: Steering,
     /// The time between interrupts follows the length of frames. Written under the device's lock.
     pub(crate) adaptive: AtomicFlag,
     /// Restarts the device after a transmit timeout.
@@ -351,6 +357,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                     program: core::ptr::null_mut(),
                 }),
                 listening: AtomicFlag::new(false),
+                steering: Steering::new(),
                 adaptive: AtomicFlag::new(D::HAS_SET_INTERVAL),
                 reset <- Opaque::ffi_init(|work| {
                     // SAFETY: `work` is valid to be written and pinned with the core. `reset_work()` gets it as a
@@ -533,6 +540,9 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         })?;
         if D::HAS_SET_RSS {
             self.ops.set_rss(&rss.key, &rss.queues);
+        }
+        if D::HAS_SET_RULES && !self.steering.is_empty() {
+            self.ops.set_rules(&self.steering);
         }
         if D::HAS_STRIP_VLAN {
             // SAFETY: The device is valid, and its lock is held, under which its features change.
@@ -795,14 +805,76 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             .and_then(|()| self.up(control, shape, pairs))
             .inspect_err(|_| self.restart_later(RETRY_MS))?;
         drop(guard);
+        // The hardware has lost what the core had told it.
+        self.sync_rx_mode();
+        used
+    }
+
+    /// Tells the card once more which packets the core wants.
+    ///
+    /// Under the device's lock.
+    fn sync_rx_mode(&self) {
         if D::HAS_SET_RX_MODE {
-            // The hardware has lost what the core had told it.
             // SAFETY: The device is valid, and `D` has set the callback. It takes the lock of the address lists
             // with bottom halves off, which we do not hold; we are in process context, with the device's lock
             // held.
             unsafe { bindings::rnet_sync_rx_mode(self.dev.as_raw()) };
         }
-        used
+    }
+
+    /// Puts a rule, or none, at a place where there may be one. An error leaves the old one in force.
+    ///
+    /// Under the device's lock.
+    pub(crate) fn set_rule(&self, place: usize, rule: Option<Rule>) -> Result {
+        let (old, none) = (self.steering.get(place), self.steering.is_empty());
+        self.steering.set(place, rule);
+        let undo = |_: &Error| self.steering.set(place, old);
+        self.count_vlans().inspect_err(undo)?;
+        if none != self.steering.is_empty() {
+            return self.restart(None).inspect_err(undo);
+        }
+        self.steer();
+        Ok(())
+    }
+
+    /// Notes that the stack has something on a VLAN, or nothing any more.
+    ///
+    /// Under the device's lock.
+    pub(crate) fn set_vlan(&self, vlan: u16, used: bool) -> Result {
+        self.steering.set_vlan(vlan, used);
+        if let Err(e) = self.count_vlans() {
+            self.steering.set_vlan(vlan, false);
+            return Err(e);
+        }
+        if self.steering.tagged().next().is_some() {
+            self.steer();
+        }
+        Ok(())
+    }
+
+    /// Returns an error if there are more VLANs than the card can tell apart, and rules want that.
+    fn count_vlans(&self) -> Result {
+        let tagged = self.steering.tagged().count();
+        let all = tagged.saturating_add(self.steering.others().count());
+        if tagged != 0 && all > D::VLANS {
+            pr_info!(
+                "{}: with rules about VLANs there are {} at most\n",
+                self.name(),
+                D::VLANS
+            );
+            return Err(ENOSPC);
+        }
+        Ok(())
+    }
+
+    /// Tells the card of the rules, which it has some of.
+    ///
+    /// Under the device's lock.
+    fn steer(&self) {
+        if D::HAS_SET_RULES && self.control.lock().up {
+            self.ops.set_rules(&self.steering);
+            self.sync_rx_mode();
+        }
     }
 
     /// Has the card leave so many microseconds between two interrupts; or as many as the frames ask for, if that is to be

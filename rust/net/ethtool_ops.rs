@@ -68,6 +68,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         get_channels: Some(Self::get_channels),
         set_channels: Some(Self::set_channels),
         get_rx_ring_count: only_if(D::HAS_SET_RSS, Self::get_rx_ring_count),
+        get_rxnfc: only_if(D::HAS_SET_RULES, Self::get_rxnfc),
+        set_rxnfc: only_if(D::HAS_SET_RULES, Self::set_rxnfc),
         get_rxfh_indir_size: only_if(D::HAS_SET_RSS, Self::get_rxfh_indir_size),
         get_rxfh_key_size: only_if(D::HAS_SET_RSS, Self::get_rxfh_key_size),
         get_rxfh: only_if(D::HAS_SET_RSS, Self::get_rxfh),

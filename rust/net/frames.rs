@@ -8,6 +8,7 @@
 )]
 
 use crate::desc::Completed;
+use core::ops::RangeInclusive;
 
 /// Shorter packets cannot have an Ethernet header.
 pub const ETH_HLEN: usize = 14;
@@ -78,10 +79,10 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Returns the length of the packet, if it is one that has this buffer, of `buffer` bytes, for itself.
+    /// Returns the length of the packet, if it is one that has this buffer for itself, and as long as it may be.
     #[inline(always)]
-    pub fn packet(&self, done: &Completed, buffer: usize) -> Option<usize> {
-        let fits = (ETH_HLEN..=buffer).contains(&done.len);
+    pub fn packet(&self, done: &Completed, lengths: RangeInclusive<usize>) -> Option<usize> {
+        let fits = lengths.contains(&done.len);
         (done.last && !self.skipping && !done.error && fits).then_some(done.len)
     }
 

@@ -9,7 +9,7 @@
 //! Imports go in one direction, from a file to those below it:
 //!
 //! ```text
-//! bus/pci -> register -> ethtool_ops, queue_mgmt, metadata -> vtable -> device -> irq, poolstats, rxside -> rx
+//! bus/pci -> register -> ethtool_ops, queue_mgmt, metadata -> rules -> vtable -> device -> irq, poolstats, rxside -> rx
 //!   rx -> frames, tx;  tx -> netdev, dma -> xdp, skb -> napi, buffers -> queue -> stats
 //!   netdev -> ethtool, desc
 //! ```
@@ -39,11 +39,13 @@ mod poolstats;
 mod queue;
 mod queue_mgmt;
 mod register;
+mod rules;
 mod rx;
 mod rxside;
 mod skb;
 mod split;
 mod stats;
+pub mod steering;
 mod tx;
 mod txqueue;
 mod txside;

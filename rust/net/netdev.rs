@@ -16,11 +16,9 @@ use crate::{
         LinkMode,
         Visitor, //
     },
+    steering::Steering, //
 };
-use core::{
-    marker::PhantomData,
-    ops::RangeInclusive, //
-};
+use core::ops::RangeInclusive;
 use kernel::{
     error::VTABLE_DEFAULT_ERROR,
     prelude::*, //
@@ -363,6 +361,12 @@ pub trait Operations: Send + Sync + Sized {
     /// The most of those that the card can do.
     const INTERVAL_MAX: u32 = 0;
 
+    /// How many [rules](crate::steering) the card has place for that send packets to queues.
+    const RULES: usize = 0;
+
+    /// How many VLANs it can tell apart for such rules.
+    const VLANS: usize = 0;
+
     /// Starts the hardware, but no ring.
     ///
     /// Interrupts stay masked.
@@ -423,6 +427,15 @@ pub trait Operations: Send + Sync + Sized {
     /// As Microsoft specifies it ("Receive Side Scaling"), with the largest table that is possible there. Also between
     /// [`start`](Self::start) and the first ring. Process context, under the device's lock.
     fn set_rss(&self, _key: &[u8; 40], _queues: &[u8; 128]) {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Sends packets to the queues that rules say, and what no rule is about to the first one; or, if there is no rule,
+    /// to those that [`set_rss`](Self::set_rss) says.
+    ///
+    /// What has to change for the first rule, and for none, changes between [`start`](Self::start) and the first ring:
+    /// there is a restart then. [`set_rx_mode`](Self::set_rx_mode) follows. Process context, under the device's lock.
+    fn set_rules(&self, _steering: &Steering) {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }
 
@@ -498,7 +511,7 @@ pub struct RxMode<'a> {
     flags: u32,
     unicast: *mut bindings::netdev_hw_addr_list,
     multicast: *mut bindings::netdev_hw_addr_list,
-    _list: PhantomData<&'a ()>,
+    steering: &'a Steering,
 }
 
 impl<'a> RxMode<'a> {
@@ -509,6 +522,7 @@ impl<'a> RxMode<'a> {
         mut flags: u32,
         unicast: *mut bindings::netdev_hw_addr_list,
         multicast: *mut bindings::netdev_hw_addr_list,
+        steering: &'a Steering,
         addresses: usize,
     ) -> Self {
         // SAFETY: By the safety requirement the list is valid, and does not change. CAST: Never negative.
@@ -519,7 +533,7 @@ impl<'a> RxMode<'a> {
             flags,
             unicast,
             multicast,
-            _list: PhantomData,
+            steering,
         }
     }
 
@@ -540,10 +554,12 @@ impl<'a> RxMode<'a> {
     }
 
     /// Returns the unicast addresses to listen to beside the card's own: no more than
-    /// [`ADDRESSES`](Operations::ADDRESSES), unless everything is wanted.
+    /// [`ADDRESSES`](Operations::ADDRESSES), unless everything is wanted. Those that rules are about are not among them.
     pub fn unicast(&self) -> impl Iterator<Item = [u8; 6]> + 'a {
+        let steering = self.steering;
         // SAFETY: By the contract of `new()` the list is valid for `'a`, and does not change.
-        unsafe { Self::addresses(self.unicast) }
+        let all = unsafe { Self::addresses(self.unicast) };
+        all.filter(|mac| !steering.is_about(*mac))
     }
 
     /// Returns the addresses in a list.

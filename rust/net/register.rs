@@ -82,6 +82,10 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
                 (*dev).hw_features |= bindings::RNET_F_VLAN_RX;
                 (*dev).features |= bindings::RNET_F_VLAN_RX;
             }
+            if D::HAS_SET_RULES {
+                // For rules about VLANs the card has to know the others as well.
+                (*dev).features |= bindings::RNET_F_VLAN_FILTER;
+            }
             if D::Tx::OFFLOADS.is_some() {
                 let all = bindings::RNET_F_OFFLOADS | bindings::RNET_F_VLAN_TX;
                 (*dev).hw_features |= all;

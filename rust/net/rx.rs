@@ -443,7 +443,7 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>, H: Heads> RxRing<'bound, D, B,
                 Some(_) => Words::default(),
             };
             let place = desc.place();
-            let Some(len) = descs.packet(&written, Self::BUFFER) else {
+            let Some(len) = descs.packet(&written, ETH_HLEN..=Self::BUFFER) else {
                 let bounds = Self::bounds(descs);
                 if let Some(program) = &program {
                     // In their order.

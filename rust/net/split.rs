@@ -25,7 +25,6 @@ use crate::{
     frames::{
         Bounds,
         Next,
-        Parts,
         ETH_HLEN, //
     },
     heads::{
@@ -45,12 +44,13 @@ use page_pool::Pressure;
 const HEAD: usize = 256;
 
 /// A packet, as the card has left it: where its headers are, and what is in each of its buffers.
-struct Received {
+struct Received<'a> {
     /// The first descriptor.
     first: usize,
     /// The length of its headers, if they are in a buffer of their own.
     header: Option<usize>,
-    parts: Parts,
+    /// How many bytes are in each buffer.
+    lens: &'a [usize],
     /// What the card has said in its last descriptor.
     words: Words,
 }
@@ -75,38 +75,31 @@ pub(crate) unsafe fn receive<'id, T: Operations, O: Open<'id>, H: Heads>(
     let mut done = 0usize;
     while done < poll.budget {
         let first = descs.next;
-        let (buffers, parts, error) = match descs.received(bounds) {
-            Next::Packet(parts) => (parts.lens().len(), Some(parts), false),
-            Next::Bad(buffers, error) => (buffers, None, error),
-            Next::Unfinished => break,
+        let desc = descs.ring.at(first);
+        let Some(written) = T::Rx::completed(|word| desc.load(word)) else {
+            break;
         };
-        done = done.wrapping_add(1);
-        let said = T::Rx::header(descs.ring.at(first).read());
-        match parts.filter(|parts| is_packet::<T::Rx>(said, parts)) {
-            Some(parts) => {
+        let words = desc.read();
+        let header = T::Rx::header(words);
+        match descs.packet(&written, bounds.first..=bounds.buffer) {
+            Some(len) if is_packet::<T::Rx>(header, len) => {
                 let packet = Received {
                     first,
-                    header: said,
-                    words: descs
-                        .ring
-                        .at(descs.ring.ahead(first, buffers.saturating_sub(1)))
-                        .read(),
-                    parts,
+                    header,
+                    lens: &[len],
+                    words,
                 };
-                // SAFETY: The device has finished these descriptors: `received()` has asked.
-                unsafe { pass(packet, descs, heads, pool, posted, poll) };
+                // SAFETY: `completed()` has returned something.
+                unsafe { pass(&packet, descs, heads, pool, posted, poll) };
             }
-            None => {
-                for _ in 0..buffers {
-                    // SAFETY: The device has finished so many descriptors, by the contract of the format.
-                    if let Some(buf) = unsafe { descs.take(posted) } {
-                        pool.recycle_unused(buf);
-                    }
+            _ => {
+                // SAFETY: The requirements are those of the caller's.
+                if !unsafe { several(header, descs, heads, pool, posted, poll, bounds) } {
+                    break;
                 }
-                let error = error || parts.is_some();
-                poll.counts.errors = poll.counts.errors.wrapping_add(error.into());
             }
         }
+        done = done.wrapping_add(1);
         if descs.lack.missing >= descs.lack.left.wrapping_add(BATCH) {
             let post = |index, addr| heads.post::<T::Rx>(index, addr);
             descs.more(pool, posted, post, |tail| {
@@ -117,11 +110,65 @@ pub(crate) unsafe fn receive<'id, T: Operations, O: Open<'id>, H: Heads>(
     done
 }
 
-/// Returns whether there can be such headers; or, where there are none apart, whether there is one of Ethernet.
-fn is_packet<D: RxDescriptor>(header: Option<usize>, parts: &Parts) -> bool {
+/// Does what is to be done about what is no packet in a single buffer: a longer one, or none.
+///
+/// `false`: there is more to come of it, and it stays where it is.
+///
+/// # Safety
+///
+/// As for [`receive`].
+#[cold]
+#[inline(never)]
+unsafe fn several<'id, T: Operations, O: Open<'id>, H: Heads>(
+    header: Option<usize>,
+    descs: &mut Descs<T::Rx>,
+    heads: &H,
+    pool: &mut O,
+    posted: &mut O::Ring<'_>,
+    poll: &mut Poll<'_, '_, '_, T>,
+    bounds: Bounds,
+) -> bool {
+    let first = descs.next;
+    let next = descs.received(bounds);
+    let (buffers, error) = match &next {
+        Next::Unfinished => return false,
+        Next::Packet(parts) => {
+            let lens = parts.lens();
+            if lens
+                .first()
+                .is_some_and(|&len| is_packet::<T::Rx>(header, len))
+            {
+                let last = descs.ring.ahead(first, lens.len().saturating_sub(1));
+                let packet = Received {
+                    first,
+                    header,
+                    lens,
+                    words: descs.ring.at(last).read(),
+                };
+                // SAFETY: The device has finished these descriptors: `received()` has asked.
+                unsafe { pass(&packet, descs, heads, pool, posted, poll) };
+                return true;
+            }
+            (lens.len(), true)
+        }
+        Next::Bad(buffers, error) => (*buffers, *error),
+    };
+    for _ in 0..buffers {
+        // SAFETY: The device has finished so many descriptors, by the contract of the format.
+        if let Some(buf) = unsafe { descs.take(posted) } {
+            pool.recycle_unused(buf);
+        }
+    }
+    poll.counts.errors = poll.counts.errors.wrapping_add(error.into());
+    true
+}
+
+/// Returns whether there can be such headers; or, where there are none apart, whether `len` bytes may begin with one of
+/// Ethernet.
+fn is_packet<D: RxDescriptor>(header: Option<usize>, len: usize) -> bool {
     match (header, const { lengths::<D>() }) {
         (Some(header), Some(lengths)) => lengths.contains(&header),
-        _ => parts.lens().first().is_some_and(|&len| len >= ETH_HLEN),
+        _ => len >= ETH_HLEN,
     }
 }
 
@@ -132,7 +179,7 @@ fn is_packet<D: RxDescriptor>(header: Option<usize>, parts: &Parts) -> bool {
 /// - The device has finished the packet's descriptors, which are the next ones.
 /// - The rest as for [`receive`].
 unsafe fn pass<'id, T: Operations, O: Open<'id>, H: Heads>(
-    packet: Received,
+    packet: &Received<'_>,
     descs: &mut Descs<T::Rx>,
     heads: &H,
     pool: &mut O,
@@ -140,14 +187,13 @@ unsafe fn pass<'id, T: Operations, O: Open<'id>, H: Heads>(
     poll: &mut Poll<'_, '_, '_, T>,
 ) {
     let payload = packet
-        .parts
-        .lens()
+        .lens
         .iter()
         .fold(0usize, |sum, len| sum.wrapping_add(*len));
     poll.count(payload.wrapping_add(packet.header.unwrap_or(0)));
     let copy = pool.pressure() != Pressure::None;
     let mut skb = None;
-    for (n, &len) in packet.parts.lens().iter().enumerate() {
+    for (n, &len) in packet.lens.iter().enumerate() {
         // SAFETY: By the safety requirement the device has finished it.
         let Some(buf) = (unsafe { descs.take(posted) }) else {
             break;

@@ -92,6 +92,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         ndo_tx_timeout: Some(Self::tx_timeout),
         ndo_bpf: Some(Self::bpf),
         ndo_xdp_xmit: Some(Self::xdp_xmit),
+        ndo_vlan_rx_add_vid: only_if(D::HAS_SET_RULES, Self::add_vlan),
+        ndo_vlan_rx_kill_vid: only_if(D::HAS_SET_RULES, Self::remove_vlan),
         ndo_set_features: only_if(D::HAS_STRIP_VLAN, Self::set_features),
         ndo_features_check: only_if(D::Tx::OFFLOADS.is_some(), Self::features_check),
         // SAFETY: All fields but flags and numbers, which may be 0, are optional callbacks, for which zeroes are
@@ -339,7 +341,15 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let core = unsafe { core_of::<D>(dev) };
         // SAFETY: The device is valid, and its flags do not change, since its lock is held. By the safety
         // requirement the lists are valid and do not change until we return, and `mode` does not exist longer.
-        let mode = unsafe { RxMode::new((*dev).flags, unicast, multicast, D::ADDRESSES) };
+        let mode = unsafe {
+            RxMode::new(
+                (*dev).flags,
+                unicast,
+                multicast,
+                &core.steering,
+                D::ADDRESSES,
+            )
+        };
         core.ops.set_rx_mode(&mode);
         0
     }

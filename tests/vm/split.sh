@@ -52,3 +52,26 @@ transfer() {
 peer_up
 try "interface" prepare
 try "TCP" tcp
+
+# mapped FAMILY: what upstream's tcp_mmap receives over it is right, mapped, and home again.
+mapped() {
+	local family=$1 addr=$ADDR home before
+	ip link set "$(iface)" mtu 4168
+	ip -n peer link set "$PEER" mtu 4168
+	eventually 30 pings
+	[[ $family == 4 ]] || addr="$(ip -6 -o addr show dev "$(iface)" scope link | sed -n 's/.*inet6 \([^/]*\).*/\1/p')%$PEER"
+	before=$(count rx_pp_unmapped)
+	socat -u EXEC:"./tcp_mmap -$family -s -z -i -M 4108",pty,stderr STDOUT >/tmp/mmap &
+	eventually 10 has_listener
+	in_peer ./tcp_mmap -"$family" -i -H "$addr" -M 4108
+	sleep 1
+	kill %1
+	wait || true
+	cat /tmp/mmap >&3
+	ethtool -S "$(iface)" | grep -v ': 0$'
+	[[ $BUFFERS != rust ]] || cat $DEBUGFS/pools >&3; ethtool -S "$(iface)" | grep rx_pp >&3
+	pool_clean
+}
+has_listener() { grep -q ':2253 ' /proc/net/tcp /proc/net/tcp6; }
+exec 3>&1
+try "tcp_mmap over IPv4" mapped 4

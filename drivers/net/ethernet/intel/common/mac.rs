@@ -98,27 +98,36 @@ pub(crate) fn link(bar: &Bar<'_>) -> Option<Link> {
 /// How many addresses beside its own a card listens to: of 16 filters C e1000 uses 15.
 pub(crate) const ADDRESSES: usize = 14;
 
-/// Sets the address whose packets we receive.
-pub(crate) fn set_address(bar: &Bar<'_>, mac: &[u8; 6]) {
-    set_filter(bar, 0, Some(*mac));
+/// Sets the address whose packets we receive, in those pools (82576).
+pub(crate) fn set_address(bar: &Bar<'_>, mac: &[u8; 6], pools: u32) {
+    set_filter(bar, 0, Some(*mac), pools);
+}
+
+/// Returns what the two registers of a filter hold that lets an address pass, or none.
+pub(crate) fn filter(mac: Option<[u8; 6]>, pools: u32) -> (u32, u32) {
+    let [a, b, c, d, e, f] = mac.unwrap_or_default();
+    let high = u32::from_le_bytes([e, f, 0, 0]) | (pools & 0xff) << 18;
+    let high = regs::RAH::from(high).with_av(mac.is_some());
+    (u32::from_le_bytes([a, b, c, d]), high.into_raw())
 }
 
 /// Sets which address the filter of that number lets pass.
-fn set_filter(bar: &Bar<'_>, n: usize, mac: Option<[u8; 6]>) {
+fn set_filter(bar: &Bar<'_>, n: usize, mac: Option<[u8; 6]>, pools: u32) {
+    let values = filter(mac, pools);
     if let (Some(low), Some(high)) = (regs::RAL::try_at(n), regs::RAH::try_at(n)) {
-        let [a, b, c, d, e, f] = mac.unwrap_or_default();
         // One after the other: a bridge may make one write of the two.
-        bar.write(low, regs::RAL::from(u32::from_le_bytes([a, b, c, d])));
+        bar.write(low, regs::RAL::from(values.0));
         bar.read(regs::STATUS);
-        let rah = regs::RAH::from(u32::from_le_bytes([e, f, 0, 0]));
-        bar.write(high, rah.with_av(mac.is_some()));
+        bar.write(high, regs::RAH::from(values.1));
         bar.read(regs::STATUS);
     }
 }
 
-/// Sets which other packets we receive.
-pub(crate) fn set_rx_mode(bar: &Bar<'_>, mode: &RxMode<'_>) {
-    let mut table = [0u32; 128];
+/// Sets which other packets we receive, in those pools (82576).
+pub(crate) fn set_rx_mode(bar: &Bar<'_>, mode: &RxMode<'_>, pools: u32) {
+    // The flag alone does not do for pools.
+    let all = mode.promiscuous() || mode.all_multicast();
+    let mut table = [if all { u32::MAX } else { 0 }; 128];
     for mac in mode.multicast() {
         // Twelve bits of the address choose a bit: 7 the register, 5 the bit in it.
         let hash = u32::from(u16::from_le_bytes([mac[4], mac[5]]) >> 4);
@@ -134,12 +143,9 @@ pub(crate) fn set_rx_mode(bar: &Bar<'_>, mode: &RxMode<'_>) {
     }
     let mut unicast = mode.unicast();
     for n in 1..=ADDRESSES {
-        set_filter(bar, n, unicast.next());
+        set_filter(bar, n, unicast.next(), pools);
     }
-    update_rctl(bar, |r| {
-        r.with_upe(mode.promiscuous())
-            .with_mpe(mode.promiscuous() || mode.all_multicast())
-    });
+    update_rctl(bar, |r| r.with_upe(mode.promiscuous()).with_mpe(all));
 }
 
 /// Changes the receive control register, if there is a change: QEMU's 82540EM is deaf for a second

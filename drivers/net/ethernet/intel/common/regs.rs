@@ -63,6 +63,8 @@ register! {
         5:5     lpe => bool;
         /// Broadcasts.
         15:15   bam => bool;
+        /// VLAN filter (82576).
+        18:18   vfe => bool;
         /// Strip the CRC.
         26:26   secrc => bool;
     }
@@ -113,6 +115,8 @@ register! {
     pub(crate) RAH(u32)[16, stride = 8] @ 0x5404 {
         /// Address valid.
         31:31   av => bool;
+        /// The pools that get it (82576).
+        25:18   pools;
         15:0    address;
     }
 }

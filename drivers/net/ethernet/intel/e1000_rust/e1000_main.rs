@@ -121,11 +121,11 @@ impl Operations for E1000<'_> {
     }
 
     fn set_rx_mode(&self, mode: &RxMode<'_>) {
-        mac::set_rx_mode(&self.bar, mode);
+        mac::set_rx_mode(&self.bar, mode, 0);
     }
 
     fn set_mac(&self, mac: &[u8; 6]) -> Result {
-        mac::set_address(&self.bar, mac);
+        mac::set_address(&self.bar, mac, 0);
         Ok(())
     }
 

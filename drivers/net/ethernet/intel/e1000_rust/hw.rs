@@ -59,7 +59,7 @@ pub(crate) fn start(bar: &Bar<'_>, config: &Config) -> Result {
     }
     bar.update(regs::CTRL, |r| r.with_slu(true).with_asde(true));
     mac::wake_phy(bar)?;
-    mac::set_address(bar, &config.mac);
+    mac::set_address(bar, &config.mac, 0);
     bar.write_reg(regs::ITR::from(ITR));
     Ok(())
 }

@@ -42,15 +42,6 @@ const HEADER: usize = match Rx::HEADER {
     None => 0,
 };
 
-/// Writes a register of a queue, or of another row, if there is that one.
-macro_rules! write_at {
-    ($bar:expr, $register:ident, $index:expr, $value:expr) => {
-        if let Some(at) = regs::$register::try_at($index) {
-            $bar.write(at, $value);
-        }
-    };
-}
-
 /// Resets the device: no DMA and no interrupt afterwards.
 pub(crate) fn reset(bar: &Bar<'_>) {
     mask_interrupts(bar);
@@ -94,7 +85,7 @@ pub(crate) fn start(bar: &Bar<'_>, config: &Config, other: u32) -> Result {
     bar.update(regs::CTRL_EXT, |r| r.with_drv_load(true));
     bar.update(regs::CTRL, |r| r.with_slu(true));
     mac::wake_phy(bar)?;
-    mac::set_address(bar, &config.mac);
+    mac::set_address(bar, &config.mac, 1);
     assign_vectors(bar, config.queues, other & 0x1f);
     look_at_packets(bar);
     // Queue 0 is enabled by a reset.
@@ -249,7 +240,14 @@ pub(crate) fn start_rx(bar: &Bar<'_>, ring: &Ring) -> Result {
     );
     // The same for all queues, since those have buffers of the same size.
     // CAST: Less than 16 KiB.
-    bar.write_reg(regs::RLPML::from((ring.frame + FCS) as u32));
+    let longest = (ring.frame + FCS) as u32;
+    bar.write_reg(regs::RLPML::from(longest));
+    // With rules each queue has its own.
+    if let Some(at) = regs::VMOLR::try_at(n) {
+        bar.update(at, |r| {
+            regs::VMOLR::from(r.into_raw() & !0x3fff | longest & 0x3fff).with_lpe(true)
+        });
+    }
     write_at!(
         bar,
         RXDCTL,

@@ -19,24 +19,37 @@ use kernel::{
         Relaxed, //
     },
 };
-use net::netdev::{
-    CardStats,
-    Config,
-    Events,
-    Features,
-    Link,
-    Operations,
-    Ring,
-    Rings,
-    RxMode,
-    Side, //
+use net::{
+    netdev::{
+        CardStats,
+        Config,
+        Events,
+        Features,
+        Link,
+        Operations,
+        Ring,
+        Rings,
+        RxMode,
+        Side, //
+    },
+    steering::Steering, //
 };
+
+/// Writes a register of a queue, or of another row, if there is that one.
+macro_rules! write_at {
+    ($bar:expr, $register:ident, $index:expr, $value:expr) => {
+        if let Some(at) = regs::$register::try_at($index) {
+            $bar.write(at, $value);
+        }
+    };
+}
 
 mod desc;
 mod hw;
 #[path = "../common/mac.rs"]
 mod mac;
 mod regs;
+mod vmdq;
 
 use regs::Bar;
 
@@ -66,6 +79,8 @@ struct Igb<'bound> {
     bar: Bar<'bound>,
     /// The vector that is about the link.
     other: Atomic<u32>,
+    /// The pools that get what is for the card's own addresses.
+    pools: Atomic<u32>,
     counters: mac::Counters,
 }
 
@@ -82,9 +97,12 @@ impl Operations for Igb<'_> {
     // 20,000 interrupts in a second.
     const INTERVAL: u32 = 50;
     const INTERVAL_MAX: u32 = hw::INTERVAL_MAX;
+    const RULES: usize = vmdq::RULES;
+    const VLANS: usize = vmdq::VLANS;
 
     fn start(&self, config: &Config) -> Result {
         let other = config.other_vector.ok_or(EINVAL)?;
+        self.pools.store(1, Relaxed);
         self.other.store(other, Relaxed);
         hw::start(&self.bar, config, other)
     }
@@ -152,20 +170,27 @@ impl Operations for Igb<'_> {
         hw::set_rss(&self.bar, key, queues);
     }
 
+    fn set_rules(&self, steering: &Steering) {
+        self.pools
+            .store(vmdq::set_rules(&self.bar, steering), Relaxed);
+    }
+
     fn set_interval(&self, queue: usize, us: u32) {
         hw::set_interval(&self.bar, queue, us);
     }
 
     fn strip_vlan(&self, strip: bool) {
         self.bar.update(regs::CTRL, |r| r.with_vme(strip));
+        vmdq::strip_vlan(&self.bar, strip);
     }
 
     fn set_rx_mode(&self, mode: &RxMode<'_>) {
-        mac::set_rx_mode(&self.bar, mode);
+        mac::set_rx_mode(&self.bar, mode, self.pools.load(Relaxed));
+        vmdq::set_rx_mode(&self.bar, mode);
     }
 
     fn set_mac(&self, mac: &[u8; 6]) -> Result {
-        mac::set_address(&self.bar, mac);
+        mac::set_address(&self.bar, mac, self.pools.load(Relaxed));
         Ok(())
     }
 
@@ -204,6 +229,7 @@ impl net::bus::pci::Driver for Driver {
         let device = Igb {
             bar,
             other: Atomic::new(u32::MAX),
+            pools: Atomic::new(1),
             counters: mac::Counters::new(),
         };
         Ok((device, features))

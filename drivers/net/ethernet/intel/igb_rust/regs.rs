@@ -85,7 +85,7 @@ register! {
     }
     /// Multiple receive queues.
     pub(crate) MRQC(u32) @ 0x5818 {
-        /// 2: by the RSS hash.
+        /// 2: by the RSS hash; 3: by MAC address and VLAN.
         2:0     enable;
         16:16   tcp_ipv4 => bool;
         17:17   ipv4 => bool;
@@ -99,6 +99,50 @@ register! {
     pub(crate) RSSRK(u32)[10] @ 0x5c80 { 31:0 key; }
     /// Which headers are parsed for the queue.
     pub(crate) PSRTYPE(u32)[8] @ 0x5480 { 31:0 headers; }
+
+    // VMDq: see vmdq.rs.
+
+    /// Control of virtualization.
+    pub(crate) VT_CTL(u32) @ 0x581c {
+        /// There is no pool for what no other one gets. (That is number 0.)
+        29:29   dis_def_pool => bool;
+    }
+    /// Offloads of a pool, and what it accepts.
+    pub(crate) VMOLR(u32)[8] @ 0x5ad0 {
+        /// The longest packet, with its CRC.
+        13:0    rlpml;
+        /// Long packets.
+        16:16   lpe => bool;
+        /// Packets without a tag.
+        24:24   aupe => bool;
+        /// Multicast packets, by the table.
+        25:25   rompe => bool;
+        /// Broadcasts.
+        27:27   bam => bool;
+        /// All multicast packets.
+        28:28   mpme => bool;
+        /// Take the VLAN tag out.
+        30:30   strvlan => bool;
+        /// Strip the CRC.
+        31:31   strcrc => bool;
+    }
+    /// The same for what several pools get.
+    pub(crate) RPLOLR(u32) @ 0x5af0 { 30:30 strvlan => bool; }
+    /// The pools of a VLAN.
+    pub(crate) VLVF(u32)[32] @ 0x5d00 {
+        31:31   enable => bool;
+        19:12   pools;
+        11:0    vlan;
+    }
+    /// The VLANs that are received, a bit for each.
+    pub(crate) VFTA(u32)[128] @ 0x5600 { 31:0 vlans; }
+    /// The pools that receive.
+    pub(crate) VFRE(u32) @ 0xc8c { 31:0 pools; }
+    /// The pools that send.
+    pub(crate) VFTE(u32) @ 0xc90 { 31:0 pools; }
+    /// More receive addresses.
+    pub(crate) RAL2(u32)[8, stride = 8] @ 0x54e0 { 31:0 address; }
+    pub(crate) RAH2(u32)[8, stride = 8] @ 0x54e4 { 31:0 address; }
 
     pub(crate) RDBAL(u32)[16, stride = 0x40] @ 0xc000 { 31:0 address; }
     pub(crate) RDBAH(u32)[16, stride = 0x40] @ 0xc004 { 31:0 address; }
