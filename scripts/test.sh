@@ -14,7 +14,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Parts that boot the VM, longest first. Two run at a time.
-BOOTS="bounce refuse pools igb lifetime e1000 xdp queues offload jumbo hook watchdog liar load reach slots control"
+BOOTS="bounce refuse pools igb lifetime e1000 xdp queues offload split jumbo hook watchdog liar load reach slots control"
 # Those for kernels of our own only, and one that is asked for by name.
 OTHER_BOOTS="kunit shortage faults checkers soak"
 
@@ -37,6 +37,7 @@ boot() {
 	kunit) vm kunit ;;
 	# Without peers, and without an IOMMU: the devices are the test's.
 	liar) vm liar --nic e1000 --nic igb ;;
+	split) vm split --nic igb --nic e1000 --iommu ;;
 	queues | offload) vm "$1" --nic igb --nic e1000 --iommu ;;
 	jumbo) vm jumbo --nic igb --nic e1000 --nic e1000e --iommu ;;
 	# Here the kernel's watchdog has to complain, and nobody else.
@@ -78,7 +79,7 @@ vm() {
 	((RPP_SLOW == 1)) || less="MB=16 COUNT=500000 PAGES=200000 RECEIVED=2000 DEEDS=4"
 	[[ $name != soak ]] || less="MINUTES=$MINUTES${SEED:+ SEED=$SEED}"
 	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" --add "$LOGS/hold" --add "$LOGS/failnth" \
-		--add "$LOGS/stamp" --add "$LOGS/napis" --add "$LOGS/fentry.o" --add "$LOGS/metadata.o" --timeout 900 \
+		--add "$LOGS/stamp" --add "$LOGS/napis" --add "$LOGS/fentry.o" --add "$LOGS/metadata.o" --add "$LOGS/tcp_mmap" --timeout 900 \
 		--run "RPP_SLOW=$RPP_SLOW $less bash tests/$name.sh" "$@"
 }
 
@@ -92,6 +93,11 @@ build_programs() {
 	for program in fentry metadata; do
 		in_root clang-19 -O2 -g -target bpf -I/usr/include/x86_64-linux-gnu -c -o "$LOGS/$program.o" "tests/vm/$program.bpf.c"
 	done
+	# Upstream's, but for the size of what it sends.
+	sed 's/(1ULL << 35)/((unsigned long long)atoll(getenv("MB")) << 20)/' \
+		"$K_SOURCE/tools/testing/selftests/net/tcp_mmap.c" >"$LOGS/tcp_mmap.c"
+	in_root gcc -static -O2 -w -o "$LOGS/tcp_mmap" "$LOGS/tcp_mmap.c" -lcrypto -lzstd -lz -lpthread 2>&1 |
+		grep -v 'statically linked\|in function' || true
 	# As large as the registers of the e1000.
 	head -c 128K /dev/zero | tr '\0' '\377' >"$LOGS/ones.rom"
 }
