@@ -40,7 +40,7 @@ usage() {
 
 # Modules of the kernel itself that the guest can modprobe, with what they need.
 MODULES="e1000 e1000e igb virtio_net pktgen veth tun dummy cls_bpf cls_matchall
-	act_mirred sch_ingress sch_netem tcp_diag udp_diag netconsole 8021q"
+	act_mirred sch_ingress sch_netem tcp_diag udp_diag netconsole 8021q macvlan"
 
 # What the guest's commands are copied from; the libraries follow by ldd.
 PROGRAMS="bash dash mount umount dmesg taskset chrt setsid grep sed mawk find xargs tar gzip

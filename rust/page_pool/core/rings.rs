@@ -48,10 +48,10 @@ use core::{
 /// Returns how many entries a ring has, in a pool of `pages`: no more than pages, and a power of two, as the
 /// kernel allocates memory.
 ///
-/// What does not fit into two pages of memory is too much for one CPU's caches anyway, and goes back to the
-/// system. (Small pools on the host are for tests, which want rings that overflow.)
+/// A process that reads late, or lets go of what it has mapped, gives back thousands of pages at once. What does not fit
+/// into four pages of memory is too much for one CPU's caches anyway, and goes back to the system. (Small pools on the host are for tests, which want rings that overflow.)
 pub fn capacity(pages: usize) -> usize {
-    const MAX: usize = 1024;
+    const MAX: usize = 2048;
     if cfg!(not(CONFIG_RUST)) && pages < 200 {
         return MAX_BATCH + 4;
     }
