@@ -26,10 +26,7 @@ use crate::{
     netdev::MIN_RING,
     stats::Dropped, //
 };
-use core::{
-    marker::PhantomData,
-    ops::RangeInclusive, //
-};
+use core::marker::PhantomData;
 use page_pool::AllocError;
 use pp_bindings as bindings;
 
@@ -226,8 +223,13 @@ impl<D: RxDescriptor> Descs<D> {
 
     /// Returns the length of the packet, if the device has received one in this buffer alone, as long as it may be.
     #[inline(always)]
-    pub(crate) fn packet(&self, done: &Completed, lengths: RangeInclusive<usize>) -> Option<usize> {
-        self.frames.packet(done, lengths)
+    pub(crate) fn packet(
+        &self,
+        done: &Completed,
+        shortest: usize,
+        longest: usize,
+    ) -> Option<usize> {
+        self.frames.packet(done, shortest, longest)
     }
 
     /// Rings the doorbell, if there are new buffers.

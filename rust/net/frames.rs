@@ -8,7 +8,6 @@
 )]
 
 use crate::desc::Completed;
-use core::ops::RangeInclusive;
 
 /// Shorter packets cannot have an Ethernet header.
 pub const ETH_HLEN: usize = 14;
@@ -81,8 +80,8 @@ pub struct Frames {
 impl Frames {
     /// Returns the length of the packet, if it is one that has this buffer for itself, and as long as it may be.
     #[inline(always)]
-    pub fn packet(&self, done: &Completed, lengths: RangeInclusive<usize>) -> Option<usize> {
-        let fits = lengths.contains(&done.len);
+    pub fn packet(&self, done: &Completed, shortest: usize, longest: usize) -> Option<usize> {
+        let fits = (shortest..=longest).contains(&done.len);
         (done.last && !self.skipping && !done.error && fits).then_some(done.len)
     }
 

@@ -25,6 +25,11 @@ use kernel::{
 };
 use pp_bindings as bindings;
 
+/// Returns whether XDP programs may ask what the card has said of a packet: whether it says anything.
+pub(crate) const fn has_metadata<D: Operations>() -> bool {
+    D::Rx::HASH || D::HAS_STRIP_VLAN
+}
+
 /// Returns the number of the transmit queue that XDP has for a queue; it may be that one.
 #[inline]
 pub(crate) fn xdp_queue<D: Operations>(queue: usize) -> usize {

@@ -130,8 +130,9 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
             self.deliver_several(packet, pressure, desc.read());
             return true;
         };
+        program.about(desc);
         // SAFETY: It is the packet's last one, and is not given to the card before we return.
-        let action = unsafe { program.run_several(self.napi, packet, desc.place(), pressure) };
+        let action = unsafe { program.run_several(self.napi, packet, pressure) };
         let verdict = match action {
             Action::Drop => Verdict::Drop,
             Action::Pass(packet, _) => {
@@ -217,20 +218,20 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
     ///
     /// # Safety
     ///
-    /// `desc` is that of the packet, and the last one that was taken of `descs`.
+    /// If programs may ask, this one has [heard](Program::about) of the packet's descriptor, which is the last one that
+    /// was taken of `descs`.
     #[inline]
     pub(crate) unsafe fn decide<'id, O: Open<'id>>(
         &mut self,
         program: &mut Program<'_>,
         pool: &mut O,
         buf: O::Cpu,
-        desc: *const Words,
         descs: &Descs<T::Rx>,
         outbox: &mut Outbox<O::Cpu>,
     ) {
         let lack = &descs.lack;
-        // SAFETY: By the safety requirement it is the packet's, and as the card has left it until the next refill.
-        let verdict = match unsafe { program.run(self.napi, pool, buf, desc) } {
+        // SAFETY: By the safety requirement; it is as the card has left it until the next refill.
+        let verdict = match unsafe { program.run(self.napi, pool, buf) } {
             // Counted here: where all verdicts meet, the counter would have to be looked up.
             Action::Drop => return self.counts.verdict(Verdict::Drop),
             Action::Pass(buf, meta) => {

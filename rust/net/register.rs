@@ -12,7 +12,10 @@ use crate::{
         Parts, //
     },
     frames::OVERHEAD,
-    netdev::Operations,
+    netdev::{
+        has_metadata,
+        Operations, //
+    },
     vtable::Table, //
 };
 use kernel::{
@@ -63,7 +66,7 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
             if D::HAS_STOP_RX {
                 (*dev).queue_mgmt_ops = &Table::<D>::QUEUES;
             }
-            if D::Rx::HASH || D::HAS_STRIP_VLAN {
+            if has_metadata::<D>() {
                 (*dev).xdp_metadata_ops = &Table::<D>::METADATA;
             }
             (*dev).stat_ops = core::ptr::from_ref(&Table::<D>::STATS).cast_mut();

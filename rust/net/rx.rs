@@ -37,6 +37,7 @@ use crate::{
         Napi, //
     },
     netdev::{
+        has_metadata,
         Operations,
         Ring,
         Side, //
@@ -442,8 +443,12 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>, H: Heads> RxRing<'bound, D, B,
                 None => desc.read(),
                 Some(_) => Words::default(),
             };
-            let place = desc.place();
-            let Some(len) = descs.packet(&written, ETH_HLEN..=Self::BUFFER) else {
+            if let Some(program) = &mut program {
+                if const { has_metadata::<T>() } {
+                    program.about(desc);
+                }
+            }
+            let Some(len) = descs.packet(&written, ETH_HLEN, Self::BUFFER) else {
                 let bounds = Self::bounds(descs);
                 if let Some(program) = &program {
                     // In their order.
@@ -482,10 +487,8 @@ impl<'bound, D: RxDescriptor, B: Buffers<'bound>, H: Heads> RxRing<'bound, D, B,
             let buf = unsafe { pool.sync_for_cpu(buf, len) };
             match &mut program {
                 None => poll.deliver(pool, buf, 0, words),
-                // SAFETY: It is the one that was taken above.
-                Some(program) => unsafe {
-                    poll.decide(program, pool, buf, place, descs, &mut outbox)
-                },
+                // SAFETY: The program has heard of the descriptor above, if it may ask.
+                Some(program) => unsafe { poll.decide(program, pool, buf, descs, &mut outbox) },
             }
         }
         if let Some(program) = &program {

@@ -81,7 +81,7 @@ pub(crate) unsafe fn receive<'id, T: Operations, O: Open<'id>, H: Heads>(
         };
         let words = desc.read();
         let header = T::Rx::header(words);
-        match descs.packet(&written, bounds.first..=bounds.buffer) {
+        match descs.packet(&written, bounds.first, bounds.buffer) {
             Some(len) if is_packet::<T::Rx>(header, len) => {
                 let packet = Received {
                     first,

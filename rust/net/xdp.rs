@@ -147,7 +147,13 @@ impl<'a> Program<'a> {
         })
     }
 
-    /// Runs the program over a packet, whose descriptor is `desc`, and carries out what needs no driver.
+    /// Tells what the program may ask of the packets that it is [run](Self::run) over from here on.
+    #[inline(always)]
+    pub(crate) fn about(&mut self, desc: Desc<'_>) {
+        self.context.desc = desc.place();
+    }
+
+    /// Runs the program over a packet, and carries out what needs no driver.
     ///
     /// What is too short for an Ethernet header is no packet: the kernel takes that header for granted after a
     /// program.
@@ -157,22 +163,20 @@ impl<'a> Program<'a> {
     ///
     /// # Safety
     ///
-    /// `desc` is that of the packet, as the card has left it until this returns.
+    /// If programs of this device may ask, this one has heard [about](Self::about) the packet's descriptor, which is as the
+    /// card has left it until this returns.
     #[inline]
     pub(crate) unsafe fn run<'id, O: Open<'id>>(
         &mut self,
         _napi: &Napi<'_>,
         pool: &mut O,
         mut buf: O::Cpu,
-        desc: *const Words,
     ) -> Action<O::Cpu> {
         if buf.len() < ETH_HLEN {
             pool.recycle(buf);
             return Action::Aborted;
         }
         self.context.set(&buf);
-        // INVARIANT: By the safety requirement.
-        self.context.desc = desc;
         let xdp = &mut self.context.buff;
         // SAFETY: By the type invariant the program is valid, the queue is registered, and this is its poll:
         // bottom halves are off, and the core has set up what programs want. `xdp` describes a packet in a buffer
@@ -246,8 +250,8 @@ impl<'a> Program<'a> {
 
     /// As [`run`](Self::run), over a packet that is in several buffers.
     ///
-    /// Those go back by themselves if the packet goes nowhere. `desc` is that of the last one, and `pressure` is that of the pool that they are from, before
-    /// they were taken from it.
+    /// Those go back by themselves if the packet goes nowhere. `pressure` is that of the pool that they are from, before they
+    /// were taken from it.
     ///
     /// # Safety
     ///
@@ -256,11 +260,10 @@ impl<'a> Program<'a> {
         &self,
         _napi: &Napi<'_>,
         mut buff: Buff<'b>,
-        desc: *const Words,
         pressure: Pressure,
     ) -> Action<Buff<'b>> {
         // INVARIANT: By the safety requirement.
-        buff.context.desc = desc;
+        buff.context.desc = self.context.desc;
         let raw = buff.as_raw();
         // SAFETY: By the type invariants the program is valid, and this is the poll of the queue that the packet came
         // from: bottom halves are off, and the core has set up what programs want. The buffers are ours.

@@ -69,7 +69,7 @@ pub(crate) fn take(
     parts: &mut Vec<Part>,
     done: impl Fn(usize) -> Option<Completed>,
 ) -> Option<usize> {
-    if let Some(len) = frames.packet(&done(0)?, bounds.first..=bounds.buffer) {
+    if let Some(len) = frames.packet(&done(0)?, bounds.first, bounds.buffer) {
         parts.push(Part::Packet(vec![len]));
         return Some(1);
     }
