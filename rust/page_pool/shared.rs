@@ -16,7 +16,11 @@ use crate::{
         Mode,
         Params, //
     },
-    rings::Returns,
+    rings::{
+        Returns,
+        ENTRIES,
+        MANY_ENTRIES, //
+    },
     slots::{
         self,
         Slot,
@@ -113,6 +117,12 @@ impl Shared {
                 // SAFETY: It has no requirements: the result is a constant of the kernel's configuration.
                 unsafe { bindings::rpp_page_flags_mask() },
                 geometry.buffers,
+                // What has payload alone may be mapped by a process.
+                if geometry.headroom == 0 {
+                    MANY_ENTRIES
+                } else {
+                    ENTRIES
+                },
             )?,
             limit: Limit::new(pages),
             dev,

@@ -45,17 +45,20 @@ use core::{
     },
 };
 
+/// The most entries of a ring: two pages of memory. What does not fit is too much for one CPU's caches anyway, and goes
+/// back to the system.
+pub const ENTRIES: usize = 1024;
+
+/// The most where a process may let go of thousands of pages at once, which it has mapped.
+pub const MANY_ENTRIES: usize = 2 * ENTRIES;
+
 /// Returns how many entries a ring has, in a pool of `pages`: no more than pages, and a power of two, as the
-/// kernel allocates memory.
-///
-/// A process that reads late, or lets go of what it has mapped, gives back thousands of pages at once. What does not fit
-/// into four pages of memory is too much for one CPU's caches anyway, and goes back to the system. (Small pools on the host are for tests, which want rings that overflow.)
-pub fn capacity(pages: usize) -> usize {
-    const MAX: usize = 2048;
+/// kernel allocates memory. (Small pools on the host are for tests, which want rings that overflow.)
+fn capacity(pages: usize, most: usize) -> usize {
     if cfg!(not(CONFIG_RUST)) && pages < 200 {
         return MAX_BATCH + 4;
     }
-    let bits = pages.clamp(2 * MAX_BATCH, MAX).ilog2();
+    let bits = pages.min(most).max(2 * MAX_BATCH).ilog2();
     1 << bits
 }
 
@@ -147,6 +150,8 @@ pub struct Returns<T> {
     pub listed: Returned,
     /// Slots whose pages others than NAPI have let go.
     pub freed: List,
+    /// The entries of a ring.
+    ring: usize,
     /// The CPU that has asked for a ring last. One that is overlooked, because another asked at the same
     /// time, asks again with its next page.
     wanted: AtomicU32,
@@ -171,7 +176,7 @@ const _: () = {
 };
 
 impl<T> Returns<T> {
-    /// Returns the ways back into `slots`, for `cpus` CPUs, which are `open` or not.
+    /// Returns the ways back into `slots`, for `cpus` CPUs, which are `open` or not, by rings of `most` entries at most.
     ///
     /// May sleep.
     pub fn new(
@@ -180,7 +185,9 @@ impl<T> Returns<T> {
         open: bool,
         flags_mask: usize,
         buffers: u32,
+        most: usize,
     ) -> Result<Self, AllocError> {
+        let ring = capacity(slots.len() / buffers.max(1) as usize, most);
         // INVARIANT: All of them, or none.
         // CAST: There are less than 2^32.
         let live = AtomicU32::new(if open { slots.len() as u32 } else { 0 });
@@ -195,6 +202,7 @@ impl<T> Returns<T> {
             list: List::new(),
             listed: Returned::new(),
             freed: List::new(),
+            ring,
             wanted: AtomicU32::new(NOBODY),
         })
     }
@@ -478,10 +486,7 @@ impl Sources {
             return Ok(());
         }
         let local = leak(Local {
-            // CAST: u32 fits.
-            ring: PtrRing::new(capacity(
-                returns.slots().len() / returns.buffers().max(1) as usize,
-            ))?,
+            ring: PtrRing::new(returns.ring)?,
             stats: CpuStats::default(),
             source: self.rings.len(),
         })?;

@@ -67,6 +67,7 @@ use ptr_ring::MAX_BATCH;
 use rings::{
     Returns,
     Sources, //
+    ENTRIES,
 };
 
 /// What each CPU returns in one go: as many as fit into our ring, which may be full with a batch less in
@@ -118,7 +119,7 @@ impl Side {
             next: AtomicU32::new(0),
         };
         let slots = array_from_fn(1024 * cpus, slot).expect("no memory");
-        let returns = Box::new(Returns::new(slots, cpus, true, 0, 1).expect("no memory"));
+        let returns = Box::new(Returns::new(slots, cpus, true, 0, 1, ENTRIES).expect("no memory"));
         let mut sources = Sources::new(cpus).expect("no memory");
         for cpu in 0..cpus {
             returns.ask(cpu);

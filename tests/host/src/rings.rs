@@ -2,7 +2,7 @@
 
 //! The shipping `rust/page_pool/core/rings.rs`, and mistakes.
 
-pub(crate) use crate::shipping_rings::{Returns, Rings};
+pub(crate) use crate::shipping_rings::{Returns, Rings, ENTRIES, MANY_ENTRIES};
 
 use crate::{
     platform::AllocError,

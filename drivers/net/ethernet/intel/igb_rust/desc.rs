@@ -282,6 +282,22 @@ mod tests {
         }
     }
 
+    /// HDR_LEN, 10 bits from 21 on, and SPH, bit 31, without which the length is of nothing, 7.1.5.
+    #[test]
+    fn headers_are_what_the_specification_says() {
+        for len in [0, 14, 66, 256, 0x3ff] {
+            for noise in [0, 0x1f_ffff, !0 << 32] {
+                let info = len << 21 | noise;
+                assert_eq!(Rx::header([info, DD]), None);
+                assert_eq!(Rx::header([info | 1 << 31, DD]), Some(len as usize));
+            }
+        }
+        // What is given to the device is not done, and holds both addresses as they are.
+        let words = Rx::post_split(0xffff_f000, 0x1_0000_0100);
+        assert_eq!(words, [0xffff_f000, 0x1_0000_0100]);
+        assert!(Rx::completed(|n| words[n]).is_none());
+    }
+
     #[test]
     fn length_and_end_are_taken_as_they_are() {
         for len in [0, 1, 60, 1514, 2048, 0xffff] {
