@@ -31,7 +31,7 @@ LOOPS = [
         for driver, layout in DRIVERS
         for loop in (
             (f"{driver}, {layout}, decided: XDP program, recycle", rf"<net::rx::RxRing<{driver}_main::.*RustPool<page_pool::layout::{layout}>>>::decided::<.*>", (XDP, RECYCLE), True),
-            (f"{driver}, {layout}, refill: alloc", rf"<net::descs::Descs<{driver}_main::.*>>::refill::<page_pool::pool::NapiPool{ARGUMENT[layout]}>", (ALLOC,), True),
+            (f"{driver}, {layout}, refill: alloc", rf"<net::descs::Descs<{driver}_main::.*>>::refill::<page_pool::pool::NapiPool{ARGUMENT[layout]}, net::rx::post<.*>>", (ALLOC,), True),
         )
     ),
     ("the bench: alloc and recycle", DIRECT, (ALLOC, RECYCLE), True),

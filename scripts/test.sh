@@ -7,6 +7,7 @@
 #   scripts/test.sh              everything
 #   scripts/test.sh PART...      some of: host loom coverage compile_fail fast_path, and the boots below
 #   MINUTES=N [SEED=N] scripts/test.sh soak
+#   DRIVER=igb_rust scripts/test.sh refuse soak      on the 82576
 #
 # RPP_SLOW=N multiplies the time-outs of boots and tests; 4 for KERNEL=debug and kcsan.
 
@@ -30,6 +31,7 @@ settings() {
 # boot PART: its VM.
 boot() {
 	local nics=(--nic e1000 --nic e1000e)
+	[[ $1/${DRIVER-} != @(soak|refuse)/igb_rust ]] || nics=(--nic igb --nic e1000e)
 	# For the end of a device. Of the test device, only the ROM is used.
 	local ends=(--hotplug --device "pci-testdev,romfile=$LOGS/ones.rom")
 	case $1 in
@@ -78,6 +80,8 @@ vm() {
 	# A slow kernel gets less to do.
 	((RPP_SLOW == 1)) || less="MB=16 COUNT=500000 PAGES=200000 RECEIVED=2000 DEEDS=4"
 	[[ $name != soak ]] || less="MINUTES=$MINUTES${SEED:+ SEED=$SEED}"
+	[[ ${DRIVER-} != igb_rust || $name != @(soak|refuse) ]] || less+=" DRIVER=igb_rust CARD=0x10c9"
+	[[ ${DRIVER-} != igb_rust || $name != soak ]] || less+=" QUEUES=1"
 	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" --add "$LOGS/hold" --add "$LOGS/failnth" \
 		--add "$LOGS/stamp" --add "$LOGS/napis" --add "$LOGS/fentry.o" --add "$LOGS/metadata.o" --add "$LOGS/tcp_mmap" --timeout 900 \
 		--run "RPP_SLOW=$RPP_SLOW $less bash tests/$name.sh" "$@"

@@ -215,8 +215,8 @@ impl<'a> ToStack<'a> {
 
     /// Hands a new packet to GRO, whose last descriptor was `words`.
     #[inline]
-    pub(crate) fn receive_new<D: RxDescriptor>(&mut self, new: New, words: Words) {
-        let skb = core::mem::ManuallyDrop::new(new).skb;
+    pub(crate) fn receive_parcel<D: RxDescriptor>(&mut self, parcel: Parcel, words: Words) {
+        let skb = core::mem::ManuallyDrop::new(parcel).skb;
         // SAFETY: By the type invariant it is valid and ours, and begins with an Ethernet header. It is given away.
         unsafe { self.deliver::<D>(skb, 0, words) };
     }
@@ -261,12 +261,12 @@ impl<'a> ToStack<'a> {
 ///
 /// - The skb is valid and ours, and nobody else knows it. It begins with an Ethernet header.
 /// - From `written` on there is room for as many bytes of payload as it was made for.
-pub(crate) struct New {
+pub(crate) struct Parcel {
     skb: NonNull<bindings::sk_buff>,
     written: u32,
 }
 
-impl New {
+impl Parcel {
     /// Makes one of `len` bytes of headers at `data`, with room for `rest` bytes of payload that are copied.
     ///
     /// # Safety
@@ -332,7 +332,7 @@ impl New {
     }
 }
 
-impl Drop for New {
+impl Drop for Parcel {
     fn drop(&mut self) {
         // SAFETY: By the type invariant it is valid and ours, and `self`, which goes away, gives it up once. In a poll.
         unsafe {

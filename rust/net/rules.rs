@@ -122,11 +122,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     ) -> c_int {
         // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
         // core, whose driver is `D`. It is registered, so the core outlives this call.
-        from_result(|| {
-            unsafe { core_of::<D>(dev) }
-                .set_vlan(vlan, true)
-                .map(|()| 0)
-        })
+        let core = unsafe { core_of::<D>(dev) };
+        from_result(|| core.set_vlan(vlan, true).map(|()| 0))
     }
 
     /// # Safety
@@ -139,11 +136,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     ) -> c_int {
         // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
         // core, whose driver is `D`. It is registered, so the core outlives this call.
-        from_result(|| {
-            unsafe { core_of::<D>(dev) }
-                .set_vlan(vlan, false)
-                .map(|()| 0)
-        })
+        let core = unsafe { core_of::<D>(dev) };
+        from_result(|| core.set_vlan(vlan, false).map(|()| 0))
     }
 }
 

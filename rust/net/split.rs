@@ -13,7 +13,7 @@ use crate::{
         Packet,
         Stack, //
     },
-    deliver,
+    deliver::Parcel,
     desc::{
         RxDescriptor,
         Words, //
@@ -211,7 +211,7 @@ unsafe fn pass<'id, T: Operations, O: Open<'id>, H: Heads>(
             let rest = payload.wrapping_sub(skip);
             // SAFETY: The device has written so many bytes there: as many as it says of the headers, which are no more
             // than there is room for, since `is_packet()` has looked; or no more than are in this buffer.
-            skb = unsafe { deliver::New::new(head, head_len, if copy { rest } else { 0 }) };
+            skb = unsafe { Parcel::new(head, head_len, if copy { rest } else { 0 }) };
         }
         let Some(skb) = skb.as_mut().filter(|_| len > skip) else {
             pool.recycle(buf);
@@ -239,7 +239,7 @@ unsafe fn pass<'id, T: Operations, O: Open<'id>, H: Heads>(
         }
     }
     match skb {
-        Some(skb) => poll.stack.receive_new::<T::Rx>(skb, packet.words),
+        Some(skb) => poll.stack.receive_parcel::<T::Rx>(skb, packet.words),
         None => poll.no_skb(),
     }
 }

@@ -109,14 +109,15 @@ impl Steering {
 
     /// Returns the VLANs that the stack has something on and no rule is about.
     pub fn others(&self) -> impl Iterator<Item = u16> + '_ {
-        let all = (0..).zip(&self.vlans).flat_map(|(n, bits)| {
-            let bits = bits.load(Relaxed);
-            // CAST: Less than 64.
-            (0..64u16)
-                .filter(move |bit| bits >> bit & 1 != 0)
-                .map(move |bit| n * 64 + bit)
-        });
-        all.filter(|vlan| self.tagged().all(|(_, tag, _)| tag != *vlan))
+        // CAST: 4,096.
+        (0..VLANS as u16)
+            .filter(|&vlan| self.has_vlan(vlan) && self.tagged().all(|(_, other, _)| other != vlan))
+    }
+
+    /// Returns whether the stack has something on a VLAN.
+    fn has_vlan(&self, vlan: u16) -> bool {
+        let word = self.vlans.get(usize::from(vlan / 64));
+        word.is_some_and(|bits| bits.load(Relaxed) >> (vlan % 64) & 1 != 0)
     }
 
     /// Returns the rule at a place.

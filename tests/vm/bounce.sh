@@ -24,7 +24,7 @@ bounced() {
 START=$(slots)
 try "each page is bounced" bounced
 for script in e1000 xdp hook; do
-	again "$script"
+	UPDOWNS=8 LOADS=5 again "$script"
 done
 nothing_loaded
 try "no bounce buffer is left" no_more_slots

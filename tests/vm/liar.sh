@@ -35,7 +35,7 @@ in_order() {
 	local packets bytes errors
 	fresh
 	packets=$(stat_of rx_packets) bytes=$(stat_of rx_bytes) errors=$(stat_of rx_errors)
-	insmod liar.ko device=$CARD count=$((COUNT * $1 / 100)) seed="$SEED" frame="${2:-0}"
+	insmod liar.ko device="$CARD" count=$((COUNT * $1 / 100)) seed="$SEED" frame="${2:-0}"
 	echo "packets: $(liar packets), $(($(stat_of rx_packets) - packets)) counted;" \
 		"errors: $(liar errors), $(($(stat_of rx_errors) - errors)) counted"
 	check "packets counted" $(($(stat_of rx_packets) - packets)) -eq "$(liar packets)"
@@ -75,7 +75,7 @@ anywhere() {
 	packets=$(stat_of rx_packets) errors=$(stat_of rx_errors) sent=$(stat_of tx_packets)
 	ping -f -q -s 1000 "$PEER_ADDR" &
 	sender=$!
-	insmod liar.ko device=$CARD exact=0 count=$count seed="$SEED" pause=$PAUSE
+	insmod liar.ko device="$CARD" exact=0 count=$count seed="$SEED" pause=$PAUSE
 	packets=$(($(stat_of rx_packets) - packets)) errors=$(($(stat_of rx_errors) - errors))
 	sent=$(($(stat_of tx_packets) - sent))
 	rmmod liar

@@ -7,7 +7,8 @@ enum xdp_rss_hash_type { XDP_RSS_TYPE_NONE };
 
 extern int bpf_xdp_metadata_rx_hash(const struct xdp_md *ctx, __u32 *hash,
 				    enum xdp_rss_hash_type *type) __ksym;
-extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *ctx, __be16 *proto, __u16 *tci) __ksym;
+extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *ctx, __be16 *proto,
+					__u16 *tci) __ksym;
 extern int bpf_xdp_metadata_rx_timestamp(const struct xdp_md *ctx, __u64 *stamp) __ksym;
 
 /* By the kind of their hash, of which there are 9 bits; those that have none are 511. */
@@ -18,7 +19,7 @@ struct {
 	__type(value, __u64);
 } kinds SEC(".maps");
 
-/* Without a tag; with one; and the last one with its protocol. Then what a timestamp's error was. */
+/* Without a tag; with one; the last one with its protocol. Then a timestamp's error. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 4);

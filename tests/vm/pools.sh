@@ -74,6 +74,6 @@ try "hook before a BPF program" hook_first
 try "no pool of ours, and the kernel's counters" kernel_pool
 for buffers in kernel none; do
 	for script in e1000 xdp; do
-		BUFFERS=$buffers again "$script"
+		BUFFERS=$buffers UPDOWNS=8 LOADS=5 again "$script"
 	done
 done

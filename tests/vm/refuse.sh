@@ -160,7 +160,7 @@ try "interface" prepare
 BUFFERS=none
 try "driver without a pool" reload
 for kind in pages mappings; do
-	for rate in "${PER_PACKET[@]}"; do try "no pool and no $kind, one time in $rate" without $kind $rate rings restart; done
+	for rate in "${PER_PACKET[@]}"; do try "no pool and no $kind, one time in $rate" without $kind "$rate" rings restart; done
 done
 BUFFERS=rust
 try "driver with our pool" reload
@@ -170,12 +170,12 @@ ALL=(unbind down rings restart)
 # give out one page at a time.
 MAPPED=("${ALL[@]}")
 [[ ! -e /sys/kernel/debug/page_owner ]] || MAPPED=(rings restart)
-for rate in "${PER_PACKET[@]}"; do try "no pages, one time in $rate" without pages $rate rings restart; done
-for rate in "${PER_PACKET[@]}"; do try "no mappings, one time in $rate" without mappings $rate "${MAPPED[@]}"; done
-for rate in "${PER_PACKET[@]}"; do try "no skbs, one time in $rate" without skbs $rate "${ALL[@]}"; done
+for rate in "${PER_PACKET[@]}"; do try "no pages, one time in $rate" without pages "$rate" rings restart; done
+for rate in "${PER_PACKET[@]}"; do try "no mappings, one time in $rate" without mappings "$rate" "${MAPPED[@]}"; done
+for rate in "${PER_PACKET[@]}"; do try "no skbs, one time in $rate" without skbs "$rate" "${ALL[@]}"; done
 # These are asked for once in a deed, or in two.
 for kind in rings netdevs interrupts; do
-	for rate in "${PER_DEED[@]}"; do try "no $kind, one time in $rate" without $kind $rate "${ALL[@]}"; done
+	for rate in "${PER_DEED[@]}"; do try "no $kind, one time in $rate" without $kind "$rate" "${ALL[@]}"; done
 done
 try "packets received" enough
 try "no mapping is left, and no page" remove

@@ -10,7 +10,7 @@ export DRIVER=igb_rust CARD=0x10c9 PEER_DRIVER=e1000 QUEUES=2
 . tests/lib.sh
 # shellcheck source=net.sh
 . tests/net.sh
-export MB=${MB:-128}
+export MB=${MB:-64}
 ADDR6=fd00::1
 
 plan 11

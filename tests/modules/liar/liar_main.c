@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A device that lies: writes descriptors of a card's rings, those of the first queue, as only the device
- * should, and raises its interrupts, while the driver under test runs. No real
- * traffic meanwhile: the device itself stays honest, and idle.
+ * A device that lies: writes descriptors of a card's rings, those of the first
+ * queue, as only the device should, and raises its interrupts, while the driver
+ * under test runs. No real traffic meanwhile: the device itself stays honest, and
+ * idle.
  *
  * Nothing but loading it happens, and that returns when all is done. "exact" lies
  * one descriptor after the other, as a device would, and predicts what the driver
@@ -39,7 +40,7 @@
 
 static const struct card {
 	u16 id;
-	/* The base registers of the rings, and the one that raises interrupts, of which this one is for packets. */
+	/* The base registers of the rings; what raises interrupts, and that for packets. */
 	u32 rx, tx, raise, packets;
 	/* The second word of a receive descriptor, and where the length is there. */
 	u64 dd, eop, broken;
@@ -48,6 +49,7 @@ static const struct card {
 	{ 0x100e, 0x2800, 0x3800, 0xc8, BIT(7), BIT_ULL(32), BIT_ULL(33), 0x97ULL << 40, 0 },
 	{ 0x10c9, 0xc000, 0xe000, 0x1520, BIT(0), BIT_ULL(0), BIT_ULL(1), 0x97ULL << 24, 32 },
 };
+
 static const struct card *card;
 
 /* What the driver lets the device write into a buffer. */
@@ -172,6 +174,7 @@ static void write_back(struct ring *ring, u32 at, u64 word)
 	/* The 82576 says hash and kind of a packet in the first one. */
 	if (card->length)
 		WRITE_ONCE(ring->descs[2 * at], cpu_to_le64(any_word()));
+	/* The driver reads it when the second one says that the descriptor is done. */
 	smp_wmb();
 	WRITE_ONCE(ring->descs[2 * at + 1], cpu_to_le64(word));
 }

@@ -9,6 +9,7 @@ use crate::{
         self,
         Bar, //
     },
+    vmdq, //
 };
 use kernel::{
     io::{
@@ -242,12 +243,7 @@ pub(crate) fn start_rx(bar: &Bar<'_>, ring: &Ring) -> Result {
     // CAST: Less than 16 KiB.
     let longest = (ring.frame + FCS) as u32;
     bar.write_reg(regs::RLPML::from(longest));
-    // With rules each queue has its own.
-    if let Some(at) = regs::VMOLR::try_at(n) {
-        bar.update(at, |r| {
-            regs::VMOLR::from(r.into_raw() & !0x3fff | longest & 0x3fff).with_lpe(true)
-        });
-    }
+    vmdq::set_longest(bar, n, longest);
     write_at!(
         bar,
         RXDCTL,

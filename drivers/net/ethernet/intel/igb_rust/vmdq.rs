@@ -120,6 +120,15 @@ fn set_vlans(bar: &Bar<'_>, steering: &Steering, by_address: u32) {
     mac::update_rctl(bar, |r| r.with_vfe(filter));
 }
 
+/// Sets how long the packets of a queue may be, with their CRC, as long as there are rules.
+pub(crate) fn set_longest(bar: &Bar<'_>, queue: usize, longest: u32) {
+    if let Some(at) = regs::VMOLR::try_at(queue) {
+        bar.update(at, |r| {
+            regs::VMOLR::from(r.into_raw() & !0x3fff | longest & 0x3fff).with_lpe(true)
+        });
+    }
+}
+
 /// Has the tags taken out of what the pools get.
 pub(crate) fn strip_vlan(bar: &Bar<'_>, strip: bool) {
     for pool in 0..regs::QUEUES {
