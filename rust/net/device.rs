@@ -50,6 +50,7 @@ use crate::{
     rx,
     rxside::RxSide,
     steering::{
+        self,
         Rule,
         Steering, //
     },
@@ -321,6 +322,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         let fits = |n| parts.features.fit(n) == Some(n);
         // Of a frame the last buffer may have nothing but the CRC.
         const { assert!(D::Rx::BUFFER > 0) };
+        const { assert!(D::RULES <= steering::MAX) };
         let buffers = parts.features.rx_frame.div_ceil(D::Rx::BUFFER);
         if !fits(rings.rx) || !fits(rings.tx) || buffers >= MAX_BUFFERS {
             return Err(EINVAL);
@@ -488,7 +490,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             queue: &channel.queue,
             name: &name,
             entries: shape.rings.rx,
-            division: match shape.split >> channel.index() & 1 {
+            // CAST: A few dozen at most.
+            division: match shape.split.checked_shr(channel.index() as u32).unwrap_or(0) & 1 {
                 0 => self.division(self.dev.mtu()),
                 _ => Division::Payload,
             },
@@ -519,10 +522,10 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
 
     /// Returns the interface's name, as it is now.
     ///
-    /// Under the device's lock.
+    /// Under the device's lock, or `rtnl`.
     pub(crate) fn name(&self) -> &CStr {
-        // SAFETY: The device is valid, and its name ends with a zero. It is changed under the device's lock, which
-        // the caller holds as long as it uses the result.
+        // SAFETY: The device is valid, and its name ends with a zero. It is changed under both locks, of which the
+        // caller holds one as long as it uses the result.
         unsafe { CStr::from_char_ptr((&raw const (*self.dev.as_raw()).name).cast()) }
     }
 
@@ -826,10 +829,13 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     ///
     /// Under the device's lock.
     pub(crate) fn set_rule(&self, place: usize, rule: Option<Rule>) -> Result {
+        // VLANs come and go without the device's lock.
+        let control = self.control.lock();
         let (old, none) = (self.steering.get(place), self.steering.is_empty());
         self.steering.set(place, rule);
         let undo = |_: &Error| self.steering.set(place, old);
         self.count_vlans().inspect_err(undo)?;
+        drop(control);
         if none != self.steering.is_empty() {
             return self.restart(None).inspect_err(undo);
         }
@@ -839,20 +845,23 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
 
     /// Notes that the stack has something on a VLAN, or nothing any more.
     ///
-    /// Under the device's lock.
+    /// Under `rtnl`; with the device's lock or without. So the card hears of it by a restart, if rules are about VLANs.
     pub(crate) fn set_vlan(&self, vlan: u16, used: bool) -> Result {
+        let _control = self.control.lock();
         self.steering.set_vlan(vlan, used);
         if let Err(e) = self.count_vlans() {
             self.steering.set_vlan(vlan, false);
             return Err(e);
         }
         if self.steering.tagged().next().is_some() {
-            self.steer();
+            self.restart_later(0);
         }
         Ok(())
     }
 
     /// Returns an error if there are more VLANs than the card can tell apart, and rules want that.
+    ///
+    /// `control` is locked.
     fn count_vlans(&self) -> Result {
         let tagged = self.steering.tagged().count();
         let all = tagged.saturating_add(self.steering.others().count());
@@ -928,6 +937,11 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         Ok(())
     }
 
+    /// Returns how many queues have a private flag.
+    pub(crate) fn flags(&self) -> usize {
+        self.channels.len().min(SPLIT_FLAGS.len())
+    }
+
     /// Has the queues whose bits are set put headers into buffers of their own.
     ///
     /// Under the device's lock.
@@ -937,6 +951,10 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         drop(control);
         if queues == shape.split {
             return Ok(());
+        }
+        // CAST: A few dozen at most. (The core's older interface lets any bit pass.)
+        if queues.checked_shr(self.flags() as u32).unwrap_or(0) != 0 {
+            return Err(EINVAL);
         }
         if queues != 0 && self.buffers == Kind::None {
             pr_info!(
@@ -1019,6 +1037,18 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         unsafe { bindings::cancel_delayed_work_sync(self.reset.get()) };
     }
 }
+
+/// The names of the queues' private flags.
+pub(crate) const SPLIT_FLAGS: [&str; 8] = [
+    "split-headers-0",
+    "split-headers-1",
+    "split-headers-2",
+    "split-headers-3",
+    "split-headers-4",
+    "split-headers-5",
+    "split-headers-6",
+    "split-headers-7",
+];
 
 /// Why a program is refused: as other drivers say it.
 const TOO_LARGE: &CStr = c"MTU too large to enable XDP without frags";

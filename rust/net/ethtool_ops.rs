@@ -6,7 +6,10 @@
 
 use crate::{
     desc::RxDescriptor,
-    device::Shape,
+    device::{
+        Shape,
+        SPLIT_FLAGS, //
+    },
     ethtool::{
         LinkMode,
         Visitor, //
@@ -37,18 +40,6 @@ const TOEPLITZ: u8 = 1 << bindings::ETH_RSS_HASH_TOP_BIT;
 /// The private flags: one for each queue, whose headers go into buffers of their own. (The core's own switch,
 /// `tcp-data-split`, is one for all queues.)
 const FLAGS: u32 = bindings::ethtool_stringset_ETH_SS_PRIV_FLAGS;
-/// Their names.
-const SPLIT: [&str; 8] = [
-    "split-headers-0",
-    "split-headers-1",
-    "split-headers-2",
-    "split-headers-3",
-    "split-headers-4",
-    "split-headers-5",
-    "split-headers-6",
-    "split-headers-7",
-];
-
 impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// `struct ethtool_ops`.
     pub(crate) const ETHTOOL: bindings::ethtool_ops = bindings::ethtool_ops {
@@ -372,7 +363,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // CAST: A small constant, a few dozen counters, and a few queues.
         match set as u32 {
             bindings::ethtool_stringset_ETH_SS_STATS => core.control.lock().counters as c_int,
-            FLAGS if D::Rx::HEADER.is_some() => core.channels.len().min(SPLIT.len()) as c_int,
+            FLAGS if D::Rx::HEADER.is_some() => core.flags() as c_int,
             _ => EOPNOTSUPP.to_errno(),
         }
     }
@@ -387,7 +378,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let core = unsafe { core_of::<D>(dev) };
         let n = match set {
             bindings::ethtool_stringset_ETH_SS_STATS => core.control.lock().counters,
-            FLAGS => core.channels.len().min(SPLIT.len()),
+            FLAGS => core.flags(),
             _ => return,
         };
         // SAFETY: By the safety requirement there is initialised room, which is nobody else's, for as many names
@@ -396,7 +387,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let names = unsafe { core::slice::from_raw_parts_mut(names.cast(), n) };
         let mut visitor = Visitor::names(names);
         if set == FLAGS {
-            SPLIT.iter().for_each(|name| visitor.counter(name, 0));
+            SPLIT_FLAGS.iter().for_each(|name| visitor.counter(name, 0));
         } else {
             core.counters(&mut visitor);
         }
@@ -438,7 +429,6 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
         // core, whose driver is `D`. It is registered, so the core outlives this call.
         let core = unsafe { core_of::<D>(dev) };
-        // (The core has checked that there are no others.)
         from_result(|| core.split(flags).map(|()| 0))
     }
 }

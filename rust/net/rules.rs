@@ -37,28 +37,36 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         places: *mut u32,
     ) -> c_int {
         // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
-        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
-        // `info` is valid, initialised, and nobody else's.
-        let (core, info) = unsafe { (core_of::<D>(dev), &mut *info) };
+        // core, whose driver is `D`. It is registered, so the core outlives this call.
+        let core = unsafe { core_of::<D>(dev) };
         let rules = &core.steering;
         // CAST: A few dozen, here and below.
         let (count, all) = (rules.rules().count() as u32, D::RULES as u64);
-        match info.cmd {
+        // The places may begin where the last field ends, which is before the structure does: so there is no reference to
+        // all of it.
+        // SAFETY: By the safety requirement `info` is valid and initialised.
+        let (cmd, room) = unsafe { ((*info).cmd, (*info).__bindgen_anon_1.rule_cnt) };
+        match cmd {
             bindings::ETHTOOL_GRXCLSRLCNT => {
-                info.__bindgen_anon_1.rule_cnt = count;
-                info.data = all | u64::from(bindings::RX_CLS_LOC_SPECIAL);
+                // SAFETY: As above, and nobody else's.
+                unsafe {
+                    (*info).__bindgen_anon_1.rule_cnt = count;
+                    (*info).data = all | u64::from(bindings::RX_CLS_LOC_SPECIAL);
+                }
                 0
             }
-            bindings::ETHTOOL_GRXCLSRULE => match rules.get(info.fs.location as usize) {
-                Some(rule) => {
-                    describe(&mut info.fs, rule);
-                    0
+            bindings::ETHTOOL_GRXCLSRULE => {
+                // SAFETY: As above.
+                let fs = unsafe { &mut (*info).fs };
+                match rules.get(fs.location as usize) {
+                    Some(rule) => {
+                        describe(fs, rule);
+                        0
+                    }
+                    None => ENOENT.to_errno(),
                 }
-                None => ENOENT.to_errno(),
-            },
+            }
             bindings::ETHTOOL_GRXCLSRLALL => {
-                // SAFETY: Two names for one number.
-                let room = unsafe { info.__bindgen_anon_1.rule_cnt };
                 if room < count {
                     return EMSGSIZE.to_errno();
                 }
@@ -66,8 +74,11 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
                     // SAFETY: By the safety requirement there is room for `room` numbers, and `n` is less.
                     unsafe { places.add(n).write(place as u32) };
                 }
-                info.__bindgen_anon_1.rule_cnt = count;
-                info.data = all;
+                // SAFETY: As above.
+                unsafe {
+                    (*info).__bindgen_anon_1.rule_cnt = count;
+                    (*info).data = all;
+                }
                 0
             }
             _ => EOPNOTSUPP.to_errno(),
@@ -114,7 +125,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// # Safety
     ///
     /// - See the invariants of [`Table`].
-    /// - The device's lock is held.
+    /// - `rtnl` is held.
     pub(crate) unsafe extern "C" fn add_vlan(
         dev: *mut bindings::net_device,
         _protocol: u16,
@@ -156,7 +167,8 @@ fn rule(fs: &bindings::ethtool_rx_flow_spec) -> Result<Rule, Refused> {
     // SAFETY: For this kind of flow the members of the unions are these; all are numbers.
     let (value, mask) = unsafe { (&fs.h_u.ether_spec, &fs.m_u.ether_spec) };
     let ext = fs.flow_type & bindings::FLOW_EXT != 0;
-    if mask.h_source != [0; 6] || mask.h_proto != 0 || ext && fs.m_ext.data != [0; 2] {
+    let other = ext && (fs.m_ext.data != [0; 2] || fs.m_ext.vlan_etype != 0);
+    if mask.h_source != [0; 6] || mask.h_proto != 0 || other {
         return Err(KNOWN);
     }
     let tag = if ext {

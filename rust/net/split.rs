@@ -74,6 +74,10 @@ pub(crate) unsafe fn receive<'id, T: Operations, O: Open<'id>, H: Heads>(
     let ops = poll.ops;
     let mut done = 0usize;
     while done < poll.budget {
+        // A descriptor without a buffer still says what it said in the last round.
+        if descs.posted() == 0 {
+            break;
+        }
         let first = descs.next;
         let desc = descs.ring.at(first);
         let Some(written) = T::Rx::completed(|word| desc.load(word)) else {

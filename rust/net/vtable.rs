@@ -372,10 +372,14 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         if err != 0 {
             return err;
         }
+        // SAFETY: By the safety requirement `addr` is a `struct sockaddr`, which nobody changes meanwhile. Its
+        // `sa_data` is larger than an Ethernet address, and begins with one, as was just checked.
+        let mac = unsafe { &*(&raw const (*addr.cast::<bindings::sockaddr>()).sa_data).cast() };
+        // Two queues would get each packet.
+        if core.steering.is_about(*mac) {
+            return EBUSY.to_errno();
+        }
         if D::HAS_SET_MAC {
-            // SAFETY: By the safety requirement `addr` is a `struct sockaddr`, which nobody changes meanwhile. Its
-            // `sa_data` is larger than an Ethernet address, and begins with one, as was just checked.
-            let mac = unsafe { &*(&raw const (*addr.cast::<bindings::sockaddr>()).sa_data).cast() };
             if let Err(e) = core.ops.set_mac(mac) {
                 return e.to_errno();
             }

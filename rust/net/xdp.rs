@@ -106,10 +106,12 @@ impl Context {
     pub(crate) unsafe fn asked(xdp: *const bindings::xdp_md) -> (Words, u64) {
         // SAFETY: By the safety requirement it is the address of the first field of one, and by the type invariant the
         // descriptor is there; its queue is registered, and so that of a device.
+        // (The program may read the packet's fields meanwhile, and others write the features: hence no reference.)
         unsafe {
-            let context = &*xdp.cast::<Self>();
-            let features = (*(*context.buff.rxq).dev).features;
-            (Desc::at(context.desc).read(), features)
+            let context = xdp.cast::<Self>();
+            let dev = (*(*context).buff.rxq).dev;
+            let features = (&raw const (*dev).features).read_volatile();
+            (Desc::at((*context).desc).read(), features)
         }
     }
 }
@@ -177,11 +179,12 @@ impl<'a> Program<'a> {
             return Action::Aborted;
         }
         self.context.set(&buf);
-        let xdp = &mut self.context.buff;
         // SAFETY: By the type invariant the program is valid, the queue is registered, and this is its poll:
-        // bottom halves are off, and the core has set up what programs want. `xdp` describes a packet in a buffer
+        // bottom halves are off, and the core has set up what programs want. The context describes a packet in a buffer
         // that is ours, from its start on.
-        let act = unsafe { bindings::rnet_xdp_run(self.prog.as_ptr(), xdp) };
+        let act =
+            unsafe { bindings::rnet_xdp_run(self.prog.as_ptr(), (&raw mut self.context).cast()) };
+        let xdp = &self.context.buff;
         match act {
             bindings::xdp_action_XDP_DROP => {
                 pool.recycle(buf);
@@ -264,7 +267,7 @@ impl<'a> Program<'a> {
     ) -> Action<Buff<'b>> {
         // INVARIANT: By the safety requirement.
         buff.context.desc = self.context.desc;
-        let raw = buff.as_raw();
+        let raw = (&raw mut buff.context).cast();
         // SAFETY: By the type invariants the program is valid, and this is the poll of the queue that the packet came
         // from: bottom halves are off, and the core has set up what programs want. The buffers are ours.
         let act = unsafe { bindings::rnet_xdp_run(self.prog.as_ptr(), raw) };

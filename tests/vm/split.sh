@@ -151,6 +151,7 @@ by_address() {
 	ethtool -N "$dev" flow-type ether dst 52:54:00:0a:00:01 action 1
 	fails ethtool -N "$dev" flow-type ether dst 52:54:00:0a:00:01 action 1
 	fails ethtool -L "$dev" combined 1
+	fails ip link set "$dev" address 52:54:00:0a:00:01
 	for deed in none rings updown; do
 		case $deed in
 		rings) ethtool -G "$dev" rx 128 ;;
@@ -177,17 +178,22 @@ by_address() {
 	ping_peer
 }
 
+# add_vlan ID: to both ends.
+add_vlan() {
+	ip link add link "$(iface)" name "tag$1" type vlan id "$1"
+	ip -n peer link add link "$PEER" name "tag$1" type vlan id "$1"
+	ip addr add "10.8.$(($1 % 256)).1/24" dev "tag$1"
+	ip -n peer addr add "10.8.$(($1 % 256)).2/24" dev "tag$1"
+	ip link set "tag$1" up
+	ip -n peer link set "tag$1" up
+}
+
 by_vlan() {
 	local dev
 	dev=$(iface)
 	modprobe 8021q || skip "no VLANs"
 	for vlan in 100 200; do
-		ip link add link "$dev" name "tag$vlan" type vlan id $vlan
-		ip -n peer link add link "$PEER" name "tag$vlan" type vlan id $vlan
-		ip addr add 10.8.$vlan.1/24 dev tag$vlan
-		ip -n peer addr add 10.8.$vlan.2/24 dev tag$vlan
-		ip link set tag$vlan up
-		ip -n peer link set tag$vlan up
+		add_vlan $vlan
 		eventually 10 burst 10.8.$vlan.1
 	done
 	ethtool -N "$dev" flow-type ether vlan 100 action 1
@@ -200,9 +206,13 @@ by_vlan() {
 	to_queue 1 burst 10.8.100.1
 	to_queue 0 burst 10.8.200.1
 	to_queue 0 burst "$ADDR"
+	# One more, of which the card has to hear.
+	add_vlan 300
+	eventually 30 burst 10.8.44.1
+	to_queue 0 burst 10.8.44.1
 	ethtool -N "$dev" delete 0
 	eventually 30 pings
-	for vlan in 100 200; do
+	for vlan in 100 200 300; do
 		ip link del tag$vlan
 		ip -n peer link del tag$vlan
 	done

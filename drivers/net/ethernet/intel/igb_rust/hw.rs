@@ -239,7 +239,7 @@ pub(crate) fn start_rx(bar: &Bar<'_>, ring: &Ring) -> Result {
             srrctl.with_const_bsizepacket::<2>()
         }
     );
-    // The same for all queues, since those have buffers of the same size.
+    // The same for all queues: halves have room for it, and other buffers go on in the next one.
     // CAST: Less than 16 KiB.
     let longest = (ring.frame + FCS) as u32;
     bar.write_reg(regs::RLPML::from(longest));

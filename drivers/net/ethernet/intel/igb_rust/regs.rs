@@ -106,6 +106,8 @@ register! {
     pub(crate) VT_CTL(u32) @ 0x581c {
         /// There is no pool for what no other one gets. (That is number 0.)
         29:29   dis_def_pool => bool;
+        /// What is for several pools is copied.
+        30:30   repl_en => bool;
     }
     /// Offloads of a pool, and what it accepts.
     pub(crate) VMOLR(u32)[8] @ 0x5ad0 {

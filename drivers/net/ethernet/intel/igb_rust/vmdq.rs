@@ -4,6 +4,9 @@
 //! pool of queues, by its MAC addresses and VLANs (VMDq, 4.2 and 7.10 of the data sheet). Here a queue is the pool of the
 //! same number.
 //!
+//! With rules about VLANs it drops what is in one that the stack does not know, broadcasts at any time, and the rest unless
+//! everything is wanted.
+//!
 //! The card does not spread flows then but over two queues of a pool, which would be that of another one, and one of
 //! XDP: what no rule is about goes to queue 0.
 
@@ -76,6 +79,7 @@ pub(crate) fn set_rules(bar: &Bar<'_>, steering: &Steering) -> u32 {
             });
         }
     }
+    bar.update(regs::VT_CTL, |r| r.with_repl_en(!none));
     set_vlans(bar, steering, by_address);
     if let Some(own) = regs::RAH::try_at(0) {
         bar.update(own, |r| {
