@@ -51,7 +51,6 @@ use crate::{
     rxside::RxSide,
     steering::{
         self,
-        Rule,
         Steering, //
     },
     tx::TxRing,
@@ -816,73 +815,12 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     /// Tells the card once more which packets the core wants.
     ///
     /// Under the device's lock.
-    fn sync_rx_mode(&self) {
+    pub(crate) fn sync_rx_mode(&self) {
         if D::HAS_SET_RX_MODE {
             // SAFETY: The device is valid, and `D` has set the callback. It takes the lock of the address lists
             // with bottom halves off, which we do not hold; we are in process context, with the device's lock
             // held.
             unsafe { bindings::rnet_sync_rx_mode(self.dev.as_raw()) };
-        }
-    }
-
-    /// Puts a rule, or none, at a place where there may be one. An error leaves the old one in force.
-    ///
-    /// Under the device's lock.
-    pub(crate) fn set_rule(&self, place: usize, rule: Option<Rule>) -> Result {
-        // VLANs come and go without the device's lock.
-        let control = self.control.lock();
-        let (old, none) = (self.steering.get(place), self.steering.is_empty());
-        self.steering.set(place, rule);
-        let undo = |_: &Error| self.steering.set(place, old);
-        self.count_vlans().inspect_err(undo)?;
-        drop(control);
-        if none != self.steering.is_empty() {
-            return self.restart(None).inspect_err(undo);
-        }
-        self.steer();
-        Ok(())
-    }
-
-    /// Notes that the stack has something on a VLAN, or nothing any more.
-    ///
-    /// Under `rtnl`; with the device's lock or without. So the card hears of it by a restart, if rules are about VLANs.
-    pub(crate) fn set_vlan(&self, vlan: u16, used: bool) -> Result {
-        let _control = self.control.lock();
-        self.steering.set_vlan(vlan, used);
-        if let Err(e) = self.count_vlans() {
-            self.steering.set_vlan(vlan, false);
-            return Err(e);
-        }
-        if self.steering.tagged().next().is_some() {
-            self.restart_later(0);
-        }
-        Ok(())
-    }
-
-    /// Returns an error if there are more VLANs than the card can tell apart, and rules want that.
-    ///
-    /// `control` is locked.
-    fn count_vlans(&self) -> Result {
-        let tagged = self.steering.tagged().count();
-        let all = tagged.saturating_add(self.steering.others().count());
-        if tagged != 0 && all > D::VLANS {
-            pr_info!(
-                "{}: with rules about VLANs there are {} at most\n",
-                self.name(),
-                D::VLANS
-            );
-            return Err(ENOSPC);
-        }
-        Ok(())
-    }
-
-    /// Tells the card of the rules, which it has some of.
-    ///
-    /// Under the device's lock.
-    fn steer(&self) {
-        if D::HAS_SET_RULES && self.control.lock().up {
-            self.ops.set_rules(&self.steering);
-            self.sync_rx_mode();
         }
     }
 

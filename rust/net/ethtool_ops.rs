@@ -40,6 +40,7 @@ const TOEPLITZ: u8 = 1 << bindings::ETH_RSS_HASH_TOP_BIT;
 /// The private flags: one for each queue, whose headers go into buffers of their own. (The core's own switch,
 /// `tcp-data-split`, is one for all queues.)
 const FLAGS: u32 = bindings::ethtool_stringset_ETH_SS_PRIV_FLAGS;
+
 impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// `struct ethtool_ops`.
     pub(crate) const ETHTOOL: bindings::ethtool_ops = bindings::ethtool_ops {

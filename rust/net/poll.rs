@@ -83,14 +83,8 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
             Next::Packet(parts) => parts,
             Next::Unfinished => return false,
             Next::Bad(buffers, error) => {
-                for _ in 0..buffers {
-                    // SAFETY: The device has finished so many descriptors, by the contract of the format.
-                    if let Some(buf) = unsafe { descs.take(posted) } {
-                        pool.recycle_unused(buf);
-                    }
-                }
-                let errors = &mut self.counts.errors;
-                *errors = errors.wrapping_add(error.into());
+                // SAFETY: The device has finished so many descriptors, by the contract of the format.
+                unsafe { self.discard(descs, pool, posted, buffers, error) };
                 return true;
             }
         };
@@ -160,6 +154,29 @@ impl<T: Operations> Poll<'_, '_, '_, T> {
         };
         self.counts.verdict(verdict);
         true
+    }
+
+    /// Takes back the next so many buffers, of what is no packet, and counts it if it is one `error`.
+    ///
+    /// # Safety
+    ///
+    /// The device has finished their descriptors.
+    pub(crate) unsafe fn discard<'id, O: Open<'id>>(
+        &mut self,
+        descs: &mut Descs<T::Rx>,
+        pool: &mut O,
+        posted: &mut O::Ring<'_>,
+        buffers: usize,
+        error: bool,
+    ) {
+        for _ in 0..buffers {
+            // SAFETY: By the safety requirement.
+            if let Some(buf) = unsafe { descs.take(posted) } {
+                pool.recycle_unused(buf);
+            }
+        }
+        let errors = &mut self.counts.errors;
+        *errors = errors.wrapping_add(error.into());
     }
 
     /// As [`deliver`](Self::deliver), of a packet in several buffers.

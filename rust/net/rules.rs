@@ -25,6 +25,69 @@ use pp_bindings as bindings;
 /// The bits of a VLAN's number in a tag.
 const VID: u16 = 0xfff;
 
+impl<'bound, D: Operations + 'bound> Core<'bound, D> {
+    /// Puts a rule, or none, at a place where there may be one. An error leaves the old one in force.
+    ///
+    /// Under the device's lock.
+    fn set_rule(&self, place: usize, rule: Option<Rule>) -> Result {
+        // VLANs come and go without the device's lock.
+        let control = self.control.lock();
+        let (old, none) = (self.steering.get(place), self.steering.is_empty());
+        self.steering.set(place, rule);
+        let undo = |_: &Error| self.steering.set(place, old);
+        self.count_vlans().inspect_err(undo)?;
+        drop(control);
+        if none != self.steering.is_empty() {
+            return self.restart(None).inspect_err(undo);
+        }
+        self.steer();
+        Ok(())
+    }
+
+    /// Notes that the stack has something on a VLAN, or nothing any more.
+    ///
+    /// Under `rtnl`; with the device's lock or without. So the card hears of it by a restart, if rules are about VLANs.
+    fn set_vlan(&self, vlan: u16, used: bool) -> Result {
+        let _control = self.control.lock();
+        self.steering.set_vlan(vlan, used);
+        if let Err(e) = self.count_vlans() {
+            self.steering.set_vlan(vlan, false);
+            return Err(e);
+        }
+        if self.steering.tagged().next().is_some() {
+            self.restart_later(0);
+        }
+        Ok(())
+    }
+
+    /// Returns an error if there are more VLANs than the card can tell apart, and rules want that.
+    ///
+    /// `control` is locked.
+    fn count_vlans(&self) -> Result {
+        let tagged = self.steering.tagged().count();
+        let all = tagged.saturating_add(self.steering.others().count());
+        if tagged != 0 && all > D::VLANS {
+            pr_info!(
+                "{}: with rules about VLANs there are {} at most\n",
+                self.name(),
+                D::VLANS
+            );
+            return Err(ENOSPC);
+        }
+        Ok(())
+    }
+
+    /// Tells the card of the rules, which it has some of.
+    ///
+    /// Under the device's lock.
+    fn steer(&self) {
+        if D::HAS_SET_RULES && self.control.lock().up {
+            self.ops.set_rules(&self.steering);
+            self.sync_rx_mode();
+        }
+    }
+}
+
 impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     /// # Safety
     ///

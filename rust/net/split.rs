@@ -157,13 +157,8 @@ unsafe fn several<'id, T: Operations, O: Open<'id>, H: Heads>(
         }
         Next::Bad(buffers, error) => (*buffers, *error),
     };
-    for _ in 0..buffers {
-        // SAFETY: The device has finished so many descriptors, by the contract of the format.
-        if let Some(buf) = unsafe { descs.take(posted) } {
-            pool.recycle_unused(buf);
-        }
-    }
-    poll.counts.errors = poll.counts.errors.wrapping_add(error.into());
+    // SAFETY: The device has finished so many descriptors, by the contract of the format.
+    unsafe { poll.discard(descs, pool, posted, buffers, error) };
     true
 }
 

@@ -57,7 +57,7 @@ impl Rule {
 
 /// The rules in force, and the VLANs that the stack knows.
 ///
-/// Written under the device's lock. Each rule is a word, so that who reads at any time sees all of it or nothing.
+/// Written with the core's `control` locked. Each rule is a word, so that who reads at any time sees all of it or nothing.
 ///
 /// # Examples
 ///
@@ -99,10 +99,10 @@ impl Steering {
         self.rules().any(|(_, rule)| rule.key == key)
     }
 
-    /// Returns the rules about VLANs, with their places.
-    pub fn tagged(&self) -> impl Iterator<Item = (usize, u16, usize)> + '_ {
-        self.rules().filter_map(|(n, rule)| match rule.key {
-            Key::Vlan(vlan) => Some((n, vlan, rule.queue)),
+    /// Returns the VLANs that rules are about, each with its queue.
+    pub fn tagged(&self) -> impl Iterator<Item = (u16, usize)> + '_ {
+        self.rules().filter_map(|(_, rule)| match rule.key {
+            Key::Vlan(vlan) => Some((vlan, rule.queue)),
             Key::Destination(_) => None,
         })
     }
@@ -111,7 +111,7 @@ impl Steering {
     pub fn others(&self) -> impl Iterator<Item = u16> + '_ {
         // CAST: 4,096.
         (0..VLANS as u16)
-            .filter(|&vlan| self.has_vlan(vlan) && self.tagged().all(|(_, other, _)| other != vlan))
+            .filter(|&vlan| self.has_vlan(vlan) && self.tagged().all(|(other, _)| other != vlan))
     }
 
     /// Returns whether the stack has something on a VLAN.
@@ -127,7 +127,7 @@ impl Steering {
 
     /// Puts a rule, or none, at a place.
     ///
-    /// Under the device's lock.
+    /// With the core's `control` locked.
     pub(crate) fn set(&self, place: usize, rule: Option<Rule>) {
         if let Some(word) = self.rules.get(place) {
             word.store(rule.map_or(0, Rule::to_word), Relaxed);
@@ -136,7 +136,7 @@ impl Steering {
 
     /// Notes that the stack has something on a VLAN, or nothing any more.
     ///
-    /// Under the device's lock.
+    /// With the core's `control` locked.
     pub(crate) fn set_vlan(&self, vlan: u16, used: bool) {
         let (word, bit) = (usize::from(vlan / 64), 1 << (vlan % 64));
         if let Some(bits) = self.vlans.get(word) {

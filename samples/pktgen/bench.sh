@@ -173,7 +173,7 @@ traced_run() {
 
 # spread: the flows over as many queues as are wanted, on as many CPUs.
 spread() {
-	local queues=1 n
+	local queues=1
 	[[ $variant != igb-2 ]] || queues=2
 	ethtool -L "$rx" combined $queues || true
 	ethtool -X "$rx" hkey 6d:5a:56:da:25:5b:0e:c2:41:67:25:3d:43:a3:8f:b0:d0:ca:2b:cb:ae:7b:30:b4:77:cb:2d:a3:80:30:f2:0c:6a:42:b7:3b:be:ac:01:fa

@@ -105,7 +105,7 @@ fn set_vlans(bar: &Bar<'_>, steering: &Steering, by_address: u32) {
     let filter = steering.tagged().next().is_some();
     let rules = steering
         .tagged()
-        .map(|(_, vlan, queue)| (vlan, 1 << (queue & 7)));
+        .map(|(vlan, queue)| (vlan, 1 << (queue & 7)));
     let others = steering.others().map(|vlan| (vlan, 1));
     let mut all = Iterator::chain(rules, others).take_while(|_| filter);
     for n in 0..VLANS {
