@@ -11,6 +11,7 @@ use crate::{
         Packet,
         Stack, //
     },
+    copies::copy,
     desc::{
         RxDescriptor,
         Words, //
@@ -443,8 +444,7 @@ unsafe fn place(skb: &mut bindings::sk_buff, data: *const u8, len: u32, meta: u3
     let (before, all) = (meta as usize, meta.wrapping_add(len) as usize);
     // SAFETY: By the safety requirements both are valid for so many bytes, and the skb's head is new.
     unsafe {
-        let to = skb.head.add(HEADROOM as usize);
-        to.copy_from_nonoverlapping(data.sub(before), all);
+        copy(data.sub(before), skb.head.add(HEADROOM as usize), all);
     }
     skb.data = skb.head.wrapping_add(offset as usize);
     skb.tail = offset.wrapping_add(len);

@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/dma-mapping.h`](srctree/include/linux/dma-mapping.h)
 
-use crate::desc::Words;
+use crate::{
+    copies::Copies,
+    desc::Words, //
+};
 use core::marker::PhantomData;
 use kernel::{
     device::{
@@ -230,9 +233,10 @@ pub(crate) unsafe trait Transmit {
 ///
 /// # Invariants
 ///
-/// `len` bytes are mapped for `dev` at `addr`, and the mapping is the value's.
+/// If there is a `dev`, `len` bytes are mapped for it at `addr`, and the mapping is the value's. If not, there is nothing to
+/// undo.
 pub(crate) struct Mapping<'bound> {
-    dev: &'bound Device<Bound>,
+    dev: Option<&'bound Device<Bound>>,
     addr: u64,
     len: u32,
 }
@@ -250,7 +254,7 @@ impl<'bound> Mapping<'bound> {
         if index >= packet.pieces() {
             return None;
         }
-        let dev = packet.mapping.dev;
+        let dev = packet.mapping.dev?;
         let mut len = 0;
         // SAFETY: The device is bound for `'bound`. The packet is valid and has that piece, as was just checked. By
         // the safety requirement it stays until the device does not read it any more.
@@ -260,7 +264,11 @@ impl<'bound> Mapping<'bound> {
             return None;
         }
         // INVARIANT: It is mapped, and nobody else knows.
-        Some(Self { dev, addr, len })
+        Some(Self {
+            dev: Some(dev),
+            addr,
+            len,
+        })
     }
 
     /// Returns the address at which the device finds the memory.
@@ -279,11 +287,14 @@ impl<'bound> Mapping<'bound> {
 impl Drop for Mapping<'_> {
     #[inline]
     fn drop(&mut self) {
+        let Some(dev) = self.dev else {
+            return;
+        };
         // SAFETY: By the type invariant this is a mapping of ours: the same device, which is bound, address, length
         // and direction. It is undone once. The memory is not touched. CAST: u32 fits.
         unsafe {
             bindings::dma_unmap_page_attrs(
-                raw(self.dev),
+                raw(dev),
                 self.addr,
                 self.len as usize,
                 bindings::dma_data_direction_DMA_TO_DEVICE,
@@ -293,11 +304,12 @@ impl Drop for Mapping<'_> {
     }
 }
 
-/// A packet that is mapped for the device to read, until it is dropped or taken out again.
+/// A packet that is mapped for the device to read, until it is dropped or taken out again; or that the device reads a copy
+/// of.
 ///
 /// # Invariants
 ///
-/// The mapping is that of the memory of `inner`.
+/// The mapping is that of the memory of `inner`, or there is a copy of all of it, and nothing mapped.
 pub(crate) struct Mapped<'bound, T: Transmit> {
     // Goes first: the memory is the packet's.
     mapping: Mapping<'bound>,
@@ -305,17 +317,38 @@ pub(crate) struct Mapped<'bound, T: Transmit> {
 }
 
 impl<'bound, T: Transmit> Mapped<'bound, T> {
-    /// Maps a packet.
+    /// Maps a packet, or copies it if it is short, to the room beside the descriptor at `index`.
     ///
     /// If that is not possible, it comes back.
+    ///
+    /// # Safety
+    ///
+    /// The device has sent what it has found there, if anything.
     #[inline]
-    pub(crate) fn new(dev: &'bound Device<Bound>, inner: T) -> Result<Self, T> {
+    pub(crate) unsafe fn new(
+        dev: &'bound Device<Bound>,
+        copies: &mut Copies,
+        index: usize,
+        inner: T,
+    ) -> Result<Self, T> {
         let (data, len) = inner.memory();
         let Ok(len) = u32::try_from(len) else {
             return Err(inner);
         };
         if len == 0 {
             return Err(inner);
+        }
+        if pieces(&inner) == 0 {
+            // SAFETY: By the contract of `Transmit` there are so many bytes. The rest is our caller's promise. CAST: u32 fits.
+            if let Some(addr) = unsafe { copies.put(index, data, len as usize) } {
+                // INVARIANT: There is a copy of the packet, which is in one piece. Nothing is mapped.
+                let mapping = Mapping {
+                    dev: None,
+                    addr,
+                    len,
+                };
+                return Ok(Self { mapping, inner });
+            }
         }
         // SAFETY: The device is bound for `'bound`. By the contract of `Transmit` the memory can be read and stays
         // where it is as long as `inner` exists, which goes after it is unmapped.
@@ -324,7 +357,11 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
             return Err(inner);
         }
         // INVARIANT: It is mapped, and nobody else knows.
-        let mapping = Mapping { dev, addr, len };
+        let mapping = Mapping {
+            dev: Some(dev),
+            addr,
+            len,
+        };
         Ok(Self { mapping, inner })
     }
 
@@ -342,13 +379,7 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
 
     /// Returns how many pieces there are behind the first one.
     pub(crate) fn pieces(&self) -> u32 {
-        let rest = self.inner.rest();
-        if rest.is_null() {
-            return 0;
-        }
-        // SAFETY: It is not null, so by the contract of `Transmit` it is a list, which belongs to `inner` and does not
-        // change.
-        unsafe { (*rest).nr_frags.into() }
+        pieces(&self.inner)
     }
 
     /// Returns the packet.
@@ -366,6 +397,18 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
         drop(mapping);
         inner
     }
+}
+
+/// Returns how many pieces a packet has behind the first one.
+#[inline]
+fn pieces<T: Transmit>(packet: &T) -> u32 {
+    let rest = packet.rest();
+    if rest.is_null() {
+        return 0;
+    }
+    // SAFETY: It is not null, so by the contract of `Transmit` it is a list, which belongs to the packet and does not
+    // change.
+    unsafe { (*rest).nr_frags.into() }
 }
 
 /// Returns the C structure of a device, as our own bindings know it.

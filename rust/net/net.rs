@@ -18,6 +18,7 @@ use kernel::prelude::*;
 
 mod buffers;
 pub mod bus;
+mod copies;
 mod deliver;
 pub mod desc;
 mod descs;

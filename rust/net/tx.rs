@@ -13,6 +13,7 @@ use crate::{
         Packet,
         Sent, //
     },
+    copies::Copies,
     desc::{
         Offload,
         Offloads,
@@ -94,6 +95,7 @@ pub(crate) struct TxRing<'bound, D: TxDescriptor> {
     dev: &'bound Device<Bound>,
     ring: DescRing,
     in_flight: KVVec<Option<InFlight<'bound>>>,
+    copies: Copies,
     /// The next descriptor to fill.
     next: usize,
     /// The next descriptor that the device finishes.
@@ -128,6 +130,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
             dev,
             ring: DescRing::new(dev, entries)?,
             in_flight,
+            copies: Copies::new(dev, entries)?,
             next: 0,
             clean: 0,
             told: 0,
@@ -343,7 +346,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
 
     /// Makes of a packet what the device can send, and what it has to do to it; or frees it with the reason why not.
     #[inline]
-    fn prepare(&self, skb: SkBuff) -> Option<(Mapped<'bound, SkBuff>, Offload)> {
+    fn prepare(&mut self, skb: SkBuff) -> Option<(Mapped<'bound, SkBuff>, Offload)> {
         // Cards pad short frames themselves, but not all of them with zeroes; and a checksum is not to be one of the
         // padding.
         // CAST: 60.
@@ -372,10 +375,20 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
             skb.free(DropReason::DevHeader);
             return None;
         }
-        Mapped::new(self.dev, skb)
+        self.map(skb)
             .map_err(|skb| skb.free(DropReason::NoMemory))
             .ok()
             .map(|skb| (skb, offload))
+    }
+
+    /// Makes a packet readable by the device, for the descriptors from the next one on. If that is not possible, it comes
+    /// back.
+    ///
+    /// The caller has seen that there is room.
+    #[inline]
+    fn map<T: Transmit>(&mut self, packet: T) -> Result<Mapped<'bound, T>, T> {
+        // SAFETY: There is room, so the device has sent what was in that descriptor before.
+        unsafe { Mapped::new(self.dev, &mut self.copies, self.next, packet) }
     }
 
     /// Sends a frame of XDP.
@@ -396,7 +409,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
             return Err(frame);
         }
         frame.pad();
-        let frame = Mapped::new(self.dev, frame)?;
+        let frame = self.map(frame)?;
         let (addr, len) = (frame.dma_addr(), frame.len());
         // CAST: A ring has no more entries than a u32 says.
         self.push(locked, addr, len, InFlight::Frame(frame, self.next as u32));
@@ -412,7 +425,7 @@ impl<'bound, D: TxDescriptor> TxRing<'bound, D> {
         if !(ETH_ZLEN..=self.max_frame).contains(&len) {
             return Err(frame);
         }
-        let frame = Mapped::new(self.dev, frame)?;
+        let frame = self.map(frame)?;
         self.push_pieces(locked, frame, len, Offload::default(), InFlight::Frame)
     }
 
