@@ -49,8 +49,10 @@ struct Received<'a> {
     first: usize,
     /// The length of its headers, if they are in a buffer of their own.
     header: Option<usize>,
-    /// How many bytes are in each buffer.
-    lens: &'a [usize],
+    /// How many bytes are in its first buffer for payload.
+    len: usize,
+    /// How many are in each of the others.
+    more: &'a [usize],
     /// What the card has said in its last descriptor.
     words: Words,
 }
@@ -90,7 +92,8 @@ pub(crate) unsafe fn receive<'id, T: Operations, O: Open<'id>, H: Heads>(
                 let packet = Received {
                     first,
                     header,
-                    lens: &[len],
+                    len,
+                    more: &[],
                     words,
                 };
                 // SAFETY: `completed()` has returned something.
@@ -138,22 +141,21 @@ unsafe fn several<'id, T: Operations, O: Open<'id>, H: Heads>(
         Next::Unfinished => return false,
         Next::Packet(parts) => {
             let lens = parts.lens();
-            if lens
-                .first()
-                .is_some_and(|&len| is_packet::<T::Rx>(header, len))
-            {
-                let last = descs.ring.ahead(first, lens.len().saturating_sub(1));
-                let packet = Received {
-                    first,
-                    header,
-                    lens,
-                    words: descs.ring.at(last).read(),
-                };
-                // SAFETY: The device has finished these descriptors: `received()` has asked.
-                unsafe { pass(&packet, descs, heads, pool, posted, poll) };
-                return true;
+            match lens.split_first() {
+                Some((&len, more)) if is_packet::<T::Rx>(header, len) => {
+                    let packet = Received {
+                        first,
+                        header,
+                        len,
+                        more,
+                        words: descs.ring.at(descs.ring.ahead(first, more.len())).read(),
+                    };
+                    // SAFETY: The device has finished these descriptors: `received()` has asked.
+                    unsafe { pass(&packet, descs, heads, pool, posted, poll) };
+                    return true;
+                }
+                _ => (lens.len(), true),
             }
-            (lens.len(), true)
         }
         Next::Bad(buffers, error) => (*buffers, *error),
     };
@@ -177,6 +179,7 @@ fn is_packet<D: RxDescriptor>(header: Option<usize>, len: usize) -> bool {
 ///
 /// - The device has finished the packet's descriptors, which are the next ones.
 /// - The rest as for [`receive`].
+#[inline(always)]
 unsafe fn pass<'id, T: Operations, O: Open<'id>, H: Heads>(
     packet: &Received<'_>,
     descs: &mut Descs<T::Rx>,
@@ -185,60 +188,77 @@ unsafe fn pass<'id, T: Operations, O: Open<'id>, H: Heads>(
     posted: &mut O::Ring<'_>,
     poll: &mut Poll<'_, '_, '_, T>,
 ) {
-    let payload = packet
-        .lens
-        .iter()
-        .fold(0usize, |sum, len| sum.wrapping_add(*len));
-    poll.count(payload.wrapping_add(packet.header.unwrap_or(0)));
+    let &Received {
+        header, len, more, ..
+    } = packet;
+    let payload = more.iter().fold(len, |sum, len| sum.wrapping_add(*len));
+    poll.count(payload.wrapping_add(header.unwrap_or(0)));
     let copy = pool.pressure() != Pressure::None;
-    let mut skb = None;
-    for (n, &len) in packet.lens.iter().enumerate() {
-        // SAFETY: By the safety requirement the device has finished it.
+    // SAFETY: By the safety requirement the device has finished it.
+    let Some(buf) = (unsafe { descs.take(posted) }) else {
+        return;
+    };
+    // SAFETY: By the contract of the format the device has written the first `len` bytes, since it has reported no error in
+    // the last buffer, and does not touch this one again. They fit, since `received()` has looked.
+    let buf = unsafe { pool.sync_for_cpu(buf, len) };
+    let (head, head_len, skip) = match header {
+        Some(len) => (heads.at(packet.first), len, 0),
+        None => (buf.as_ptr(), len.min(HEAD), len.min(HEAD)),
+    };
+    let room = if copy { payload.wrapping_sub(skip) } else { 0 };
+    // SAFETY: The device has written so many bytes there: as many as it says of the headers, which are no more than there is
+    // room for, since `is_packet()` has looked; or no more than are in this buffer.
+    let mut skb = unsafe { Parcel::new(head, head_len, room) };
+    let left = len.wrapping_sub(skip);
+    // SAFETY: So many bytes of the buffer are left.
+    unsafe { append(&mut skb, buf, skip, left, copy, pool) };
+    for &len in more {
+        // SAFETY: As above.
         let Some(buf) = (unsafe { descs.take(posted) }) else {
             break;
         };
-        // SAFETY: By the contract of the format the device has written the first `len` bytes, since it has reported no
-        // error in the last buffer, and does not touch this one again. They fit, since `received()` has looked.
-        let buf = unsafe { pool.sync_for_cpu(buf, len) };
-        let mut skip = 0;
-        if n == 0 {
-            let (head, head_len) = match packet.header {
-                Some(len) => (heads.at(packet.first), len),
-                None => (buf.as_ptr(), len.min(HEAD)),
-            };
-            skip = if packet.header.is_some() { 0 } else { head_len };
-            let rest = payload.wrapping_sub(skip);
-            // SAFETY: The device has written so many bytes there: as many as it says of the headers, which are no more
-            // than there is room for, since `is_packet()` has looked; or no more than are in this buffer.
-            skb = unsafe { Parcel::new(head, head_len, if copy { rest } else { 0 }) };
-        }
-        let Some(skb) = skb.as_mut().filter(|_| len > skip) else {
-            pool.recycle(buf);
-            continue;
-        };
-        let at = buf.as_ptr().wrapping_add(skip);
-        if copy {
-            // SAFETY: So many bytes are left of the packet in this buffer.
-            unsafe { skb.copy(at, len.wrapping_sub(skip)) };
-            pool.recycle(buf);
-        } else {
-            let page = pool.to_stack(buf);
-            // SAFETY: As above. It is in a page whose reference goes to the skb if there is room in its list, and stays
-            // with `page` if not.
-            if unsafe {
-                skb.add(
-                    at,
-                    len.wrapping_sub(skip),
-                    O::Cpu::SIZE,
-                    O::Stack::PAGE_POOL,
-                )
-            } {
-                page.given();
-            }
+        // SAFETY: As above, both.
+        unsafe {
+            let buf = pool.sync_for_cpu(buf, len);
+            append(&mut skb, buf, 0, len, copy, pool);
         }
     }
     match skb {
         Some(skb) => poll.stack.receive_parcel::<T::Rx>(skb, packet.words),
         None => poll.no_skb(),
+    }
+}
+
+/// Appends `len` bytes of a buffer, from `skip` on, to a packet: in their page, or as a copy. If there is no packet the
+/// buffer goes back.
+///
+/// # Safety
+///
+/// So many bytes of it were received. Copies are no more than was announced.
+#[inline(always)]
+unsafe fn append<'id, O: Open<'id>>(
+    skb: &mut Option<Parcel>,
+    buf: O::Cpu,
+    skip: usize,
+    len: usize,
+    copy: bool,
+    pool: &mut O,
+) {
+    let at = buf.as_ptr().wrapping_add(skip);
+    match skb {
+        Some(skb) if len != 0 && !copy => {
+            let page = pool.to_stack(buf);
+            // SAFETY: By the safety requirement. It is in a page whose reference goes to the skb if there is room in its
+            // list, and stays with `page` if not.
+            if unsafe { skb.add(at, len, O::Cpu::SIZE, O::Stack::PAGE_POOL) } {
+                page.given();
+            }
+        }
+        Some(skb) if len != 0 => {
+            // SAFETY: By the safety requirement.
+            unsafe { skb.copy(at, len) };
+            pool.recycle(buf);
+        }
+        _ => pool.recycle(buf),
     }
 }
