@@ -110,7 +110,11 @@ notrace void rpp_hook___folio_put(struct folio *folio)
 static noinline notrace void tagged_free_unref_folios(struct folio_batch *folios)
 {
 	unsigned int i, kept = 0;
+	/* Once for all, where they may be turned on again. */
+	const bool off = !bh_off() && bh_may_be_on();
 
+	if (off)
+		local_bh_disable();
 	for (i = 0; i < folios->nr; i++) {
 		struct folio *folio = folios->folios[i];
 
@@ -122,6 +126,8 @@ static noinline notrace void tagged_free_unref_folios(struct folio_batch *folios
 		}
 		folios->folios[kept++] = folio;
 	}
+	if (off)
+		local_bh_enable();
 	folios->nr = kept;
 	static_call(rpp_free_unref_folios)(folios);
 }

@@ -81,13 +81,18 @@ static __always_inline bool bh_off(void)
 	return likely(context && context <= SOFTIRQ_MASK);
 }
 
+/* Returns whether bottom halves, if they are turned off here, may be turned on again. */
+static __always_inline bool bh_may_be_on(void)
+{
+	return !in_nmi() && !in_hardirq() && !irqs_disabled();
+}
+
 /* The rest: neither a softirq runs nor are bottom halves off. */
 static __maybe_unused noinline notrace bool release_bh_on(struct page *page)
 {
 	bool ret;
 
-	/* Nothing here may turn bottom halves on again. */
-	if (in_nmi() || in_hardirq() || irqs_disabled())
+	if (!bh_may_be_on())
 		return rpp_page_release(page, -1);
 
 	/*
