@@ -7,7 +7,7 @@ export KERNEL KDIR KSRC RUSTC BINDGEN LLVM V RPP_CACHE MINUTES SEED
 unexport CASE
 
 .DEFAULT_GOAL := default
-.PHONY: default help setup modules kernel run test test-debug test-kcsan soak bench bench-check tcp pin-down check clean distclean
+.PHONY: default help setup modules kernel run test test-debug test-kcsan soak bench bench-check tcp zero-copy pin-down check clean distclean
 
 default:
 	@scripts/kernel.sh modules auto
@@ -24,6 +24,7 @@ help:
 	@echo 'make bench      our pool, the C pool and the page allocator side by side: tables and plots'
 	@echo 'make bench-check  the same in instructions, against the figures in samples/bench/baseline.json'
 	@echo 'make tcp        TCP over an 82576, igb_rust beside C igb: instructions a megabyte'
+	@echo 'make zero-copy  TCP mapped into user space, beside recv() and the kernel'"'"'s pool: instructions a megabyte'
 	@echo 'make pin-down   a socket that never reads: what it pins, with our pool, the C pool and fragments'
 	@echo 'make check      formatting, clippy, checkpatch, shellcheck'
 	@echo 'make kernel     build a small kernel, for KERNEL=own, debug, kcsan, patched or uml (half an hour, uml less)'
@@ -76,6 +77,9 @@ bench-check: modules
 
 tcp: modules
 	@scripts/tcp.sh
+
+zero-copy: modules
+	@scripts/zero-copy.sh
 
 pin-down: modules
 	@scripts/pin-down.sh

@@ -173,3 +173,11 @@ both() {
 	for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
 	return "$status"
 }
+
+# build_tcp_mmap DIR: upstream's, for the VM. It sends as many megabytes as MB says, which is its only difference.
+build_tcp_mmap() {
+	sed 's/(1ULL << 35)/((unsigned long long)atoll(getenv("MB")) << 20)/' \
+		"$K_SOURCE/tools/testing/selftests/net/tcp_mmap.c" >"$1/tcp_mmap.c"
+	in_root gcc -static -O2 -w -o "$1/tcp_mmap" "$1/tcp_mmap.c" -lcrypto -lzstd -lz -lpthread 2>&1 |
+		grep -v 'statically linked\|in function' || true
+}
