@@ -15,7 +15,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Parts that boot the VM, longest first. Two run at a time.
-BOOTS="bounce refuse pools igb lifetime e1000 xdp queues offload split jumbo hook watchdog liar load reach slots control"
+BOOTS="bounce refuse pools igb lifetime e1000 xdp queues offload split jumbo cards hook watchdog liar load reach slots control"
 # Those for kernels of our own only, and one that is asked for by name.
 OTHER_BOOTS="kunit shortage faults checkers soak"
 
@@ -42,6 +42,7 @@ boot() {
 	split) vm split --nic igb --nic e1000 --iommu ;;
 	queues | offload) vm "$1" --nic igb --nic e1000 --iommu ;;
 	jumbo) vm jumbo --nic igb --nic e1000 --nic e1000e --iommu ;;
+	cards) vm cards --nic igb --nic e1000e --nic e1000@1 --nic virtio-net-pci@1 --smp 4 --iommu ;;
 	# Here the kernel's watchdog has to complain, and nobody else.
 	watchdog) vm watchdog --nic igb --nic e1000 --nic e1000e --iommu --allow 'NETDEV WATCHDOG' ;;
 	igb) vm igb --nic igb --nic e1000e --iommu "${ends[@]}" --timeout 1800 ;;
@@ -83,7 +84,7 @@ vm() {
 	[[ ${DRIVER-} != igb_rust || $name != @(soak|refuse) ]] || less+=" DRIVER=igb_rust CARD=0x10c9"
 	[[ ${DRIVER-} != igb_rust || $name != soak ]] || less+=" QUEUES=1"
 	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" --add "$LOGS/hold" --add "$LOGS/failnth" \
-		--add "$LOGS/stamp" --add "$LOGS/napis" --add "$LOGS/fentry.o" --add "$LOGS/metadata.o" --add "$LOGS/tcp_mmap" --timeout 900 \
+		--add "$LOGS/stamp" --add "$LOGS/napis" --add "$LOGS/fentry.o" --add "$LOGS/metadata.o" --add "$LOGS/tcp_mmap" --add "$LOGS/receive" --timeout 900 \
 		--run "RPP_SLOW=$RPP_SLOW $less bash tests/$name.sh" "$@"
 }
 
@@ -97,11 +98,8 @@ build_programs() {
 	for program in fentry metadata; do
 		in_root clang-19 -O2 -g -target bpf -I/usr/include/x86_64-linux-gnu -c -o "$LOGS/$program.o" "tests/vm/$program.bpf.c"
 	done
-	# Upstream's, but for the size of what it sends.
-	sed 's/(1ULL << 35)/((unsigned long long)atoll(getenv("MB")) << 20)/' \
-		"$K_SOURCE/tools/testing/selftests/net/tcp_mmap.c" >"$LOGS/tcp_mmap.c"
-	in_root gcc -static -O2 -w -o "$LOGS/tcp_mmap" "$LOGS/tcp_mmap.c" -lcrypto -lzstd -lz -lpthread 2>&1 |
-		grep -v 'statically linked\|in function' || true
+	build_tcp_mmap "$LOGS"
+	in_root gcc -static -O2 -Wall -Werror -o "$LOGS/receive" samples/zero_copy/receive.c
 	# As large as the registers of the e1000.
 	head -c 128K /dev/zero | tr '\0' '\377' >"$LOGS/ones.rom"
 }

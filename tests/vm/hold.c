@@ -45,6 +45,8 @@
 #define PIPES 16
 /* Pages, the first of which tells of the others. */
 #define MAPPED 801
+/* Pages of a TCP connection. */
+#define MAPPED_TCP 1000
 /* Of the frames in a queue, those to this UDP port are written to FILE. */
 #define PORT 7000
 /* Packets that go at a time. */
@@ -223,7 +225,7 @@ static void relay(const char *to)
  */
 static void hold_mapped(int conn)
 {
-	const size_t size = 1 << 20;
+	const size_t size = MAPPED_TCP * 4096;
 	struct tcp_zerocopy_receive zc = {};
 	struct pollfd p = { .fd = conn, .events = POLLIN };
 	socklen_t len = sizeof(zc);
@@ -240,7 +242,16 @@ static void hold_mapped(int conn)
 		mapped += zc.length;
 	}
 	report("mapped", mapped);
-	hold_pipes(conn, 1);
+	if (zc.recv_skip_hint) {
+		hold_pipes(conn, 1);
+	} else {
+		hold();
+		out = file ? fopen(file, "w") : NULL;
+		if (out) {
+			write_bytes(at, mapped);
+			fclose(out);
+		}
+	}
 	munmap(at, size);
 }
 

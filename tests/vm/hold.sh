@@ -17,11 +17,11 @@ start_hold() {
 	SENDER=''
 }
 
-# send_tcp PORT: what hold does not take stays in the sockets. The sender waits, or ends when they
-# have room for all of it.
+# send_tcp PORT [BYTES]: what hold does not take stays in the sockets. The sender waits, or ends when they
+# have room for all of it. BYTES at a time.
 send_tcp() {
 	eventually 10 has_socket tcp "$1"
-	ip netns exec peer socat -u OPEN:/tmp/content "TCP4:$ADDR:$1" &
+	ip netns exec peer socat -u -b "${2:-8192}" OPEN:/tmp/content "TCP4:$ADDR:$1" &
 	SENDER=$!
 }
 

@@ -13,7 +13,10 @@ export DRIVER=igb_rust CARD=0x10c9 PEER_DRIVER=e1000 QUEUES=2
 export MB=${MB:-64}
 ADDR6=fd00::1
 
-plan 11
+# shellcheck source=hold.sh
+. tests/hold.sh
+
+plan 14
 
 # split QUEUE on|off
 split() { ethtool --set-priv-flags "$(iface)" "split-headers-$1" "$2" && eventually 30 pings; }
@@ -40,7 +43,7 @@ prepare() {
 
 lengths() {
 	local size
-	for size in 0 1 5 6 17 18 19 42 100 213 214 215 256 257 1400 1472; do
+	for size in 0 1 5 6 17 18 19 42 65 66 67 85 86 87 100 213 214 215 256 257 1400 1472; do
 		in_peer ping -q -c 3 -i 0.005 -s $size "$ADDR"
 		in_peer ping -q -c 3 -i 0.005 -s $size "$ADDR6"
 	done
@@ -87,6 +90,108 @@ mapped() {
 		check "pages that went past the pool" "$(count rx_pp_escaped)" -eq 0
 		echo "# over IPv$1: $percent % of $MB MB mapped, $(($(count rx_pp_unmapped) - before)) pages of $all not home" >&3
 	fi
+}
+
+# receive PORT OPTION...: the sample, in the background. It says at the end what was mapped.
+receive() {
+	./receive -p "$@" >"/tmp/said.$1" &
+	eventually 10 grep -q ":$(printf %04X "$1") " /proc/net/tcp6
+}
+# send_file FILE PORT: pages full, as long as there is enough.
+send_file() { ip netns exec peer socat -u -b 65536 "OPEN:$1" "TCP4:$ADDR:$2"; }
+# said PORT LEAST: per cent that it has mapped.
+said() {
+	cat "/tmp/said.$1"
+	check "per cent mapped" "$(sed -n 's/.*(\([0-9]*\)[0-9.]* %).*/\1/p' "/tmp/said.$1")" -ge "$2"
+}
+
+# Two flows and a third one's short packets, by one queue: each sees its own bytes, all of them, and no others.
+patterns() {
+	local flow
+	mtu 4148
+	ethtool -X "$(iface)" equal 1
+	flood_start 7
+	for flow in 1 2; do
+		head -c 24M /dev/urandom >/tmp/flow.$flow
+		receive 700$flow -o /tmp/got.$flow
+	done
+	send_file /tmp/flow.1 7001 &
+	send_file /tmp/flow.2 7002
+	wait $!
+	traffic_stop
+	for flow in 1 2; do
+		eventually 10 test -s /tmp/said.700$flow
+		cmp /tmp/flow.$flow /tmp/got.$flow
+		said 700$flow 50
+	done
+	ethtool -X "$(iface)" default
+	rm /tmp/got.*
+	pool_clean
+}
+
+# A program that keeps all that it maps: at the limit its flow goes on by copies, and others lose nothing. All is back when
+# it dies.
+keeper() {
+	local before keeper died
+	mtu 4148
+	before=$(count rx_drop_limit)
+	receive 7001 -k 64
+	keeper=$!
+	ip netns exec peer socat -u -b 65536 OPEN:/dev/zero "TCP4:$ADDR:7001" &
+	TRAFFIC=$!
+	eventually 30 more_than 0 rx_pp_pressure
+	KEPT=$(received)
+	eventually 30 goes_on
+	check "pages kept" "$(outstanding)" -ge 1000
+	check "pages kept, of those that there may be" "$(outstanding)" -le "$(max_owned)"
+	ping_under_load
+	check "packets dropped at the limit" "$(count rx_drop_limit)" -eq "$before"
+	kill -STOP "$TRAFFIC"
+	eventually 30 quiet
+	died=${EPOCHREALTIME/./}
+	kill -KILL "$keeper"
+	wait "$keeper" || true
+	eventually 10 none_outstanding
+	died=$((${EPOCHREALTIME/./} - died))
+	echo "all pages were back after $((died / 1000)) ms"
+	kill -KILL "$TRAFFIC"
+	wait "$TRAFFIC" || true
+	check "microseconds until all pages were back" $died -le $((1000000 * RPP_SLOW))
+	pool_clean
+}
+# received: bytes by the connection to port 7001.
+received() { ss -Htin state established "sport = :7001" | grep -o 'bytes_received:[0-9]*' | cut -d: -f2; }
+goes_on() { (($(received) > KEPT + 4000000)); }
+ping_under_load() {
+	ping -q -c 20 -i 0.05 -W 5 "$PEER_ADDR" >/tmp/ping
+	cat /tmp/ping
+	grep -q ' 0% packet loss' /tmp/ping
+}
+
+# The device goes while a program has 1,000 pages of it mapped: at once, and they stay what they are.
+gone_while_mapped() {
+	local start
+	mtu 4148
+	head -c 8M /dev/urandom >/tmp/content
+	start_hold zerocopy 5005 $DUMP
+	send_tcp 5005 65536
+	held mapped 4096000
+	misses 1000
+	start=${EPOCHREALTIME/./}
+	echo "$DUT" >/sys/bus/pci/drivers/igb_rust/unbind
+	start=$((${EPOCHREALTIME/./} - start))
+	echo "unbinding took $((start / 1000)) ms"
+	check "microseconds for unbinding" $start -le $((1000000 * RPP_SLOW))
+	let_go
+	cmp -n 4096000 /tmp/content $DUMP
+	all_unmapped
+	echo "$DUT" >/sys/bus/pci/drivers/igb_rust/bind
+	eventually 10 has_iface
+	use_queues
+	up
+	split 0 on
+	split 1 on
+	ping_peer
 }
 
 # A socket that nobody reads: at the limit packets are copied, and others lose none.
@@ -235,6 +340,9 @@ try "packets of many lengths" lengths
 try "TCP, MTUs of 1,500, 4,148 and 9,000" tcp
 try "TCP mapped into user space, IPv4" mapped 4 "$ADDR"
 try "TCP mapped into user space, IPv6" mapped 6 $ADDR6
+try "two flows, mapped: each sees its own bytes" patterns
+try "a program that keeps all that it maps" keeper
+try "a device that goes while its pages are mapped" gone_while_mapped
 try "a socket that nobody reads: copied" kept
 try "what cannot be is refused" refused
 try "a rule for an address" by_address

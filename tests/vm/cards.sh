@@ -1,0 +1,203 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Two cards under our drivers, and four CPUs: XDP on four queues of the 82576 sends frames on to the 82540EM, which is on
+# another wire, and back. CPUs, queues and a card go and come back meanwhile.
+
+cd "$(dirname "$0")/.." || exit
+export DRIVER=igb_rust CARD=0x10c9 PEER_DRIVER=e1000e QUEUES=4
+# shellcheck source=lib.sh
+. tests/lib.sh
+# shellcheck source=net.sh
+. tests/net.sh
+# The 82540EM, and who else is on its wire.
+OTHER_MAC=52:54:00:00:00:03
+FAR=''
+N=$((4000 / RPP_SLOW))
+
+plan 9
+
+# of_mac ADDRESS: the interface that has it.
+of_mac() {
+	local nic
+	for nic in /sys/class/net/*; do
+		[[ $(<"$nic/address") == "$1" ]] && basename "$nic" && return
+	done
+}
+has_other() { [[ $(of_mac $OTHER_MAC) ]]; }
+other_carrier() { [[ $(<"/sys/class/net/$(of_mac $OTHER_MAC)/carrier") == 1 ]]; }
+
+# redirect FROM TO: all that comes by FROM, or nothing again.
+redirect() {
+	local map n
+	ip -force link set dev "$1" xdpdrv obj samples/xdp/xdp_redirect.o sec xdp
+	# (The newest.)
+	map=$(bpftool map show name tx_port | awk -F: '/^[0-9]/ { id = $1 } END { print id }')
+	n=$(<"/sys/class/net/$2/ifindex")
+	bpftool map update id "$map" key 0 0 0 0 value $((n & 255)) $((n >> 8)) 0 0
+}
+
+other_up() {
+	insmod e1000_rust.ko
+	eventually 10 has_other
+	ip link set "$(of_mac $OTHER_MAC)" up
+	eventually 30 other_carrier
+}
+
+both() {
+	load_driver
+	up
+	modprobe virtio_net
+	other_up
+	ip netns add far
+	FAR=$(of_mac 52:54:00:00:00:04)
+	ip link set "$FAR" netns far
+	ip -n far link set "$FAR" promisc on
+	ip -n far link set "$FAR" up
+	ip -n peer link set "$PEER" promisc on
+	echo "$FAR" >/tmp/far
+	check "interrupts of queues" "$(grep -c "$(iface)-TxRx-[0-3]\$" /proc/interrupts)" -eq 4
+	ping_peer
+}
+
+# received NAMESPACE INTERFACE: frames.
+received() { ip netns exec "$1" cat "/sys/class/net/$2/statistics/rx_packets"; }
+at_far() { received far "$(</tmp/far)"; }
+at_peer() { received peer "$PEER"; }
+has_more() { (($("$1") >= $2)); }
+
+# send NAMESPACE INTERFACE MAC COUNT MICROSECONDS: of 200 flows, with so long between.
+send() {
+	SOURCE=10.9.1.1-10.9.1.200 ip netns exec "$1" bash samples/pktgen/send.sh -i "$2" -m "$3" -n "$4" -s 60 -b 1 -w $(($5 * 1000))
+}
+
+# Each of the queues, and none is lost.
+four_queues() {
+	local queue before=() far index
+	index=$(<"/sys/class/net/$(iface)/ifindex")
+	redirect "$(iface)" "$(of_mac $OTHER_MAC)"
+	for queue in 0 1 2 3; do before+=("$(by_queue "$queue")"); done
+	far=$(at_far)
+	send peer "$PEER" "$MAC" "$N" 100
+	eventually 10 has_more at_far $((far + N))
+	for queue in 0 1 2 3; do
+		check "frames by queue $queue" $(($(by_queue "$queue") - before[queue])) -ge $((N / 10))
+	done
+}
+by_queue() { of_netdev qstats "ifindex=$index" "queue-id=$1" queue-type=0 rx-packets; }
+
+# What comes by the 82540EM goes out by the rings that the 82576 has for XDP.
+back() {
+	local peer
+	redirect "$(of_mac $OTHER_MAC)" "$(iface)"
+	peer=$(at_peer)
+	send far "$(</tmp/far)" $OTHER_MAC "$N" 100
+	eventually 10 has_more at_peer $((peer + N))
+}
+
+# flood: both ways, as fast as it goes, until "calm".
+flood() {
+	SOURCE=10.9.1.1-10.9.1.200 ip netns exec peer bash samples/pktgen/send.sh -i "$PEER" -m "$MAC" -n 0 -s 60 -b 16 &
+	FLOODS=$!
+	ip netns exec far socat -u -b 900 OPEN:/dev/zero "UDP4-DATAGRAM:10.9.2.255:7,broadcast" &
+	FLOODS+=" $!"
+	eventually 10 both_flow
+}
+both_flow() {
+	local far peer
+	far=$(at_far) peer=$(at_peer)
+	sleep 0.5
+	(($(at_far) > far + 100 && $(at_peer) > peer + 100))
+}
+calm() {
+	ip netns exec peer bash -c 'echo stop >/proc/net/pktgen/pgctrl'
+	# shellcheck disable=SC2086 # numbers
+	kill $FLOODS || true
+	# shellcheck disable=SC2086
+	wait $FLOODS || true
+}
+
+both_ways() {
+	ip -n far addr add 10.9.2.1/24 broadcast 10.9.2.255 dev "$(</tmp/far)"
+	flood
+	sleep 2
+	calm
+	pool_clean
+}
+
+# CPUs of which each has a queue's interrupt, pages in its ring, and sends for XDP.
+cpus() {
+	local cpu
+	flood
+	for cpu in 3 2 1; do
+		echo 0 >/sys/devices/system/cpu/cpu$cpu/online
+		eventually 10 both_flow
+	done
+	for cpu in 1 2 3; do echo 1 >/sys/devices/system/cpu/cpu$cpu/online; done
+	eventually 10 both_flow
+	calm
+	pool_clean
+}
+
+channels() {
+	local n
+	flood
+	for n in 1 3 2 4; do
+		ethtool -L "$(iface)" combined $n
+		eventually 30 both_flow
+	done
+	calm
+	pool_clean
+}
+
+# The card that frames are sent on to goes, and comes back; then the one that they come from.
+target_goes() {
+	flood
+	rmmod e1000_rust
+	sleep 1
+	pool_clean
+	other_up
+	redirect "$(iface)" "$(of_mac $OTHER_MAC)"
+	redirect "$(of_mac $OTHER_MAC)" "$(iface)"
+	eventually 10 both_flow
+	calm
+	pool_clean
+}
+
+source_goes() {
+	flood
+	unload_driver
+	sleep 1
+	insmod igb_rust.ko
+	eventually 10 has_iface
+	use_queues
+	up
+	redirect "$(iface)" "$(of_mac $OTHER_MAC)"
+	redirect "$(of_mac $OTHER_MAC)" "$(iface)"
+	eventually 10 both_flow
+	calm
+	ip link set "$(iface)" xdpdrv off
+	ping_peer
+	pool_clean
+}
+
+remove() {
+	redirect "$(iface)" "$(of_mac $OTHER_MAC)"
+	flood
+	rmmod e1000_rust
+	calm
+	remove_modules
+}
+
+modprobe pktgen
+sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
+peer_up
+try "two cards, four queues" both
+try "REDIRECT on four queues to the other card: all arrive" four_queues
+try "REDIRECT back: all arrive" back
+try "both ways at once" both_ways
+try "CPUs go and come back, under that" cpus
+try "ethtool -L, under that" channels
+try "the card that is sent to goes, under that" target_goes
+try "the card that is received by goes, under that" source_goes
+try "removal, under that" remove
