@@ -14,14 +14,15 @@ usage() {
 	usage: scripts/pin-down.sh [options]
 	  --packets N     that the socket hoards (default 3000)
 	  --sizes LIST    frame sizes without checksum (default 600)
-	  --rounds N      for each driver and size (default 3)
-	  --receivers LIST  some of (default) "e1000_rust virtio_net e1000"
+	  --rounds N      for each driver and size (default 2)
+	  --receivers LIST  some of (default) "e1000_rust virtio_net e1000 igb_rust igb_rust_own"
 	  --document      puts the plot into Documentation/
 	  --out DIR       in the checkout or the cache; default results/pin-down
 	END
 }
 
-packets=3000 sizes=600 rounds=3 receivers='e1000_rust virtio_net e1000' document='' out=$RPP_TOP/results/pin-down
+packets=3000 sizes=600 rounds=2 document='' out=$RPP_TOP/results/pin-down
+receivers='e1000_rust virtio_net e1000 igb_rust igb_rust_own'
 while (($#)); do
 	case $1 in
 	--document) document=1 ;;
@@ -42,9 +43,9 @@ out=$(cd "$out" && pwd)
 # Fragments pin 27 kB for each packet; with more than 20000 packets the VM runs out of memory.
 failed="the measurement broke down: see the log above and $out/vm/console.log" \
 	step pin-down 600 "pin-down attack: $rounds rounds, frames of $sizes bytes, $receivers" \
-	"$RPP_TOP/scripts/vm.sh" --out "$out/vm" --nic e1000 --nic e1000e --nic virtio-net-pci --icount \
+	"$RPP_TOP/scripts/vm.sh" --out "$out/vm" --nic e1000 --nic e1000e --nic virtio-net-pci --nic igb --icount --smp 2 \
 	--append 'init_on_alloc=0 mitigations=off' --timeout 2400 \
-	--run "PACKETS=$packets SIZES='$sizes' ROUNDS=$rounds RECEIVERS='$receivers' bash tests/pin-down.sh"
+	--run "PACKETS=$packets SIZES='$sizes' ROUNDS=$rounds RECEIVERS='$receivers' taskset -c 0 bash tests/pin-down.sh"
 
 # A failed check is the exit code, but what was measured is plotted all the same.
 status=0

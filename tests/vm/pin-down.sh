@@ -10,6 +10,8 @@
 #	e1000_rust	a page of our pool for each packet
 #	virtio_net	two packets in a page of the kernel's page_pool
 #	e1000		fragments of order-3 pages (copybreak=0, or it copies small packets)
+#	igb_rust	as e1000_rust, both flows on one queue
+#	igb_rust_own	a rule gives the hoarder's flow a queue of its own, with a pool of its own
 
 set -euo pipefail
 cd /rpp
@@ -18,8 +20,8 @@ cd /rpp
 # shellcheck source=net.sh
 . tests/net.sh
 
-RECEIVERS=${RECEIVERS:-e1000_rust virtio_net e1000}
-ROUNDS=${ROUNDS:-3}
+RECEIVERS=${RECEIVERS:-e1000_rust virtio_net e1000 igb_rust igb_rust_own}
+ROUNDS=${ROUNDS:-2}
 PACKETS=${PACKETS:-3000}
 SIZES=${SIZES:-600}
 DELAY_US=${DELAY_US:-400}
@@ -31,6 +33,8 @@ WARM=''
 PORT=7000
 # Nobody's: the receiving NIC drops these frames, so that the sender works as much as in the attack.
 NO_MAC=52:54:00:00:00:99
+# The hoarder's, where it has a queue of its own.
+OWN_MAC=52:54:00:0a:00:01
 
 # net.sh goes by the one device under test; here are two.
 iface() {
@@ -40,11 +44,13 @@ iface() {
 	done
 }
 
-# load: the driver of $DRIVER, and how it receives.
+# load: the driver of $RECEIVER, and how it receives.
 load() {
-	MAC=52:54:00:00:00:01
-	case $DRIVER in
+	MAC=52:54:00:00:00:01 DRIVER=${RECEIVER%_own} QUEUES=
+	case $RECEIVER in
 	e1000_rust) load_driver ;;
+	igb_rust) MAC=52:54:00:00:00:04 QUEUES=1 && load_driver ;;
+	igb_rust_own) MAC=52:54:00:00:00:04 QUEUES=2 && load_driver ;;
 	virtio_net) MAC=52:54:00:00:00:03 && modprobe virtio_net ;;
 	e1000) modprobe e1000 copybreak=0 ;;
 	esac
@@ -54,9 +60,28 @@ load() {
 	up
 	echo 0 >"$TRACE/events/page_pool/page_pool_state_hold/enable"
 	ip -n peer neigh replace "$ADDR" lladdr "$MAC" dev "$PEER" nud permanent
+	HOARDER_MAC=$MAC
+	[[ $RECEIVER != *_own ]] || own_queue
 	# QEMU's e1000 takes no frame in the first second after its receiver was switched on.
 	sleep 2
 	eventually 10 pings
+	on_one_cpu
+}
+
+# own_queue: what is for another address of the device goes to queue 1, and all else to queue 0.
+own_queue() {
+	HOARDER_MAC=$OWN_MAC
+	modprobe macvlan
+	ip link add link "$(iface)" name own address $OWN_MAC type macvlan mode bridge
+	ip link set own up
+	ethtool -N "$(iface)" flow-type ether dst $OWN_MAC action 1
+	eventually 30 carrier
+}
+
+# on_one_cpu: so is everything, or more CPUs would be more of what the flows share. (Two queues take two of them.)
+on_one_cpu() {
+	local irq
+	for irq in /proc/irq/[0-9]*/smp_affinity_list; do echo 0 >"$irq" || true; done 2>/dev/null
 }
 
 # What virtio_net's code can do is not what it does with each device: pages that the kernel's page_pool
@@ -120,7 +145,7 @@ to_socket() { awk '$1 == "hoard" { print $2 }' "$TRACE/kprobe_profile"; }
 # The kernel keeps some of what it has needed once, slabs for as many packets: not to be taken for what is pinned.
 warm_up() {
 	hold "$PORT" "$SOCKET_MB"
-	run warm "$MAC"
+	run warm "$HOARDER_MAC"
 	end_hold
 	WARM=1
 }
@@ -133,7 +158,7 @@ attack() {
 	hold "$PORT" "$SOCKET_MB"
 	caches_dropped
 	before=$(memory)
-	run with "$MAC"
+	run with "$HOARDER_MAC"
 	caches_dropped
 	line "kind=before $what $before"
 	line "kind=during $what $(memory) to_socket=$(($(to_socket) - hits))" \
@@ -159,9 +184,9 @@ echo 1 >"$TRACE/events/kprobes/hoard/enable"
 
 echo "kind=boot kernel=$(uname -r) socket_mb=$SOCKET_MB delay_us=$DELAY_US" >"$RESULTS"
 for ((round = 1; round <= ROUNDS; round++)); do
-	for DRIVER in $RECEIVERS; do
+	for RECEIVER in $RECEIVERS; do
 		for size in $SIZES; do
-			what="driver=$DRIVER size=$size round=$round"
+			what="driver=$RECEIVER size=$size round=$round"
 			echo "progress: $what"
 			load
 			line "kind=buffers $what c_pool_pages=$(c_pool_pages) mergeable=$(mergeable)"
