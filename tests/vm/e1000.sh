@@ -287,7 +287,7 @@ hears() {
 	local before
 	ip -n peer neigh replace 10.9.0.99 lladdr "$1" dev "$PEER" nud permanent
 	before=$(stat_of rx_packets)
-	in_peer ping -q -c 8 -i 0.1 -W 1 10.9.0.99 || true
+	in_peer ping -q -c 8 -i 0.02 -W 0.3 10.9.0.99 || true
 	(($(stat_of rx_packets) - before >= 8))
 }
 
