@@ -12,7 +12,10 @@ cd "$(dirname "$0")/.." || exit
 COUNT=${COUNT:-10000000}
 SEED=${SEED:-$RANDOM}
 
-plan 10
+# One of the cards has buffers for headers.
+if [[ $CARD == 0x10c9 ]]; then HEADERS=3; else HEADERS=0; fi
+
+plan $((10 + HEADERS))
 echo "# SEED=$SEED"
 
 prepare() {
@@ -67,6 +70,21 @@ in_order_xdp() {
 	detach
 }
 
+# And with headers in buffers of their own, of which it says how long they are. Some of them in several buffers.
+in_order_headers() {
+	ethtool --set-priv-flags "$(iface)" split-headers-0 on
+	[[ ! ${2-} ]] || ip link set "$(iface)" mtu 9000
+	in_order "$1" "${2-}"
+	ip link set "$(iface)" mtu 1500
+	ethtool --set-priv-flags "$(iface)" split-headers-0 off
+}
+
+anywhere_headers() {
+	ethtool --set-priv-flags "$(iface)" split-headers-0 on
+	anywhere
+	ethtool --set-priv-flags "$(iface)" split-headers-0 off
+}
+
 # Anywhere at any time, while packets are sent as well. Many are overwritten before the driver comes by,
 # but it has to have dealt with every SHAREth: as a packet, or as an error.
 anywhere() {
@@ -108,6 +126,11 @@ try "in order, packets in several buffers, XDP_TX" in_order_jumbo 10 tx
 try "in order, XDP_DROP" in_order_xdp drop 40
 try "in order, XDP_TX" in_order_xdp tx 10
 try "anywhere, at any time" anywhere
+if ((HEADERS)); then
+	try "in order, headers apart" in_order_headers 20
+	try "in order, headers apart, in several buffers" in_order_headers 10 9022
+	try "anywhere, headers apart" anywhere_headers
+fi
 try "the interface works again" in_order 1
 try "all pages are back, no mapping is left" clean
 if [[ $CARD == 0x100e ]]; then

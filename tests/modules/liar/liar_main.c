@@ -24,7 +24,10 @@
 /* From a ring's base register: */
 #define BAH 0x4
 #define LEN 0x8
-#define SRRCTL 0xc /* (82576) */
+/* (82576) In KiB, the size of a buffer; and whether headers have buffers of their own. */
+#define SRRCTL 0xc
+#define SIZE(srrctl) ((srrctl) & 0x7f)
+#define SPLIT(srrctl) (((srrctl) >> 25 & 7) > 1)
 #define HEAD 0x10
 #define TAIL 0x18
 
@@ -35,8 +38,13 @@
 #define RCTL 0x100
 #define LPE BIT(5)
 
-/* What an Ethernet frame has at least. */
+/* What an Ethernet frame has at least, and what a buffer for headers has at most. */
 #define ETH_LEAST 14
+#define HEADER_MOST 256
+
+/* Of a receive descriptor's first word (82576): there are headers, and how long they are. */
+#define SPH BIT_ULL(31)
+#define HDR_LEN(word) ((word) >> 21 & 0x3ff)
 
 static const struct card {
 	u16 id;
@@ -54,6 +62,7 @@ static const struct card *card;
 
 /* What the driver lets the device write into a buffer. */
 static u32 buffer;
+static bool split;
 
 static unsigned int device = 0x100e;
 module_param(device, uint, 0444);
@@ -130,10 +139,20 @@ static u64 lie(void)
 	}
 }
 
-/* What the driver has to make of it. */
-static void predict(u64 word)
+/* And in the first word: mostly the truth, that there are headers, or none. */
+static u64 lie_of_headers(void)
 {
-	static u32 parts, total;
+	u64 word = any_word();
+
+	if (split && any(4))
+		word = (word & ~(HDR_LEN(~0ULL) << 21)) | SPH | (u64)(54 + any(20)) << 21;
+	return word;
+}
+
+/* What the driver has to make of it. */
+static void predict(u64 info, u64 word)
+{
+	static u32 parts, total, header;
 	static bool bad;
 	/* The last one may have nothing but the CRC. */
 	u32 most = frame > buffer ? DIV_ROUND_UP(frame, buffer) + 1 : 1;
@@ -141,7 +160,13 @@ static void predict(u64 word)
 
 	parts++;
 	total += len;
-	bad |= len > buffer || (parts == 1 && len < ETH_LEAST);
+	bad |= len > buffer;
+	if (parts == 1) {
+		bool apart = split && info & SPH;
+
+		header = apart ? HDR_LEN(info) : 0;
+		bad |= apart ? header < ETH_LEAST || header > HEADER_MOST : len < ETH_LEAST;
+	}
 	if (!(word & card->eop)) {
 		bad |= parts >= most;
 		return;
@@ -150,7 +175,7 @@ static void predict(u64 word)
 		errors++;
 	} else {
 		packets++;
-		bytes += total;
+		bytes += total + header;
 	}
 	parts = 0;
 	total = 0;
@@ -169,11 +194,11 @@ static int find(struct ring *ring, void __iomem *regs)
 	return 0;
 }
 
-static void write_back(struct ring *ring, u32 at, u64 word)
+static void write_back(struct ring *ring, u32 at, u64 info, u64 word)
 {
-	/* The 82576 says hash and kind of a packet in the first one. */
+	/* The 82576 says hash, kind and headers of a packet in the first one. */
 	if (card->length)
-		WRITE_ONCE(ring->descs[2 * at], cpu_to_le64(any_word()));
+		WRITE_ONCE(ring->descs[2 * at], cpu_to_le64(info));
 	/* The driver reads it when the second one says that the descriptor is done. */
 	smp_wmb();
 	WRITE_ONCE(ring->descs[2 * at + 1], cpu_to_le64(word));
@@ -211,13 +236,13 @@ static int lie_in_order(struct ring *rx, void __iomem *regs)
 				return err;
 		}
 		since = jiffies;
-		u64 word = lie();
+		u64 info = lie_of_headers(), word = lie();
 
 		/* What has not ended waits for more. */
 		if (done == count - 1)
 			word |= card->dd | card->eop;
-		predict(word);
-		write_back(rx, head, word);
+		predict(info, word);
+		write_back(rx, head, info, word);
 		head = (head + 1) % rx->entries;
 		if (!burst--) {
 			interrupt(regs);
@@ -242,9 +267,9 @@ static int lie_anywhere(struct ring *rx, struct ring *tx, void __iomem *regs)
 		/* The driver is a batch of buffers, at most, behind what it told the device. */
 		u32 at = any(2) ? any(rx->entries) : tail + any(48);
 
-		write_back(rx, at % rx->entries, lie());
+		write_back(rx, at % rx->entries, lie_of_headers(), lie());
 		if (!any(8))
-			write_back(tx, any(tx->entries), any_word() | TX_DD);
+			write_back(tx, any(tx->entries), any_word(), any_word() | TX_DD);
 		if (!any(32)) {
 			interrupt(regs);
 			if (wait(jiffies))
@@ -258,8 +283,12 @@ static int lie_anywhere(struct ring *rx, struct ring *tx, void __iomem *regs)
 /* Half a page has it for a frame of the usual MTU, if that is what the driver uses. */
 static u32 room(void __iomem *regs)
 {
-	if (card->length)
-		return (readl(regs + card->rx + SRRCTL) & 0x7f) == 2 ? 1522 : 3072;
+	if (card->length) {
+		u32 srrctl = readl(regs + card->rx + SRRCTL);
+
+		split = SPLIT(srrctl);
+		return SIZE(srrctl) == 2 ? 1522 : SIZE(srrctl) << 10;
+	}
 	return readl(regs + RCTL) & LPE ? 2048 : 1522;
 }
 
