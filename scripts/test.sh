@@ -42,7 +42,8 @@ boot() {
 	split) vm split --nic igb --nic e1000 --iommu ;;
 	queues | offload) vm "$1" --nic igb --nic e1000 --iommu ;;
 	jumbo) vm jumbo --nic igb --nic e1000 --nic e1000e --iommu ;;
-	cards) vm cards --nic igb --nic e1000e --nic e1000@1 --nic virtio-net-pci@1 --smp 4 --iommu ;;
+	# (Not with a virtio-net: behind the IOMMU QEMU 10 lets it write to memory that is not its own, under C drivers alone.)
+	cards) vm cards --nic igb --nic e1000e --nic e1000@1 --nic e1000-82545em@1 --smp 4 --iommu ;;
 	# Here the kernel's watchdog has to complain, and nobody else.
 	watchdog) vm watchdog --nic igb --nic e1000 --nic e1000e --iommu --allow 'NETDEV WATCHDOG' ;;
 	igb) vm igb --nic igb --nic e1000e --iommu "${ends[@]}" --timeout 1800 ;;

@@ -235,7 +235,8 @@ struct page *rnet_pp_alloc(struct page_pool *pool, u32 size, u64 *dma, void **st
 
 void rnet_pp_sync_for_cpu(struct page_pool *pool, struct page *page, void *data, u32 len)
 {
-	page_pool_dma_sync_for_cpu(pool, page, offset_in_page(data) - pool->p.offset, len);
+	if (len)
+		page_pool_dma_sync_for_cpu(pool, page, offset_in_page(data) - pool->p.offset, len);
 }
 
 void rnet_pp_sync_for_device(struct page_pool *pool, struct page *page, void *data, u32 len)

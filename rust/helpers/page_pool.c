@@ -157,7 +157,9 @@ void rpp_dma_sync_for_device(struct device *dev, dma_addr_t dma, size_t len,
 void rpp_dma_sync_for_cpu(struct device *dev, dma_addr_t dma, size_t len,
 			  enum dma_data_direction dir)
 {
-	dma_sync_single_for_cpu(dev, dma, len, dir);
+	/* There may be nothing but headers, elsewhere. DMA_API_DEBUG knows of no 0 bytes. */
+	if (len)
+		dma_sync_single_for_cpu(dev, dma, len, dir);
 }
 
 unsigned long rpp_local_irq_save(void)

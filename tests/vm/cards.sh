@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Two cards under our drivers, and four CPUs: XDP on four queues of the 82576 sends frames on to the 82540EM, which is on
+# Two cards under our drivers, and four CPUs: XDP on as many queues of the 82576 sends frames on to the 82540EM, which is on
 # another wire, and back. CPUs, queues and a card go and come back meanwhile.
 
 cd "$(dirname "$0")/.." || exit
-export DRIVER=igb_rust CARD=0x10c9 PEER_DRIVER=e1000e QUEUES=4
+export DRIVER=igb_rust CARD=0x10c9 PEER_DRIVER=e1000e
+# One for each CPU. (A kernel may be made for fewer than four.)
+QUEUES=$(nproc)
 # shellcheck source=lib.sh
 . tests/lib.sh
 # shellcheck source=net.sh
@@ -27,6 +29,8 @@ of_mac() {
 has_other() { [[ $(of_mac $OTHER_MAC) ]]; }
 other_carrier() { [[ $(<"/sys/class/net/$(of_mac $OTHER_MAC)/carrier") == 1 ]]; }
 
+far_carrier() { [[ $(ip netns exec far cat "/sys/class/net/$FAR/carrier") == 1 ]]; }
+
 # redirect FROM TO: all that comes by FROM, or nothing again.
 redirect() {
 	local map n
@@ -47,16 +51,20 @@ other_up() {
 both() {
 	load_driver
 	up
-	modprobe virtio_net
 	other_up
+	# Of the cards that it knows one is taken.
+	modprobe e1000
 	ip netns add far
 	FAR=$(of_mac 52:54:00:00:00:04)
 	ip link set "$FAR" netns far
 	ip -n far link set "$FAR" promisc on
 	ip -n far link set "$FAR" up
+	eventually 10 far_carrier
 	ip -n peer link set "$PEER" promisc on
 	echo "$FAR" >/tmp/far
-	check "interrupts of queues" "$(grep -c "$(iface)-TxRx-[0-3]\$" /proc/interrupts)" -eq 4
+	# QEMU's takes no frame in its first second.
+	sleep 2
+	check "interrupts of queues" "$(grep -c "$(iface)-TxRx-[0-9]\$" /proc/interrupts)" -eq "$QUEUES"
 	ping_peer
 }
 
@@ -76,11 +84,11 @@ four_queues() {
 	local queue before=() far index
 	index=$(<"/sys/class/net/$(iface)/ifindex")
 	redirect "$(iface)" "$(of_mac $OTHER_MAC)"
-	for queue in 0 1 2 3; do before+=("$(by_queue "$queue")"); done
+	for ((queue = 0; queue < QUEUES; queue++)); do before+=("$(by_queue "$queue")"); done
 	far=$(at_far)
 	send peer "$PEER" "$MAC" "$N" 100
 	eventually 10 has_more at_far $((far + N))
-	for queue in 0 1 2 3; do
+	for ((queue = 0; queue < QUEUES; queue++)); do
 		check "frames by queue $queue" $(($(by_queue "$queue") - before[queue])) -ge $((N / 10))
 	done
 }
@@ -107,7 +115,7 @@ both_flow() {
 	local far peer
 	far=$(at_far) peer=$(at_peer)
 	sleep 0.5
-	(($(at_far) > far + 100 && $(at_peer) > peer + 100))
+	(($(at_far) > far + 20 && $(at_peer) > peer + 20))
 }
 calm() {
 	ip netns exec peer bash -c 'echo stop >/proc/net/pktgen/pgctrl'
@@ -129,11 +137,11 @@ both_ways() {
 cpus() {
 	local cpu
 	flood
-	for cpu in 3 2 1; do
+	for ((cpu = QUEUES - 1; cpu > 0; cpu--)); do
 		echo 0 >/sys/devices/system/cpu/cpu$cpu/online
 		eventually 10 both_flow
 	done
-	for cpu in 1 2 3; do echo 1 >/sys/devices/system/cpu/cpu$cpu/online; done
+	for ((cpu = 1; cpu < QUEUES; cpu++)); do echo 1 >/sys/devices/system/cpu/cpu$cpu/online; done
 	eventually 10 both_flow
 	calm
 	pool_clean
@@ -142,7 +150,8 @@ cpus() {
 channels() {
 	local n
 	flood
-	for n in 1 3 2 4; do
+	for n in 1 3 2 "$QUEUES"; do
+		((n <= QUEUES)) || continue
 		ethtool -L "$(iface)" combined $n
 		eventually 30 both_flow
 	done
