@@ -126,9 +126,9 @@ static noinline notrace void tagged_free_unref_folios(struct folio_batch *folios
 		}
 		folios->folios[kept++] = folio;
 	}
+	folios->nr = kept;
 	if (off)
 		local_bh_enable();
-	folios->nr = kept;
 	static_call(rpp_free_unref_folios)(folios);
 }
 

@@ -6,6 +6,7 @@
 //! 35. C drivers that do so call it tx-copybreak.
 
 use kernel::{
+    alloc::flags::__GFP_NOWARN,
     device::{
         Bound,
         Device, //
@@ -17,25 +18,28 @@ use kernel::{
 /// Packets up to this size are copied: two cache lines.
 const COPYBREAK: usize = 128;
 
-/// Room for a short packet beside each descriptor of a ring, which the device can read as long as the ring exists.
+/// Room for a short packet beside each descriptor of a ring, which the device can read as long as the ring exists. (It
+/// could write there as well, and would change what it sends.)
 ///
 /// # Invariants
 ///
-/// `memory` has `entries * COPYBREAK` bytes.
+/// `memory` has `entries * COPYBREAK` bytes, if it is there.
 pub(crate) struct Copies {
-    memory: Coherent<[u8]>,
+    memory: Option<Coherent<[u8]>>,
     entries: usize,
 }
 
 impl Copies {
+    /// Makes room, if there is memory for it. If not, short packets are mapped as others are.
+    ///
     /// Process context.
-    pub(crate) fn new(dev: &Device<Bound>, entries: usize) -> Result<Self> {
-        let bytes = entries.checked_mul(COPYBREAK).ok_or(EINVAL)?;
+    pub(crate) fn new(dev: &Device<Bound>, entries: usize) -> Self {
+        let bytes = entries.saturating_mul(COPYBREAK);
         // INVARIANT: As just computed.
-        Ok(Self {
-            memory: Coherent::zeroed_slice(dev, bytes, GFP_KERNEL)?,
+        Self {
+            memory: Coherent::zeroed_slice(dev, bytes, GFP_KERNEL | __GFP_NOWARN).ok(),
             entries,
-        })
+        }
     }
 
     /// Copies `len` bytes at `data` to the room beside the descriptor at `index`, if they are few, and returns where the
@@ -43,20 +47,20 @@ impl Copies {
     ///
     /// # Safety
     ///
-    /// - There are so many bytes.
-    /// - The device does not read what was there before, or it does not matter what it reads.
+    /// There are so many bytes.
     #[inline(always)]
     pub(crate) unsafe fn put(&mut self, index: usize, data: *const u8, len: usize) -> Option<u64> {
         if len > COPYBREAK || index >= self.entries {
             return None;
         }
+        let memory = self.memory.as_ref()?;
         let offset = index.wrapping_mul(COPYBREAK);
-        let to = self.memory.as_mut_ptr().cast::<u8>().wrapping_add(offset);
+        let to = memory.as_mut_ptr().cast::<u8>().wrapping_add(offset);
         // SAFETY: There are `len` bytes at `data`, by the safety requirement; and behind `to`, since by the type invariant
-        // there is a room at that index, of so many bytes at least. It is ours.
+        // there is a room at that index, of so many bytes at least, which nobody reads but the device.
         unsafe { copy(data, to, len) };
         // CAST: usize is u64 here.
-        Some(self.memory.dma_address().wrapping_add(offset as u64))
+        Some(memory.dma_address().wrapping_add(offset as u64))
     }
 }
 

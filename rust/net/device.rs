@@ -26,6 +26,7 @@ use crate::{
     },
     handle::NetDev,
     irq::Irq,
+    lockclass,
     moderation::{
         Moderation,
         Traffic, //
@@ -72,7 +73,6 @@ use kernel::{
         IrqRequest,
         IrqReturn, //
     },
-    new_mutex,
     prelude::*,
     str::CString,
     sync::{
@@ -182,7 +182,10 @@ impl<'bound, D: Operations + 'bound> Channel<'bound, D> {
                 let xdp = D::XDP_TX.map(|_| unsafe { TxQueue::new(dev, beyond) });
                 TxSides::new(stack, xdp)
             },
-            pool <- new_mutex!(PoolStats::default()),
+            pool <- {
+                let (name, class) = lockclass::pool_stats();
+                Mutex::new(PoolStats::default(), name, class)
+            },
         })
     }
 
@@ -347,16 +350,20 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                 buffers: parts.buffers,
                 parent: parts.parent,
                 vectors: parts.vectors,
-                control <- new_mutex!(Control {
-                    irqs: KVec::new(),
-                    up: false,
-                    rss: random_rss(queues as usize),
-                    interval: D::INTERVAL,
-                    // CAST: u32 fits.
-                    shape: Shape { rings, queues: queues as usize, split: 0 },
-                    counters: 0,
-                    program: core::ptr::null_mut(),
-                }),
+                control <- {
+                    let (name, class) = lockclass::control();
+                    let control = Control {
+                        irqs: KVec::new(),
+                        up: false,
+                        rss: random_rss(queues as usize),
+                        interval: D::INTERVAL,
+                        // CAST: u32 fits.
+                        shape: Shape { rings, queues: queues as usize, split: 0 },
+                        counters: 0,
+                        program: core::ptr::null_mut(),
+                    };
+                    Mutex::new(control, name, class)
+                },
                 listening: AtomicFlag::new(false),
                 steering: Steering::new(),
                 adaptive: AtomicFlag::new(D::HAS_SET_INTERVAL),

@@ -309,7 +309,7 @@ impl Drop for Mapping<'_> {
 ///
 /// # Invariants
 ///
-/// The mapping is that of the memory of `inner`, or there is a copy of all of it, and nothing mapped.
+/// The mapping is that of the memory of `inner`, or there is a copy of that, and nothing mapped.
 pub(crate) struct Mapped<'bound, T: Transmit> {
     // Goes first: the memory is the packet's.
     mapping: Mapping<'bound>,
@@ -321,11 +321,9 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
     ///
     /// If that is not possible, it comes back.
     ///
-    /// # Safety
-    ///
-    /// The device has sent what it has found there, if anything.
+    /// The device has sent what it has found there, if anything, or else it sends the new packet instead.
     #[inline]
-    pub(crate) unsafe fn new(
+    pub(crate) fn new(
         dev: &'bound Device<Bound>,
         copies: &mut Copies,
         index: usize,
@@ -339,9 +337,9 @@ impl<'bound, T: Transmit> Mapped<'bound, T> {
             return Err(inner);
         }
         if pieces(&inner) == 0 {
-            // SAFETY: By the contract of `Transmit` there are so many bytes. The rest is our caller's promise. CAST: u32 fits.
+            // SAFETY: By the contract of `Transmit` there are so many bytes. CAST: u32 fits.
             if let Some(addr) = unsafe { copies.put(index, data, len as usize) } {
-                // INVARIANT: There is a copy of the packet, which is in one piece. Nothing is mapped.
+                // INVARIANT: There is a copy. Nothing is mapped.
                 let mapping = Mapping {
                     dev: None,
                     addr,

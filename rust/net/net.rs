@@ -30,6 +30,7 @@ mod frames;
 mod handle;
 mod heads;
 mod irq;
+mod lockclass;
 mod metadata;
 mod moderation;
 mod napi;

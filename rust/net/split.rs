@@ -196,10 +196,10 @@ unsafe fn pass<'id, T: Operations, O: Open<'id>, H: Heads>(
     let copy = pool.pressure() != Pressure::None;
     // SAFETY: By the safety requirement the device has finished it.
     let Some(buf) = (unsafe { descs.take(posted) }) else {
-        return;
+        return poll.no_skb();
     };
     // SAFETY: By the contract of the format the device has written the first `len` bytes, since it has reported no error in
-    // the last buffer, and does not touch this one again. They fit, since `received()` has looked.
+    // the last buffer, and does not touch this one again. They fit, since `packet()` or `received()` has looked.
     let buf = unsafe { pool.sync_for_cpu(buf, len) };
     let (head, head_len, skip) = match header {
         Some(len) => (heads.at(packet.first), len, 0),
@@ -210,11 +210,13 @@ unsafe fn pass<'id, T: Operations, O: Open<'id>, H: Heads>(
     // room for, since `is_packet()` has looked; or no more than are in this buffer.
     let mut skb = unsafe { Parcel::new(head, head_len, room) };
     let left = len.wrapping_sub(skip);
-    // SAFETY: So many bytes of the buffer are left.
+    // SAFETY: So many bytes of the buffer are left. With those of the others they are `room`, if they are copied.
     unsafe { append(&mut skb, buf, skip, left, copy, pool) };
     for &len in more {
         // SAFETY: As above.
         let Some(buf) = (unsafe { descs.take(posted) }) else {
+            // What was to be copied from there is missing.
+            skb = None;
             break;
         };
         // SAFETY: As above, both.

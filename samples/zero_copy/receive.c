@@ -18,7 +18,6 @@
 #include <err.h>
 #include <errno.h>
 #include <linux/tcp.h>
-#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,12 +64,13 @@ static int accept_one(int port)
 /* Waits for data; 0: there will be none. */
 static int wait_for_data(int conn)
 {
-	struct pollfd p = { .fd = conn, .events = POLLIN };
+	ssize_t n;
 	char c;
 
-	if (poll(&p, 1, -1) < 0)
-		err(1, "poll");
-	return recv(conn, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+	n = recv(conn, &c, 1, MSG_PEEK);
+	if (n < 0)
+		err(1, "the connection broke");
+	return n > 0;
 }
 
 static void receive_by_copy(int conn, size_t most)
@@ -80,7 +80,7 @@ static void receive_by_copy(int conn, size_t most)
 
 	n = recv(conn, buf, most && most < sizeof(buf) ? most : sizeof(buf), MSG_DONTWAIT);
 	if (n < 0 && errno != EAGAIN)
-		err(1, "recv");
+		err(1, "the connection broke");
 	if (n > 0) {
 		use(buf, n);
 		copied += n;
@@ -92,12 +92,12 @@ static void receive_by_copy(int conn, size_t most)
  * was. What cannot be mapped (the end of a message, a packet that the driver has copied because
  * too many of its pages are kept) is copied into @buf by the same call.
  *
- * What was mapped at @at before is unmapped by it.
+ * As many bytes as it maps were let go of at @at before.
  */
 static size_t receive_mapped(int conn, char *at, size_t room)
 {
-	/* (With more the kernel would map nothing while less than that is there.) */
-	static char buf[PAGE];
+	/* (As long as all that is there fits into it, the kernel maps nothing.) */
+	static char buf[PAGE - 1];
 	struct tcp_zerocopy_receive zc = {
 		.address = (uintptr_t)at,
 		.length = room,
@@ -107,9 +107,10 @@ static size_t receive_mapped(int conn, char *at, size_t room)
 	socklen_t len = sizeof(zc);
 
 	if (getsockopt(conn, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &zc, &len)) {
-		/* There is nothing, and will be nothing. */
+		/* It finds nothing, and thinks that there will be nothing. */
 		if (errno != EIO)
 			err(1, "TCP_ZEROCOPY_RECEIVE");
+		receive_by_copy(conn, 0);
 		return 0;
 	}
 	/* In the order of the stream: the pages, what is behind them, and what is for recv(). */
@@ -124,7 +125,12 @@ static size_t receive_mapped(int conn, char *at, size_t room)
 		use(buf, zc.copybuf_len);
 		copied += zc.copybuf_len;
 	}
-	if (zc.recv_skip_hint)
+	if (zc.err) {
+		errno = -zc.err;
+		err(1, "the connection broke");
+	}
+	/* An urgent byte is nothing to it either, and has to be stepped over. */
+	if (zc.recv_skip_hint || (!zc.length && !zc.copybuf_len))
 		receive_by_copy(conn, zc.recv_skip_hint);
 	return zc.length;
 }

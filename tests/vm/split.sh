@@ -112,7 +112,7 @@ patterns() {
 	ethtool -X "$(iface)" equal 1
 	flood_start 7
 	for flow in 1 2; do
-		head -c 24M /dev/urandom >/tmp/flow.$flow
+		head -c $((MB * 3 / 8))M /dev/urandom >/tmp/flow.$flow
 		receive 700$flow -o /tmp/got.$flow
 	done
 	send_file /tmp/flow.1 7001 &
