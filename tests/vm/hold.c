@@ -234,7 +234,7 @@ static void hold_mapped(int conn)
 
 	if (at == MAP_FAILED)
 		err(1, "mmap");
-	while (mapped < size && !zc.recv_skip_hint && poll(&p, 1, 2000) > 0) {
+	while (mapped < size && !zc.recv_skip_hint && poll(&p, 1, 20000) > 0) {
 		zc.address = (uintptr_t)at + mapped;
 		zc.length = size - mapped;
 		if (getsockopt(conn, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &zc, &len))
