@@ -181,7 +181,8 @@ gone_while_mapped() {
 	echo "$DUT" >/sys/bus/pci/drivers/igb_rust/unbind
 	start=$((${EPOCHREALTIME/./} - start))
 	echo "unbinding took $((start / 1000)) ms"
-	check "microseconds for unbinding" $start -le $((1000000 * RPP_SLOW))
+	# (A slow kernel checks each page, and only has to end.)
+	check "microseconds for unbinding" $start -le $((RPP_SLOW == 1 ? 1000000 : 10000000))
 	let_go
 	cmp -n 4096000 /tmp/content $DUMP
 	all_unmapped
