@@ -15,7 +15,12 @@ if [[ $CARD == 0x100e ]]; then MAC=52:54:00:00:00:02 PEER_MAC=52:54:00:00:00:03;
 # Transmit control.
 TCTL=0x400
 
-plan 4
+# An address that a rule is about.
+OWN=52:54:00:0a:00:01
+# (One of the cards has rules.)
+if [[ $CARD == 0x10c9 ]]; then RULES=1; else RULES=0; fi
+
+plan $((4 + RULES))
 
 prepare() {
 	[[ -d /sys/module/poke ]] || insmod poke.ko
@@ -24,7 +29,7 @@ prepare() {
 	ping_peer
 }
 
-# jam QUEUE: nothing is sent any more, until the watchdog says so of that queue.
+# jam QUEUE: (a regular expression) nothing is sent any more, until the watchdog says so of that queue.
 jam() {
 	local dev before
 	dev=$(iface)
@@ -63,10 +68,41 @@ xdp() {
 # sends_back COUNT: more than a ring holds, since there were so many.
 sends_back() { (($(count rx_xdp_tx) > $1 + 1000)); }
 
+# A rule is still in force after a reset.
+rule() {
+	local dev
+	dev=$(iface)
+	ethtool -L "$dev" combined 2
+	ethtool -N "$dev" flow-type ether dst $OWN action 1
+	eventually 30 pings
+	by_rule
+	ping -f -q "$PEER_ADDR" &
+	jam '[01]'
+	kill %1
+	wait || true
+	eventually 30 pings
+	ethtool -n "$dev" | grep -i "Dest MAC addr: $OWN"
+	by_rule
+	ethtool -N "$dev" delete 0
+	ethtool -L "$dev" combined 1
+	eventually 30 pings
+	pool_clean
+}
+# by_rule: what is for that address comes by queue 1.
+by_rule() {
+	local before
+	before=$(of_queue_1)
+	ip -n peer neigh replace 10.9.0.99 lladdr $OWN dev "$PEER" nud permanent
+	in_peer ping -q -c 20 -i 0.01 -W 0.3 10.9.0.99 || true
+	check "frames by queue 1" $(($(of_queue_1) - before)) -ge 20
+}
+of_queue_1() { of_netdev qstats "ifindex=$(<"/sys/class/net/$(iface)/ifindex")" queue-id=1 queue-type=0 rx-packets; }
+
 peer_up
 try "interface" prepare
 try "the stack's ring" stack
 try "XDP's ring" xdp
+if ((RULES)); then try "a rule stays over a reset" rule; fi
 try "removal" remove_modules
 if [[ $CARD != 0x100e ]]; then
 	DRIVER=e1000_rust CARD=0x100e PEER_DRIVER=e1000e QUEUES='' again watchdog
