@@ -225,30 +225,47 @@ static void relay(const char *to)
  */
 static void hold_mapped(int conn)
 {
+	/* What was read, behind so many bytes that were mapped. */
+	static struct { size_t behind; ssize_t len; char *data; } pieces[1000];
 	const size_t size = MAPPED_TCP * 4096;
 	struct tcp_zerocopy_receive zc = {};
 	struct pollfd p = { .fd = conn, .events = POLLIN };
 	socklen_t len = sizeof(zc);
-	size_t mapped = 0;
+	size_t mapped = 0, from = 0, n = 0, i;
 	char *at = mmap(NULL, size, PROT_READ, MAP_SHARED, conn, 0);
 
 	if (at == MAP_FAILED)
 		err(1, "mmap");
-	while (mapped < size && !zc.recv_skip_hint && poll(&p, 1, 20000) > 0) {
+	while (mapped < size && n < 1000 && poll(&p, 1, 20000) > 0) {
 		zc.address = (uintptr_t)at + mapped;
 		zc.length = size - mapped;
 		if (getsockopt(conn, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &zc, &len))
 			err(1, "TCP_ZEROCOPY_RECEIVE");
 		mapped += zc.length;
+		if (!zc.recv_skip_hint)
+			continue;
+		/* It is not the one or other segment that cannot be mapped. */
+		if (!mapped && n == 4)
+			break;
+		pieces[n].behind = mapped;
+		pieces[n].data = malloc(zc.recv_skip_hint);
+		pieces[n].len = recv(conn, pieces[n].data, zc.recv_skip_hint, 0);
+		if (pieces[n++].len <= 0)
+			errx(1, "the connection ended");
 	}
 	report("mapped", mapped);
-	if (zc.recv_skip_hint) {
+	if (!mapped) {
 		hold_pipes(conn, 1);
 	} else {
 		hold();
 		out = file ? fopen(file, "w") : NULL;
+		for (i = 0; out && i < n; i++) {
+			write_bytes(at + from, pieces[i].behind - from);
+			write_bytes(pieces[i].data, pieces[i].len);
+			from = pieces[i].behind;
+		}
 		if (out) {
-			write_bytes(at, mapped);
+			write_bytes(at + from, mapped - from);
 			fclose(out);
 		}
 	}
