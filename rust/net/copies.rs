@@ -64,8 +64,8 @@ impl Copies {
     }
 }
 
-/// Copies as `memcpy()` does. Of what is short a few words at a time: the kernel's is `rep movsb`, which takes long to
-/// start.
+/// Copies as `memcpy()` does. Of what is short a few words at a time: the kernel's is `rep movsb`, of which QEMU counts each
+/// byte as an instruction, and which takes its time to start on real CPUs as well.
 ///
 /// # Safety
 ///
@@ -75,7 +75,7 @@ pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
     /// Goes into four registers and out again.
     type Words = [u64; 4];
     const WORDS: usize = size_of::<Words>();
-    /// From here on `rep movsb` is faster, as that file of the kernel says which has it.
+    /// What is longer is left to `memcpy()`.
     const LONG: usize = 256;
 
     if !(WORDS..=LONG).contains(&len) {
