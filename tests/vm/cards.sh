@@ -12,6 +12,8 @@ QUEUES=$(nproc)
 . tests/lib.sh
 # shellcheck source=net.sh
 . tests/net.sh
+# shellcheck source=../../samples/nics.sh
+. samples/nics.sh
 # The 82540EM, and who else is on its wire.
 OTHER_MAC=52:54:00:00:00:03
 FAR=''
@@ -21,15 +23,8 @@ PAUSE=$((RPP_SLOW == 1 ? 0 : 2000000))
 
 plan 9
 
-# of_mac ADDRESS: the interface that has it.
-of_mac() {
-	local nic
-	for nic in /sys/class/net/*; do
-		[[ $(<"$nic/address") == "$1" ]] && basename "$nic" && return
-	done
-}
-has_other() { [[ $(of_mac $OTHER_MAC) ]]; }
-other_carrier() { [[ $(<"/sys/class/net/$(of_mac $OTHER_MAC)/carrier") == 1 ]]; }
+has_other() { [[ $(nic_of $OTHER_MAC) ]]; }
+other_carrier() { [[ $(<"/sys/class/net/$(nic_of $OTHER_MAC)/carrier") == 1 ]]; }
 
 far_carrier() { [[ $(ip netns exec far cat "/sys/class/net/$FAR/carrier") == 1 ]]; }
 
@@ -46,7 +41,7 @@ redirect() {
 other_up() {
 	insmod e1000_rust.ko
 	eventually 10 has_other
-	ip link set "$(of_mac $OTHER_MAC)" up
+	ip link set "$(nic_of $OTHER_MAC)" up
 	eventually 30 other_carrier
 }
 
@@ -57,7 +52,7 @@ both() {
 	# Of the cards that it knows one is taken.
 	modprobe e1000
 	ip netns add far
-	FAR=$(of_mac 52:54:00:00:00:04)
+	FAR=$(nic_of 52:54:00:00:00:04)
 	ip link set "$FAR" netns far
 	ip -n far link set "$FAR" promisc on
 	ip -n far link set "$FAR" up
@@ -68,6 +63,13 @@ both() {
 	sleep 2
 	check "interrupts of queues" "$(grep -c "$(iface)-TxRx-[0-9]\$" /proc/interrupts)" -eq "$QUEUES"
 	ping_peer
+}
+
+# redirect_both: each to the other one, until both flow.
+redirect_both() {
+	redirect "$(iface)" "$(nic_of $OTHER_MAC)"
+	redirect "$(nic_of $OTHER_MAC)" "$(iface)"
+	eventually 10 both_flow
 }
 
 # received NAMESPACE INTERFACE: frames.
@@ -83,23 +85,21 @@ send() {
 
 # Each of the queues, and none is lost.
 four_queues() {
-	local queue before=() far index
-	index=$(<"/sys/class/net/$(iface)/ifindex")
-	redirect "$(iface)" "$(of_mac $OTHER_MAC)"
-	for ((queue = 0; queue < QUEUES; queue++)); do before+=("$(by_queue "$queue")"); done
+	local queue before=() far
+	redirect "$(iface)" "$(nic_of $OTHER_MAC)"
+	for ((queue = 0; queue < QUEUES; queue++)); do before+=("$(of_queue "$queue")"); done
 	far=$(at_far)
 	send peer "$PEER" "$MAC" "$N" 100
 	eventually 10 has_more at_far $((far + N))
 	for ((queue = 0; queue < QUEUES; queue++)); do
-		check "frames by queue $queue" $(($(by_queue "$queue") - before[queue])) -ge $((N / 10))
+		check "frames by queue $queue" $(($(of_queue "$queue") - before[queue])) -ge $((N / 10))
 	done
 }
-by_queue() { of_netdev qstats "ifindex=$index" "queue-id=$1" queue-type=0 rx-packets; }
 
 # What comes by the 82540EM goes out by the rings that the 82576 has for XDP.
 back() {
 	local peer
-	redirect "$(of_mac $OTHER_MAC)" "$(iface)"
+	redirect "$(nic_of $OTHER_MAC)" "$(iface)"
 	peer=$(at_peer)
 	send far "$(</tmp/far)" $OTHER_MAC "$N" 100
 	eventually 10 has_more at_peer $((peer + N))
@@ -168,9 +168,7 @@ target_goes() {
 	sleep 1
 	pool_clean
 	other_up
-	redirect "$(iface)" "$(of_mac $OTHER_MAC)"
-	redirect "$(of_mac $OTHER_MAC)" "$(iface)"
-	eventually 10 both_flow
+	redirect_both
 	calm
 	pool_clean
 }
@@ -183,9 +181,7 @@ source_goes() {
 	eventually 10 has_iface
 	use_queues
 	up
-	redirect "$(iface)" "$(of_mac $OTHER_MAC)"
-	redirect "$(of_mac $OTHER_MAC)" "$(iface)"
-	eventually 10 both_flow
+	redirect_both
 	calm
 	ip link set "$(iface)" xdpdrv off
 	ping_peer
@@ -193,7 +189,7 @@ source_goes() {
 }
 
 remove() {
-	redirect "$(iface)" "$(of_mac $OTHER_MAC)"
+	redirect "$(iface)" "$(nic_of $OTHER_MAC)"
 	flood
 	rmmod e1000_rust
 	calm

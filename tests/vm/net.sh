@@ -190,6 +190,9 @@ of_netdev() {
 		}'
 }
 
+# of_queue N: packets that it has received.
+of_queue() { of_netdev qstats "ifindex=$(<"/sys/class/net/$(iface)/ifindex")" "queue-id=$1" queue-type=0 rx-packets; }
+
 # restart_one QUEUE: by the core, with another ring.
 restart_one() { echo "$(iface) $1" >/sys/module/restart/parameters/queue; }
 

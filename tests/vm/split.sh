@@ -26,8 +26,6 @@ mtu() {
 	ip -n peer link set "$PEER" mtu "$1"
 	eventually 30 pings
 }
-# of_queue N: packets that it has received.
-of_queue() { of_netdev qstats "ifindex=$(<"/sys/class/net/$(iface)/ifindex")" "queue-id=$1" queue-type=0 rx-packets; }
 
 prepare() {
 	load_driver

@@ -40,12 +40,17 @@ jam() {
 timeouts() { dmesg | grep -c "$1: NETDEV WATCHDOG: .*: transmit queue $2 timed out" || true; }
 timed_out() { (($(timeouts "$1" "$2") > $3)); }
 
-stack() {
+# jam_stack QUEUE: with packets of the stack, until it sends again.
+jam_stack() {
 	ping -f -q "$PEER_ADDR" &
-	jam 0
+	jam "$1"
 	kill %1
 	wait || true
 	eventually 30 pings
+}
+
+stack() {
+	jam_stack 0
 	pool_clean
 }
 
@@ -76,11 +81,7 @@ rule() {
 	ethtool -N "$dev" flow-type ether dst $OWN action 1
 	eventually 30 pings
 	by_rule
-	ping -f -q "$PEER_ADDR" &
-	jam '[01]'
-	kill %1
-	wait || true
-	eventually 30 pings
+	jam_stack '[01]'
 	ethtool -n "$dev" | grep -i "Dest MAC addr: $OWN"
 	by_rule
 	ethtool -N "$dev" delete 0
@@ -91,12 +92,11 @@ rule() {
 # by_rule: what is for that address comes by queue 1.
 by_rule() {
 	local before
-	before=$(of_queue_1)
+	before=$(of_queue 1)
 	ip -n peer neigh replace 10.9.0.99 lladdr $OWN dev "$PEER" nud permanent
 	in_peer ping -q -c 20 -i 0.01 -W 0.3 10.9.0.99 || true
-	check "frames by queue 1" $(($(of_queue_1) - before)) -ge 20
+	check "frames by queue 1" $(($(of_queue 1) - before)) -ge 20
 }
-of_queue_1() { of_netdev qstats "ifindex=$(<"/sys/class/net/$(iface)/ifindex")" queue-id=1 queue-type=0 rx-packets; }
 
 peer_up
 try "interface" prepare
