@@ -24,6 +24,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+from runs import aligned
+
 GROWTH_MAX = 2  # per cent, see check
 
 # (lane, case, IOMMU, peer): what ours / peer may be at most.
@@ -281,11 +283,9 @@ def tables(rows):
                 row["case"], row["iommu"], row["peer_name"], number(row["ours"]), number(row["peer"]),
                 ratio, number(row["spread"]), most, verdict,
             ])
-        widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
         yield f"{lane}: {unit}"
-        for line in lines:
-            cells = (c.ljust(w) if i < 3 or i > 7 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths)))
-            yield "  " + "  ".join(cells).rstrip()
+        for line in aligned(lines, left=(0, 1, 2, 8)):
+            yield "  " + line
         yield ""
 
 

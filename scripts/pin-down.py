@@ -23,7 +23,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 (the backend comes first)
-from runs import check, failures, read_runs  # noqa: E402
+from runs import aligned, check, failures, read_runs  # noqa: E402
 
 OURS = ("e1000_rust", "igb_rust", "igb_rust_own")
 NAMES = {"igb_rust_own": "igb_rust, own queue"}
@@ -142,10 +142,7 @@ def table(rows):
             f"{r['pinned_kB']:,}", f"{r['pinned_kB'] / r['charged_kB']:.2f}", f"{r['goodput_ratio']:.3f}",
             "never" if r["back_ms"] is None else str(r["back_ms"]),
         ])
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    for line in lines:
-        cells = (c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths)))
-        yield "  ".join(cells).rstrip()
+    return aligned(lines, left=(0, 1))
 
 
 NOTES = """\

@@ -20,7 +20,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from runs import check, failures, read_runs
+from runs import aligned, check, failures, read_runs
 
 VARIANTS = {
     "igb": ("82576", "igb_rust", "native", "page pool"),
@@ -200,10 +200,7 @@ def table(rows):
             number(r["pages_per_million"], ".0f"), number(r["mappings_per_million"], ".0f"),
             number(r["packets_per_interrupt"], ".0f"), str(r["lost"]), number(r["pps"], ",d"),
         ])
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    for line in lines:
-        cells = (c.ljust(w) if i < 5 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths)))
-        yield "  ".join(cells).rstrip()
+    return aligned(lines, left=range(5))
 
 
 NOTES = """\

@@ -20,3 +20,11 @@ def read_runs(path):
     if not runs or runs[-1]["kind"] != "end":
         sys.exit(f"error: {path} is incomplete")
     return runs
+
+
+def aligned(lines, left):
+    """The lines of a table with their columns aligned: those whose number is in left at the left."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    for line in lines:
+        cells = (c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths)))
+        yield "  ".join(cells).rstrip()

@@ -16,7 +16,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 (the backend comes first)
 
-from runs import read_runs  # noqa: E402
+from runs import aligned, read_runs  # noqa: E402
 
 IOMMUS = ("off", "strict")
 COLOURS = {"off": "#7fb3d5", "strict": "#1f4e79"}
@@ -50,9 +50,7 @@ def table(data):
             r["direction"], str(r["mtu"]), str(r["flows"]), r["iommu"],
             f"{r['ours']:.0f}", f"{r['theirs']:.0f}", f"{r['ratio']:.3f}",
         ))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
-    for line in lines:
-        yield "  ".join(c.ljust(w) if i in (0, 3) else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths)))
+    return aligned(lines, left=(0, 3))
 
 
 def plot(data, out):

@@ -76,7 +76,8 @@ boot() {
 
 # vm NAME OPTION...: runs tests/vm/NAME.sh there.
 vm() {
-	local name=$1 less=''
+	local name=$1 less='' program
+	local -a add=()
 	shift
 	[[ -s $K_OUT/modules.order ]] || die "the modules are not built: run 'make modules KERNEL=$K_NAME'"
 	# A slow kernel gets less to do.
@@ -84,8 +85,8 @@ vm() {
 	[[ $name != soak ]] || less="MINUTES=$MINUTES${SEED:+ SEED=$SEED}"
 	[[ ${DRIVER-} != igb_rust || $name != @(soak|refuse) ]] || less+=" DRIVER=igb_rust CARD=0x10c9"
 	[[ ${DRIVER-} != igb_rust || $name != soak ]] || less+=" QUEUES=1"
-	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" --add "$LOGS/hold" --add "$LOGS/failnth" \
-		--add "$LOGS/stamp" --add "$LOGS/napis" --add "$LOGS/fentry.o" --add "$LOGS/metadata.o" --add "$LOGS/tcp_mmap" --add "$LOGS/receive" --timeout 900 \
+	for program in hold failnth stamp napis fentry.o metadata.o tcp_mmap receive; do add+=(--add "$LOGS/$program"); done
+	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" "${add[@]}" --timeout 900 \
 		--run "RPP_SLOW=$RPP_SLOW $less bash tests/$name.sh" "$@"
 }
 

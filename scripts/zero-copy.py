@@ -16,7 +16,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 (the backend comes first)
 
-from runs import check, failures, read_runs  # noqa: E402
+from runs import aligned, check, failures, read_runs  # noqa: E402
 
 IOMMUS = ("off", "strict")
 OURS, THEIRS = "rust", "kernel"
@@ -74,9 +74,7 @@ def table(data):
             r["iommu"], POOLS[r["pool"]], WAYS[r["way"]], f"{r['napi']:.0f}", f"{r['thread']:.0f}", f"{r['both']:.0f}",
             f"{r['of_recv']:.2f}", f"{r['mapped_percent']:.0f}", f"{r['lost_percent']:.1f}",
         ))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
-    for line in lines:
-        yield "  ".join(c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths)))
+    return aligned(lines, left=(0, 1, 2))
 
 
 def plot(data, out):

@@ -112,16 +112,18 @@ static noinline notrace void tagged_free_unref_folios(struct folio_batch *folios
 	unsigned int i, kept = 0;
 	/* Once for all, where they may be turned on again. */
 	const bool off = !bh_off() && bh_may_be_on();
+	int cpu;
 
 	if (off)
 		local_bh_disable();
+	/* As release_bh_on() has it, where they stay on. */
+	cpu = bh_off() ? smp_processor_id() : -1;
 	for (i = 0; i < folios->nr; i++) {
 		struct folio *folio = folios->folios[i];
 
 		if (tagged(&folio->page) && !folio_test_large(folio)) {
 			raw_cpu_inc(rpp_hook_hits[RPP_SITE_FREE_UNREF_FOLIOS]);
-			if (bh_off() ? rpp_page_release(&folio->page, smp_processor_id()) :
-				       release_bh_on(&folio->page))
+			if (rpp_page_release(&folio->page, cpu))
 				continue;
 		}
 		folios->folios[kept++] = folio;

@@ -70,18 +70,10 @@ in_order_xdp() {
 	detach
 }
 
-# And with headers in buffers of their own, of which it says how long they are. Some of them in several buffers.
-in_order_headers() {
+# apart COMMAND...: with headers in buffers of their own, of which the device says how long they are.
+apart() {
 	ethtool --set-priv-flags "$(iface)" split-headers-0 on
-	[[ ! ${2-} ]] || ip link set "$(iface)" mtu 9000
-	in_order "$1" "${2-}"
-	ip link set "$(iface)" mtu 1500
-	ethtool --set-priv-flags "$(iface)" split-headers-0 off
-}
-
-anywhere_headers() {
-	ethtool --set-priv-flags "$(iface)" split-headers-0 on
-	anywhere
+	"$@"
 	ethtool --set-priv-flags "$(iface)" split-headers-0 off
 }
 
@@ -127,9 +119,9 @@ try "in order, XDP_DROP" in_order_xdp drop 40
 try "in order, XDP_TX" in_order_xdp tx 10
 try "anywhere, at any time" anywhere
 if ((HEADERS)); then
-	try "in order, headers apart" in_order_headers 20
-	try "in order, headers apart, in several buffers" in_order_headers 10 9022
-	try "anywhere, headers apart" anywhere_headers
+	try "in order, headers apart" apart in_order 20
+	try "in order, headers apart, in several buffers" apart in_order_jumbo 10
+	try "anywhere, headers apart" apart anywhere
 fi
 try "the interface works again" in_order 1
 try "all pages are back, no mapping is left" clean

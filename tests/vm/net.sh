@@ -162,9 +162,7 @@ quiet() {
 # ping_peer [COUNT]: every packet is answered, once what was queued on the way is through.
 ping_peer() {
 	settle
-	ping -q -c "${1:-3}" -i 0.1 -W 5 "$PEER_ADDR" >/tmp/ping
-	cat /tmp/ping
-	grep -q ' 0% packet loss' /tmp/ping && return
+	no_ping_lost "${1:-3}" && return
 	ip -s link show dev "$(iface)"
 	in_peer ip -s link show dev "$PEER"
 	dmesg | tail -n 3
@@ -172,6 +170,13 @@ ping_peer() {
 }
 
 pings() { ping -q -c 1 -W 1 "$PEER_ADDR"; }
+
+# no_ping_lost COUNT: of so many, whatever else is going on.
+no_ping_lost() {
+	ping -q -c "$1" -i 0.1 -W 5 "$PEER_ADDR" >/tmp/ping
+	cat /tmp/ping
+	grep -q ' 0% packet loss' /tmp/ping
+}
 
 # count NAME: a counter of ethtool -S; of the pool, or the driver's.
 count() { ethtool -S "$(iface)" | awk -v n="$1:" '$1 == n { print $2 }'; }
