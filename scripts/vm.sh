@@ -17,6 +17,7 @@ usage() {
 	  --nic MODEL[@HUB] a NIC (e1000, e1000e, virtio-net-pci...) on a hub; NICs on
 	                    one hub (default 0) see each other's frames (repeatable)
 	  --hotplug         each NIC in a slot of its own that it can be pulled from
+	  --disk MB         an empty disk: "modprobe virtio_blk" makes it /dev/vda
 	  --device SPEC     any other device of QEMU's (repeatable)
 	  --smp N           CPUs (default 2)
 	  --mem MB          memory (default 1024; KERNEL=debug and kcsan 2048, uml 384)
@@ -40,12 +41,12 @@ usage() {
 
 # Modules of the kernel itself that the guest can modprobe, with what they need.
 MODULES="e1000 e1000e igb virtio_net pktgen veth tun dummy cls_bpf cls_matchall
-	act_mirred sch_ingress sch_netem tcp_diag udp_diag netconsole 8021q macvlan"
+	act_mirred sch_ingress sch_netem tcp_diag udp_diag netconsole 8021q macvlan virtio_blk aer_inject"
 
 # What the guest's commands are copied from; the libraries follow by ldd.
 PROGRAMS="bash dash mount umount dmesg taskset chrt setsid grep sed mawk find xargs tar gzip
 	cmp diff hexdump ip tc bridge ss ethtool bpftool kmod free pgrep pkill ps sysctl
-	uptime vmstat watch ping socat tcpdump busybox"
+	uptime vmstat watch ping socat tcpdump rtcwake mkswap swapon busybox"
 
 # In the kernel log, each of these fails the run.
 # (DMA_API_DEBUG and kmemleak say at boot that they are there, which is no complaint. Of KCSAN's
@@ -183,6 +184,10 @@ qemu_args() {
 		args+=(-device "$model,netdev=n$n,mac=52:54:00:00:00:$(printf %02x $((n + 1)))")
 		n=$((n + 1))
 	done
+	if [[ $disk ]]; then
+		truncate -s "${disk}M" "$tmp/disk"
+		args+=(-drive "file=disk,if=none,id=disk,format=raw" -device virtio-blk-pci,drive=disk)
+	fi
 	args+=("${devices[@]}")
 	# no_timer_check: on a busy host the check can miss its ten ticks, and panics.
 	args+=(-append "no_timer_check random.trust_cpu=on ${append[*]}")
@@ -193,8 +198,8 @@ qemu_args() {
 uml_args() {
 	local p n=0 fd
 
-	[[ ${nics[*]}${devices[*]}$icount$iommu$hotplug ]] &&
-		die "User-Mode Linux has no --nic, no --hotplug, no --device, no --iommu and no --icount"
+	[[ ${nics[*]}${devices[*]}$disk$icount$iommu$hotplug ]] &&
+		die "User-Mode Linux has no --nic, no --hotplug, no --disk, no --device, no --iommu and no --icount"
 	# It makes a directory in HOME. Lines that nobody names would ask for pseudo-terminals.
 	# shellcheck disable=SC2206 # words
 	args=(env HOME="$tmp" "$K_IMAGE" mem="${mem}M" initrd="$tmp/initrd" con=null ssl=null ${append[*]})
@@ -217,7 +222,7 @@ run_vm() {
 		env -C "$tmp" timeout -k 5 "$timeout" "${args[@]}"
 }
 
-smp='' mem='' thread='' icount='' iommu='' hotplug='' timeout=600 run='' out='' quiet=''
+smp='' mem='' disk='' thread='' icount='' iommu='' hotplug='' timeout=600 run='' out='' quiet=''
 nics=() devices=() add=() allow=()
 while (($#)); do
 	case $1 in
@@ -226,13 +231,14 @@ while (($#)); do
 	--hotplug) hotplug=1 ;;
 	--quiet) quiet=1 ;;
 	--help | -h) usage; exit 0 ;;
-	--run | --out | --add | --nic | --device | --smp | --mem | --thread | --append | --timeout | --allow)
+	--run | --out | --add | --nic | --disk | --device | --smp | --mem | --thread | --append | --timeout | --allow)
 		(($# > 1)) || die "$1 needs a value; see scripts/vm.sh --help"
 		case $1 in
 		--run) run=$2 ;;
 		--out) out=$2 ;;
 		--add) add+=("$2") ;;
 		--nic) nics+=("$2") ;;
+		--disk) disk=$2 ;;
 		--device) devices+=(-device "$2") ;;
 		--smp) smp=$2 ;;
 		--mem) mem=$2 ;;

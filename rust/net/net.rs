@@ -9,7 +9,7 @@
 //! Imports go in one direction, from a file to those below it:
 //!
 //! ```text
-//! bus/pci -> register -> ethtool_ops, queue_mgmt, metadata -> rules -> vtable -> device -> irq, poolstats, rxside -> rx
+//! bus/pci -> register -> ethtool_ops, queue_mgmt, metadata -> rules -> vtable, updown -> device -> irq, poolstats, rxside -> rx
 //!   rx -> frames, tx;  tx -> netdev, dma -> xdp, skb -> napi, buffers -> queue -> stats
 //!   netdev -> ethtool, desc
 //! ```
@@ -51,6 +51,7 @@ pub mod steering;
 mod tx;
 mod txqueue;
 mod txside;
+mod updown;
 mod vtable;
 mod xdp;
 

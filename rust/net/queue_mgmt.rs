@@ -10,14 +10,14 @@
 use crate::{
     device::{
         Channel,
-        Core,
-        RETRY_MS, //
+        Core, //
     },
     netdev::{
         Operations,
         Side, //
     },
     rxside::RxSide,
+    updown::RETRY_MS,
     vtable::{
         core_of,
         Table, //

@@ -16,6 +16,7 @@ use crate::{
         has_metadata,
         Operations, //
     },
+    updown,
     vtable::Table, //
 };
 use kernel::{
@@ -46,7 +47,8 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
     /// The result is dropped before the parent is unbound, in process context, and not forgotten.
     pub(crate) unsafe fn new(parts: Parts<'bound, D>) -> Result<Self> {
         let parent = parts.parent;
-        let core = Core::new(parts, Table::<D>::poll)?;
+        // SAFETY: `reset_work()` is what restarts a device.
+        let core = unsafe { Core::new(parts, Table::<D>::poll, updown::reset_work::<D>)? };
         let features = &core.features;
         let dev = core.dev.as_raw();
         // SAFETY: The device is valid, and not registered yet, so it is ours alone. Its private area has room for
@@ -133,6 +135,20 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
         // address and limits.
         to_result(unsafe { bindings::register_netdev(dev) })?;
         Ok(Self(core))
+    }
+
+    /// Puts the device to sleep, until [`wake`](Self::wake): no DMA, no interrupt, and the core leaves it alone.
+    ///
+    /// Process context.
+    pub(crate) fn sleep(&self) {
+        self.0.sleep();
+    }
+
+    /// Wakes the device, which may have lost what it knew.
+    ///
+    /// Process context.
+    pub(crate) fn wake(&self) {
+        self.0.wake();
     }
 
     /// Takes the device from the core, if that has not been done.

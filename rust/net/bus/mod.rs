@@ -3,3 +3,4 @@
 //! The buses that network devices are on. Nothing else in this crate knows them.
 
 pub mod pci;
+pub mod power;

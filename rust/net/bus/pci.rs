@@ -2,6 +2,7 @@
 
 //! Network devices on the PCI bus.
 
+use super::power;
 use crate::{
     buffers::Kind,
     device::Parts,
@@ -148,7 +149,7 @@ pub struct Adapter<T: Driver>(T);
 
 /// What belongs to a bound device. Dropped from the first to the last.
 pub struct Device<'bound, T: Driver> {
-    registration: Registration<'bound, T::Ops<'bound>>,
+    pub(super) registration: Registration<'bound, T::Ops<'bound>>,
     _vectors: KBox<pci::IrqVectorRegistration<'bound>>,
     _enabled: Enabled<'bound>,
 }
@@ -212,6 +213,7 @@ impl<T: Driver + 'static> pci::Driver for Adapter<T> {
                 requests.push(IrqRequest::from(vectors.index(index)?), GFP_KERNEL)?;
             }
             pdev.set_master();
+            power::save_state(pdev);
             let parts = Parts {
                 parent: pdev.as_ref(),
                 vectors: requests,
@@ -243,7 +245,7 @@ impl<T: Driver + 'static> pci::Driver for Adapter<T> {
 macro_rules! module_pci_net_driver {
     ($($f:tt)*) => {
         ::kernel::module_driver!(
-            <T>, ::kernel::pci::Adapter<$crate::bus::pci::Adapter<T>>, { $($f)* }
+            <T>, $crate::bus::power::Bus<T>, { $($f)* }
         );
     };
 }
