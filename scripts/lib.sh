@@ -22,7 +22,7 @@ BUILD_PACKAGES='rustc rust-src bindgen rustfmt rust-clippy gcc gcc-14 make flex 
 # And in the build root also what tests run, what the VM's programs come from, and QEMU: the same one whatever
 # this machine has, so that figures are the same.
 ROOT_PACKAGES="$BUILD_PACKAGES qemu-system-x86 cargo shellcheck libc6-dev mount iproute2 ethtool
-	bpftool procps iputils-ping socat tcpdump bsdextrautils busybox-static
+	bpftool procps iputils-ping socat tcpdump bsdextrautils kexec-tools busybox-static
 	libbpf-dev python3-matplotlib ca-certificates"
 
 say() { printf '%s\n' "$*" >&2; }

@@ -46,7 +46,7 @@ MODULES="e1000 e1000e igb virtio_net pktgen veth tun dummy cls_bpf cls_matchall
 # What the guest's commands are copied from; the libraries follow by ldd.
 PROGRAMS="bash dash mount umount dmesg taskset chrt setsid grep sed mawk find xargs tar gzip
 	cmp diff hexdump ip tc bridge ss ethtool bpftool kmod free pgrep pkill ps sysctl
-	uptime vmstat watch ping socat tcpdump rtcwake mkswap swapon busybox"
+	uptime vmstat watch ping socat tcpdump rtcwake mkswap swapon kexec busybox"
 
 # In the kernel log, each of these fails the run.
 # (DMA_API_DEBUG and kmemleak say at boot that they are there, which is no complaint. Of KCSAN's

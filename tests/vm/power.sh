@@ -10,6 +10,8 @@ export DRIVER=${DRIVER:-igb_rust} CARD=${CARD:-0x10c9} PEER_DRIVER=e1000e
 . tests/lib.sh
 # shellcheck source=net.sh
 . tests/net.sh
+# shellcheck source=inject.sh
+. tests/inject.sh
 PEER_MAC=52:54:00:00:00:03
 if [[ $CARD == 0x100e ]]; then MAC=52:54:00:00:00:02; fi
 # Its directory in sysfs.
@@ -18,7 +20,7 @@ DEV=/sys/bus/pci/devices/$DUT
 # An error is reported by a card on PCI Express.
 if [[ $CARD == 0x10c9 ]]; then ERRORS=1; else ERRORS=0; fi
 
-plan $((9 + ERRORS))
+plan $((11 + ERRORS))
 
 prepare() {
 	local dev
@@ -111,6 +113,15 @@ down() {
 	ping_peer
 }
 
+# without WHAT: woken while that cannot be had, the interface comes as soon as it can.
+without() {
+	refuse "$1" 1
+	echo 1 >"$DEV/reset"
+	check "calls that were refused" "$(refused)" -gt 0
+	no_carrier
+	rmmod refuse
+}
+
 # While somebody else changes whatever can be changed.
 meanwhile() {
 	local n dev
@@ -151,6 +162,8 @@ try "asleep to memory, the interface is down" down asleep mem
 try "asleep to disk, while frames go round" play hibernate
 try "reset" over reset
 try "reset, while frames go round" play reset
+try "reset, no memory for rings" over without rings
+try "reset, no interrupts" over without interrupts
 try "reset, while the interface changes" meanwhile
 if ((ERRORS)); then try "an error on the bus, while frames go round" play broken; fi
 try "removal" removal
