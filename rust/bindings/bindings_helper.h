@@ -11,6 +11,7 @@
 #include <linux/if_vlan.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
+#include <linux/mii.h>
 #include <linux/mm.h>
 #include <linux/netdevice.h>
 #include <linux/pci.h>
@@ -49,6 +50,8 @@ static const unsigned long RPP_HZ = HZ;
 
 static const unsigned int RNET_OPS_RTNL = ETHTOOL_OP_NEEDS_RTNL_SCHANNELS |
 					  ETHTOOL_OP_NEEDS_RTNL_GLINK;
+static const u32 RNET_MSG_DEFAULT = NETIF_MSG_DRV | NETIF_MSG_PROBE | NETIF_MSG_LINK;
+static const u32 RNET_MSG_LINK = NETIF_MSG_LINK;
 static const unsigned int RNET_COALESCE =
 	ETHTOOL_COALESCE_RX_USECS | ETHTOOL_COALESCE_USE_ADAPTIVE_RX;
 static const netdev_features_t RNET_F_HIGHDMA = NETIF_F_HIGHDMA;

@@ -8,6 +8,8 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/jiffies.h>
+#include <linux/mii.h>
+#include <linux/pci.h>
 #include <linux/rtnetlink.h>
 #include <linux/tcp.h>
 #include <linux/timer.h>
@@ -59,6 +61,49 @@ void rnet_work_setup(struct delayed_work *work, work_func_t func)
 void rnet_work_schedule(struct delayed_work *work, u32 ms)
 {
 	schedule_delayed_work(work, msecs_to_jiffies(ms));
+}
+
+/* The link */
+
+bool rnet_carrier_ok(struct net_device *dev)
+{
+	return netif_carrier_ok(dev);
+}
+
+void rnet_link_up(struct net_device *dev, u32 speed, bool full_duplex, bool rx, bool tx)
+{
+	netdev_info(dev, "NIC Link is Up %u Mbps %s Duplex, Flow Control: %s\n", speed,
+		    full_duplex ? "Full" : "Half",
+		    rx && tx ? "RX/TX" : rx ? "RX" : tx ? "TX" : "None");
+}
+
+void rnet_link_down(struct net_device *dev)
+{
+	netdev_info(dev, "NIC Link is Down\n");
+}
+
+u16 rnet_mii_advertise_pause(bool rx, bool tx)
+{
+	return mii_advertise_flowctrl((rx ? FLOW_CTRL_RX : 0) | (tx ? FLOW_CTRL_TX : 0));
+}
+
+void rnet_mii_resolve_pause(u16 ours, u16 theirs, bool *rx, bool *tx)
+{
+	u8 pause = mii_resolve_flowctrl_fdx(ours, theirs);
+
+	*rx = pause & FLOW_CTRL_RX;
+	*tx = pause & FLOW_CTRL_TX;
+}
+
+/* By which "ethtool -E" knows that it has the right card. */
+u32 rnet_eeprom_magic(struct device *parent)
+{
+	struct pci_dev *pdev;
+
+	if (!dev_is_pci(parent))
+		return 0;
+	pdev = to_pci_dev(parent);
+	return pdev->vendor | pdev->device << 16;
 }
 
 /* Queues and NAPI */

@@ -25,6 +25,7 @@ use crate::{
     },
     handle::NetDev,
     irq::Irq,
+    link::LinkState,
     lockclass,
     moderation::{
         Moderation,
@@ -32,6 +33,7 @@ use crate::{
     },
     netdev::{
         CardStats,
+        Config,
         Features,
         Operations,
         Rings,
@@ -248,6 +250,8 @@ pub(crate) struct Control<'bound, D: Operations> {
     pub(crate) interval: u32,
     /// How many counters there are, which is asked once.
     pub(crate) counters: usize,
+    /// The link.
+    pub(crate) link: LinkState,
     /// The XDP program, whose reference is ours.
     program: *mut bindings::bpf_prog,
 }
@@ -274,17 +278,24 @@ pub(crate) struct Core<'bound, D: Operations + 'bound> {
     pub(crate) steering: Steering,
     /// The time between interrupts follows the length of frames. Written under the device's lock.
     pub(crate) adaptive: AtomicFlag,
+    /// What the kernel's log is told: `ethtool -s msglvl`.
+    pub(crate) messages: Atomic<u32>,
+    /// The vector that is tested, and 1; 0 when its interrupt has come.
+    pub(crate) tested: Atomic<u32>,
     /// Restarts the device after a transmit timeout.
     #[pin]
     pub(crate) reset: Opaque<bindings::delayed_work>,
+    /// Looks at the link after an interrupt about it.
+    #[pin]
+    watch: Opaque<bindings::delayed_work>,
     pub(crate) dev: NetDev,
 }
 
-// SAFETY: All fields are `Sync` but the work, which is only passed to the functions of the workqueue; those may be
+// SAFETY: All fields are `Sync` but the works, which are only passed to the functions of the workqueue; those may be
 // called on any CPU, at the same time as well.
 unsafe impl<'bound, D: Operations + 'bound> Sync for Core<'bound, D> {}
 // SAFETY: All fields may be dropped by another task than the one that has made them: memory, a device, interrupts,
-// and a work, none of which belongs to a CPU or a task.
+// and works, none of which belongs to a CPU or a task.
 unsafe impl<'bound, D: Operations + 'bound> Send for Core<'bound, D> {}
 
 /// A function of a work.
@@ -356,6 +367,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                         // CAST: u32 fits.
                         shape: Shape { rings, queues: queues as usize, split: 0 },
                         counters: 0,
+                        link: LinkState::new(features.link_modes),
                         program: core::ptr::null_mut(),
                     };
                     Mutex::new(control, name, class)
@@ -368,6 +380,12 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                     // expects it as a part of a `Core<D>`, which waits for it in `end()` before it goes.
                     unsafe { bindings::rnet_work_setup(work, Some(reset)) }
                 }),
+                watch <- Opaque::ffi_init(|work| {
+                    // SAFETY: As above.
+                    unsafe { bindings::rnet_work_setup(work, Some(watch_work::<D>)) }
+                }),
+                messages: Atomic::new(bindings::RNET_MSG_DEFAULT),
+                tested: Atomic::new(0),
             }? Error),
             GFP_KERNEL,
         )?;
@@ -381,29 +399,19 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         self.channels.get(queue).map(|channel| &**channel)
     }
 
-    /// Tells the core whether the link is there.
+    /// Has somebody look at the link, and tell the core and the log of it.
     ///
-    /// Any context; several at once may do so.
-    pub(crate) fn update_carrier(&self) {
-        let dev = self.dev.as_raw();
-        let link = || !D::HAS_LINK || self.ops.link().is_some();
-        let mut up = link();
-        // Whoever tells it last has looked after that. (A link that flutters has one interrupt for each time.)
-        for _ in 0..8 {
-            // SAFETY: The device is valid as long as the core. Both functions may be called in any context, and by
-            // several CPUs at once: they change a bit atomically and leave the rest to a work.
-            unsafe {
-                if up {
-                    bindings::netif_carrier_on(dev);
-                } else {
-                    bindings::netif_carrier_off(dev);
-                }
-            }
-            let told = core::mem::replace(&mut up, link());
-            if told == up {
-                break;
-            }
-        }
+    /// Any context.
+    pub(crate) fn link_changed(&self) {
+        // SAFETY: The work was set up by `new()` and is there as long as the core. It may be scheduled in any context,
+        // also when it is already or runs: then it runs once more. What is scheduled `end()` cancels before the core goes.
+        unsafe { bindings::rnet_work_schedule(self.watch.get(), 0) };
+    }
+
+    /// Looks at the link, of a device that is up.
+    pub(crate) fn update_link(&self, control: &mut Control<'bound, D>) {
+        let messages = self.messages.load(Relaxed);
+        control.link.update(&self.ops, &self.dev, messages);
     }
 
     /// Returns how many queues are used, which may change at any time.
@@ -488,6 +496,18 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         unsafe { CStr::from_char_ptr((&raw const (*self.dev.as_raw()).name).cast()) }
     }
 
+    /// Returns what the hardware is started with.
+    pub(crate) fn config(&self, queues: usize) -> Config {
+        Config {
+            mac: self.dev.mac(),
+            mtu: self.dev.mtu(),
+            // CAST: No more than were asked for.
+            queues: queues as u32,
+            // CAST: A few dozen.
+            other_vector: (self.other_vectors() != 0).then_some(self.channels.len() as u32),
+        }
+    }
+
     /// Tells the card once more which packets the core wants.
     ///
     /// Under the device's lock.
@@ -518,6 +538,20 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             let used = self.channels.iter().take(control.shape.queues);
             used.for_each(|c| c.set_interval(interval));
         }
+    }
+
+    /// Notes that the interrupt has come that is waited for: see `selftest.rs`.
+    ///
+    /// Hard interrupt.
+    #[cold]
+    fn test_irq(&self, vector: usize) -> IrqReturn {
+        // CAST: A few dozen.
+        let ours = self.tested.load(Relaxed) == vector as u32 + 1;
+        if !ours || !self.ops.interrupt(vector).ours {
+            return IrqReturn::None;
+        }
+        self.tested.store(0, Relaxed);
+        IrqReturn::Handled
     }
 
     /// Schedules a restart in so many milliseconds.
@@ -645,10 +679,13 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     ///
     /// The device is not registered any more.
     pub(crate) fn end(&self) {
-        // A reset that was still to come finds the device not running.
-        // SAFETY: The work was set up by `new()`. It may sleep, as we are in process context, and we do not hold
-        // the device's lock, which the work takes.
-        unsafe { bindings::cancel_delayed_work_sync(self.reset.get()) };
+        // A reset that was still to come finds the device not running, and so does a look at the link.
+        // SAFETY: The works were set up by `new()`. It may sleep, as we are in process context, and we do not hold
+        // the device's lock, nor `control`, which the works take.
+        unsafe {
+            bindings::cancel_delayed_work_sync(self.reset.get());
+            bindings::cancel_delayed_work_sync(self.watch.get());
+        }
     }
 }
 
@@ -723,19 +760,36 @@ impl<'bound, D: Operations + 'bound> Handler for Vector<'bound, D> {
         // nobody has a mutable reference to it.
         let core = unsafe { self.core.as_ref() };
         if !core.listening.load(Relaxed) {
-            return IrqReturn::None;
+            return core.test_irq(self.vector);
         }
         let events = core.ops.interrupt(self.vector);
         if !events.ours {
             return IrqReturn::None;
         }
         if events.link {
-            core.update_carrier();
+            core.link_changed();
         }
         match core.channels.get(self.vector) {
             Some(channel) if events.packets => channel.queue.schedule(),
             _ => core.ops.unmask(self.vector),
         }
         IrqReturn::Handled
+    }
+}
+
+/// # Safety
+///
+/// `work` is a part of the `watch` of a `Core<D>`.
+unsafe extern "C" fn watch_work<D: Operations>(work: *mut bindings::work_struct) {
+    // SAFETY: By the safety requirement it is the field of a `struct delayed_work`.
+    let work = unsafe { kernel::container_of!(work, bindings::delayed_work, work) };
+    // CAST: `Opaque` is a transparent wrapper.
+    let work = work.cast::<Opaque<bindings::delayed_work>>();
+    // SAFETY: By the safety requirement the delayed work is the field of a `Core<D>`, which is pinned and only
+    // shared. It waits for its work, in `end()`, before it goes.
+    let core = unsafe { &*kernel::container_of!(work, Core<'_, D>, watch) };
+    let control = &mut *core.control.lock();
+    if control.up {
+        core.update_link(control);
     }
 }

@@ -16,6 +16,12 @@ impl LinkMode {
     /// Finds out by itself what the other end can.
     pub const AUTONEG: Self =
         Self(bindings::ethtool_link_mode_bit_indices_ETHTOOL_LINK_MODE_Autoneg_BIT);
+    /// Pauses both ways. (With the next one, see `mii_advertise_flowctrl()`.)
+    pub(crate) const PAUSE: Self =
+        Self(bindings::ethtool_link_mode_bit_indices_ETHTOOL_LINK_MODE_Pause_BIT);
+    /// Pauses one way.
+    pub(crate) const ASYM_PAUSE: Self =
+        Self(bindings::ethtool_link_mode_bit_indices_ETHTOOL_LINK_MODE_Asym_Pause_BIT);
     /// 10 Mbit/s, half duplex.
     pub const BASE_T_10_HALF: Self =
         Self(bindings::ethtool_link_mode_bit_indices_ETHTOOL_LINK_MODE_10baseT_Half_BIT);
@@ -32,10 +38,9 @@ impl LinkMode {
     pub const BASE_T_1000_FULL: Self =
         Self(bindings::ethtool_link_mode_bit_indices_ETHTOOL_LINK_MODE_1000baseT_Full_BIT);
 
-    /// Returns the bit's word and place in a mask of modes.
-    pub(crate) fn bit(self) -> (usize, u32) {
-        // CAST: u32 fits.
-        ((self.0 / usize::BITS) as usize, self.0 % usize::BITS)
+    /// Returns the bits of modes in the first word of a mask, where all of these are.
+    pub(crate) fn mask(modes: &[Self]) -> usize {
+        modes.iter().fold(0, |mask, mode| mask | 1 << mode.0)
     }
 }
 

@@ -10,16 +10,14 @@ use crate::{
         Shape,
         SPLIT_FLAGS, //
     },
-    ethtool::{
-        LinkMode,
-        Visitor, //
-    },
+    ethtool::Visitor,
     netdev::{
         Operations,
         Rings,
         RSS_KEY,
         RSS_QUEUES, //
     },
+    selftest::TESTS,
     vtable::{
         core_of,
         only_if,
@@ -48,6 +46,22 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         op_needs_rtnl: bindings::RNET_OPS_RTNL,
         get_link: Some(bindings::ethtool_op_get_link),
         get_link_ksettings: Some(Self::get_link_ksettings),
+        set_link_ksettings: only_if(D::HAS_PHY, Self::set_link_ksettings),
+        nway_reset: only_if(D::HAS_PHY, Self::nway_reset),
+        get_pauseparam: only_if(D::HAS_SET_LINK, Self::get_pauseparam),
+        set_pauseparam: only_if(D::HAS_SET_LINK, Self::set_pauseparam),
+        get_msglevel: Some(Self::get_msglevel),
+        set_msglevel: Some(Self::set_msglevel),
+        get_drvinfo: only_if(D::HAS_FIRMWARE, Self::get_drvinfo),
+        get_regs_len: only_if(D::HAS_REGISTERS, Self::get_regs_len),
+        get_regs: only_if(D::HAS_REGISTERS, Self::get_regs),
+        get_eeprom_len: only_if(D::HAS_EEPROM, Self::get_eeprom_len),
+        get_eeprom: only_if(D::HAS_EEPROM, Self::get_eeprom),
+        set_phys_id: only_if(D::HAS_SET_LED, Self::set_phys_id),
+        self_test: only_if(D::HAS_TEST, Self::self_test),
+        get_pause_stats: only_if(D::HAS_STATISTICS, Self::get_pause_stats),
+        get_eth_mac_stats: only_if(D::HAS_STATISTICS, Self::get_eth_mac_stats),
+        get_rmon_stats: only_if(D::HAS_STATISTICS, Self::get_rmon_stats),
         get_ringparam: Some(Self::get_ringparam),
         set_ringparam: Some(Self::set_ringparam),
         supported_coalesce_params: if D::HAS_SET_INTERVAL {
@@ -76,49 +90,6 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // `None`.
         ..unsafe { MaybeUninit::zeroed().assume_init() }
     };
-
-    /// # Safety
-    ///
-    /// - See the invariants of [`Table`].
-    /// - `settings` is valid and initialised, and nobody else's.
-    unsafe extern "C" fn get_link_ksettings(
-        dev: *mut bindings::net_device,
-        settings: *mut bindings::ethtool_link_ksettings,
-    ) -> c_int {
-        // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
-        // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
-        // `settings` is valid, initialised, and nobody else's.
-        let (core, settings) = unsafe { (core_of::<D>(dev), &mut *settings) };
-        let modes = core.features.link_modes;
-        let supported = &mut settings.link_modes.supported;
-        supported.fill(0);
-        for mode in modes {
-            let (word, bit) = mode.bit();
-            if let Some(word) = supported.get_mut(word) {
-                *word |= 1 << bit;
-            }
-        }
-        settings.link_modes.advertising = *supported;
-        let base = &mut settings.base;
-        // CAST: Small constants, all of them.
-        if modes.contains(&LinkMode::TP) {
-            base.port = bindings::PORT_TP as u8;
-        }
-        if modes.contains(&LinkMode::AUTONEG) {
-            base.autoneg = bindings::AUTONEG_ENABLE as u8;
-        }
-        let link = if D::HAS_LINK { core.ops.link() } else { None };
-        (base.speed, base.duplex) = match link {
-            Some(link) if link.full_duplex => (link.speed, bindings::DUPLEX_FULL as u8),
-            Some(link) => (link.speed, bindings::DUPLEX_HALF as u8),
-            // CAST: All ones, as C has it.
-            None => (
-                bindings::SPEED_UNKNOWN as u32,
-                bindings::DUPLEX_UNKNOWN as u8,
-            ),
-        };
-        0
-    }
 
     /// # Safety
     ///
@@ -361,10 +332,11 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
         // core, whose driver is `D`. It is registered, so the core outlives this call.
         let core = unsafe { core_of::<D>(dev) };
-        // CAST: A small constant, a few dozen counters, and a few queues.
+        // CAST: A small constant, a few dozen counters, a few queues and tests.
         match set as u32 {
             bindings::ethtool_stringset_ETH_SS_STATS => core.control.lock().counters as c_int,
             FLAGS if D::Rx::HEADER.is_some() => core.flags() as c_int,
+            bindings::ethtool_stringset_ETH_SS_TEST if D::HAS_TEST => TESTS.len() as c_int,
             _ => EOPNOTSUPP.to_errno(),
         }
     }
@@ -380,6 +352,7 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let n = match set {
             bindings::ethtool_stringset_ETH_SS_STATS => core.control.lock().counters,
             FLAGS => core.flags(),
+            bindings::ethtool_stringset_ETH_SS_TEST => TESTS.len(),
             _ => return,
         };
         // SAFETY: By the safety requirement there is initialised room, which is nobody else's, for as many names
@@ -387,10 +360,10 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // alignment.
         let names = unsafe { core::slice::from_raw_parts_mut(names.cast(), n) };
         let mut visitor = Visitor::names(names);
-        if set == FLAGS {
-            SPLIT_FLAGS.iter().for_each(|name| visitor.counter(name, 0));
-        } else {
-            core.counters(&mut visitor);
+        match set {
+            bindings::ethtool_stringset_ETH_SS_STATS => core.counters(&mut visitor),
+            FLAGS => SPLIT_FLAGS.iter().for_each(|name| visitor.counter(name, 0)),
+            _ => TESTS.iter().for_each(|name| visitor.counter(name, 0)),
         }
     }
 

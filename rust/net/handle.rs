@@ -56,6 +56,24 @@ impl NetDev {
         self.0
     }
 
+    /// Tells the core whether there is a link, and returns what it knew.
+    ///
+    /// Any context.
+    pub(crate) fn set_carrier(&self, up: bool) -> bool {
+        let dev = self.as_raw();
+        // SAFETY: By the type invariant the device is valid. The functions may be called in any context, and by several
+        // CPUs at once: they change a bit atomically and leave the rest to a work.
+        unsafe {
+            let was = bindings::rnet_carrier_ok(dev);
+            if up {
+                bindings::netif_carrier_on(dev);
+            } else {
+                bindings::netif_carrier_off(dev);
+            }
+            was
+        }
+    }
+
     /// Returns the MAC address.
     ///
     /// Under the device's lock.

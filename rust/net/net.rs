@@ -9,7 +9,8 @@
 //! Imports go in one direction, from a file to those below it:
 //!
 //! ```text
-//! bus/pci -> register -> ethtool_ops, queue_mgmt, metadata -> rules -> vtable, updown -> device -> irq, poolstats, rxside -> rx
+//! bus/pci -> register -> ethtool_ops, queue_mgmt, metadata -> rules -> vtable, updown -> device -> irq, link, poolstats, rxside -> rx
+//!   ethtool_ops -> ethtool_card, ethtool_link, ethtool_stats -> vtable;  selftest -> updown;  link -> phy -> netdev
 //!   rx -> frames, tx;  tx -> netdev, dma -> xdp, skb -> napi, buffers -> queue -> stats
 //!   netdev -> ethtool, desc
 //! ```
@@ -25,17 +26,22 @@ mod descs;
 mod device;
 mod dma;
 pub mod ethtool;
+mod ethtool_card;
+mod ethtool_link;
 mod ethtool_ops;
+mod ethtool_stats;
 mod frames;
 mod handle;
 mod heads;
 mod irq;
+mod link;
 mod lockclass;
 mod metadata;
 mod moderation;
 mod napi;
 pub mod netdev;
 mod outbox;
+mod phy;
 mod poll;
 mod poolstats;
 mod queue;
@@ -44,6 +50,7 @@ mod register;
 mod rules;
 mod rx;
 mod rxside;
+mod selftest;
 mod skb;
 mod split;
 mod stats;

@@ -21,7 +21,8 @@ use crate::{
 use core::ops::RangeInclusive;
 use kernel::{
     error::VTABLE_DEFAULT_ERROR,
-    prelude::*, //
+    prelude::*,
+    str::CString, //
 };
 use pp_bindings as bindings;
 
@@ -65,6 +66,7 @@ pub struct Rings {
 ///     rx_frame: 9216,
 ///     rx_checksum: false,
 ///     link_modes: &[LinkMode::TP, LinkMode::BASE_T_1000_FULL],
+///     eeprom: 0,
 /// };
 /// ```
 #[derive(Clone, Debug)]
@@ -88,6 +90,8 @@ pub struct Features {
     pub rx_checksum: bool,
     /// What the card's port can be.
     pub link_modes: &'static [LinkMode],
+    /// Words of 16 bits that [`Operations::eeprom`] reads.
+    pub eeprom: u32,
 }
 
 impl Features {
@@ -243,17 +247,136 @@ pub struct Link {
     pub full_duplex: bool,
 }
 
+/// Which ways frames that ask for a pause go ("flow control").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pause {
+    /// The card heeds those that it receives.
+    pub rx: bool,
+    /// The card sends them when it runs out of room.
+    pub tx: bool,
+}
+
+/// A test that a card is put to: see [`Operations::test`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Test {
+    /// Registers keep what is written to them. The card is stopped, and [`stop`](Operations::stop) follows.
+    Registers,
+    /// The EEPROM is as its checksum says. The card is stopped.
+    Eeprom,
+    /// The card raises the interrupt of this vector, which is unmasked: that it comes is seen elsewhere.
+    Interrupt(usize),
+}
+
 /// What the card itself counts, as far as it does; in frames, since the device was registered.
-#[derive(Clone, Copy, Debug, Default)]
+///
+/// # Examples
+///
+/// ```
+/// use net::netdev::CardStats;
+///
+/// /// Of a card that counts nothing but these two.
+/// fn statistics(missed: u64, multicast: u64) -> CardStats {
+///     CardStats {
+///         missed,
+///         multicast,
+///         ..CardStats::default()
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
 pub struct CardStats {
-    /// Lost because no buffer was there.
+    /// Lost because no room was left in the card.
     pub missed: u64,
-    /// Received, with a multicast address.
-    pub multicast: u64,
-    /// Received with a wrong CRC.
+    /// Lost because a queue had no descriptor.
+    pub no_descriptor: u64,
+    /// Received, with a wrong CRC.
     pub crc_errors: u64,
-    /// Received, too long or too short.
-    pub length_errors: u64,
+    /// Received, with a part of a byte.
+    pub alignment_errors: u64,
+    /// Received, with an error that the PHY saw.
+    pub phy_errors: u64,
+    /// Received, shorter than 64 bytes, with a right CRC.
+    pub undersize: u64,
+    /// Received, too long, with a right CRC.
+    pub oversize: u64,
+    /// Received, shorter than 64 bytes, with a wrong CRC.
+    pub fragments: u64,
+    /// Received, too long, with a wrong CRC.
+    pub jabbers: u64,
+    /// Received, without an error.
+    pub rx_frames: u64,
+    /// Of these, with a multicast address.
+    pub multicast: u64,
+    /// Of these, broadcasts.
+    pub rx_broadcast: u64,
+    /// Received that ask for a pause, or for its end.
+    pub rx_pause: u64,
+    /// Received, by length: 64 bytes, up to 127, 255, 511, 1,023, and longer.
+    pub rx_sizes: [u64; 6],
+    /// Sent.
+    pub tx_frames: u64,
+    /// Of these, with a multicast address.
+    pub tx_multicast: u64,
+    /// Of these, broadcasts.
+    pub tx_broadcast: u64,
+    /// Sent that ask for a pause, or for its end.
+    pub tx_pause: u64,
+    /// Sent, by length.
+    pub tx_sizes: [u64; 6],
+    /// Collisions.
+    pub collisions: u64,
+    /// Sent after one collision.
+    pub single_collisions: u64,
+    /// Sent after several.
+    pub multiple_collisions: u64,
+    /// Not sent because of too many.
+    pub excessive_collisions: u64,
+    /// Collisions that came later than they may.
+    pub late_collisions: u64,
+    /// Sent later because the medium was busy.
+    pub deferred: u64,
+    /// Sent while nobody was there.
+    pub carrier_errors: u64,
+}
+
+impl CardStats {
+    /// The card does not count it: `ETHTOOL_STAT_NOT_SET`.
+    pub(crate) const NOT_COUNTED: u64 = u64::MAX;
+}
+
+/// That nothing is counted.
+impl Default for CardStats {
+    fn default() -> Self {
+        const NO: u64 = CardStats::NOT_COUNTED;
+        Self {
+            missed: NO,
+            no_descriptor: NO,
+            crc_errors: NO,
+            alignment_errors: NO,
+            phy_errors: NO,
+            undersize: NO,
+            oversize: NO,
+            fragments: NO,
+            jabbers: NO,
+            rx_frames: NO,
+            multicast: NO,
+            rx_broadcast: NO,
+            rx_pause: NO,
+            rx_sizes: [NO; 6],
+            tx_frames: NO,
+            tx_multicast: NO,
+            tx_broadcast: NO,
+            tx_pause: NO,
+            tx_sizes: [NO; 6],
+            collisions: NO,
+            single_collisions: NO,
+            multiple_collisions: NO,
+            excessive_collisions: NO,
+            late_collisions: NO,
+            deferred: NO,
+            carrier_errors: NO,
+        }
+    }
 }
 
 /// A driver of a network device: its registers.
@@ -264,7 +387,8 @@ pub struct CardStats {
 /// [`set_mac`](Self::set_mac) and [`set_mtu`](Self::set_mtu) are called under the device's lock, in process
 /// context, so never two of them at a time. Between `start` and `stop` anything else may be called on any CPU at
 /// any time; [`doorbell`](Self::doorbell) of one ring on one CPU at a time. While the interface is down `link`,
-/// `set_mac`, `set_mtu`, `statistics` and `counters` may be called as well.
+/// `set_mac`, `set_mtu`, `statistics` and `counters` may be called as well, and what is about the card itself: `phy`,
+/// `set_led`, `registers`, `eeprom`, `firmware`, and `test`.
 ///
 /// # Examples
 ///
@@ -422,8 +546,62 @@ pub trait Operations: Send + Sync + Sized {
 
     /// Returns the state of the link; `None` if there is none.
     ///
-    /// Any context.
+    /// Process context.
     fn link(&self) -> Option<Link> {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Returns what a register of the PHY holds, by the numbers of IEEE 802.3, clause 22; or writes `write` to it.
+    ///
+    /// With it the framework does what `ethtool -s`, `-r` and `-A` ask for: what is advertised, a speed without
+    /// autonegotiation, and pauses. It has the PHY look for a link, unless there is one, between [`start`](Self::start)
+    /// and the first ring. Process context, one at a time.
+    fn phy(&self, _register: u8, _write: Option<u16>) -> Result<u16> {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Has the card send and receive as the PHY will, or does: with a speed that is `forced`, or one that is negotiated; and
+    /// with those pauses.
+    ///
+    /// Between [`start`](Self::start) and the first ring, before the PHY is told; and when the link has come. Left out
+    /// by a card that takes it all from its PHY. Process context, under the device's lock or not.
+    fn set_link(&self, _forced: Option<Link>, _pause: Pause) -> Result {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Turns the LEDs of the port on, or off; `None` gives them back to the card.
+    ///
+    /// Process context, under the device's lock.
+    fn set_led(&self, _on: Option<bool>) {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Calls `register` with the offset and the value of each register that `ethtool -d` is to show: the same ones each
+    /// time, and none that reading changes.
+    ///
+    /// Process context, under the device's lock.
+    fn registers(&self, _register: &mut dyn FnMut(u32, u32)) {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Returns a word of the EEPROM, of which there are [`Features::eeprom`].
+    ///
+    /// Process context, under the device's lock.
+    fn eeprom(&self, _word: u32) -> Result<u16> {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Returns the version of what the card has in its EEPROM or its flash, as `ethtool -i` is to show it.
+    ///
+    /// Process context, under the device's lock.
+    fn firmware(&self) -> Result<CString> {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Puts the card to a test of `ethtool -t`; an error says that it has failed.
+    ///
+    /// Process context, under the device's lock.
+    fn test(&self, _test: Test) -> Result {
         kernel::build_error!(VTABLE_DEFAULT_ERROR)
     }
 

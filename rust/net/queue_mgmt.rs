@@ -236,9 +236,11 @@ fn stop_ring<'bound, D: Operations + 'bound>(core: &Core<'bound, D>, channel: &C
             channel.index(),
             e
         );
+        // Nobody looks at the link meanwhile.
+        let control = core.control.lock();
         core.ops.stop();
-        // SAFETY: The device is valid as long as the core, and the function may be called in any context.
-        unsafe { bindings::netif_carrier_off(core.dev.as_raw()) };
+        core.dev.set_carrier(false);
+        drop(control);
         core.restart_later(0);
     }
 }

@@ -20,9 +20,7 @@ use crate::{
     irq::Irq,
     netdev::{
         xdp_queue,
-        Config,
         Operations,
-        Rss,
         Side, //
     },
     rxside::RxSide,
@@ -96,15 +94,10 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     /// Starts the hardware on new rings.
     ///
     /// What fails leaves it stopped.
-    fn start(&self, rss: &Rss, interval: u32, pairs: &mut KVec<Pair<'bound, D>>) -> Result {
-        self.ops.start(&Config {
-            mac: self.dev.mac(),
-            mtu: self.dev.mtu(),
-            // CAST: No more than were asked for.
-            queues: pairs.len() as u32,
-            // CAST: A few dozen.
-            other_vector: (self.other_vectors() != 0).then_some(self.channels.len() as u32),
-        })?;
+    fn start(&self, control: &Control<'bound, D>, pairs: &mut KVec<Pair<'bound, D>>) -> Result {
+        let (rss, interval) = (&control.rss, control.interval);
+        self.ops.start(&self.config(pairs.len()))?;
+        control.link.start(&self.ops)?;
         if D::HAS_SET_RSS {
             self.ops.set_rss(&rss.key, &rss.queues);
         }
@@ -158,7 +151,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         mut pairs: KVec<Pair<'bound, D>>,
     ) -> Result {
         self.publish(&pairs)?;
-        if let Err(e) = self.start(&control.rss, control.interval, &mut pairs) {
+        if let Err(e) = self.start(control, &mut pairs) {
             self.ops.stop();
             let published = self.channels.iter().take(pairs.len());
             published.for_each(|c| c.queue.withdraw());
@@ -182,7 +175,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         control.up = true;
         control.shape = shape;
         // Of a change after this one the handler hears as soon as interrupts are unmasked.
-        self.update_carrier();
+        self.update_link(control);
         self.listening.store(true, Relaxed);
         (0..self.vectors.len()).for_each(|vector| self.ops.unmask(vector));
         Ok(())
@@ -192,8 +185,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     ///
     /// NAPI first, since it is poll that unmasks interrupts and wakes the queue; then nobody starts anew what the
     /// next lines stop.
-    fn quiesce(&self, control: &Control<'bound, D>) {
-        let dev = self.dev.as_raw();
+    pub(crate) fn quiesce(&self, control: &Control<'bound, D>) {
         let channels = || self.channels.iter().take(control.shape.queues);
         channels().for_each(|c| c.queue.disable());
         // A poll has ended for NAPI a moment before it unmasks interrupts. It is an RCU reader.
@@ -205,14 +197,15 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             // SAFETY: Process context, without the lock.
             unsafe { side.close() };
         }
+        // A reset may clear what the card has counted.
+        self.card_stats();
         self.ops.stop();
         // Not before: an interrupt that nobody attends to comes again and again.
         self.listening.store(false, Relaxed);
         // Returns when no handler runs that has seen the flag.
         control.irqs.iter().for_each(Irq::synchronize);
-        // Not before: the handler may see the link once more.
-        // SAFETY: The device is valid as long as the core, and the function may be called in any context.
-        unsafe { bindings::netif_carrier_off(dev) };
+        // (Who looks at the link waits for `control`.)
+        self.dev.set_carrier(false);
         for channel in channels() {
             for side in channel.tx.each() {
                 // SAFETY: Process context, without the lock.
@@ -232,7 +225,10 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
 
     /// Requests the interrupts, those of queues that are not used as well, and tells the core which ones are of the
     /// first `queues`.
-    fn request_irqs(&self, queues: usize) -> Result<KVec<Irq<'bound, Vector<'bound, D>>>> {
+    pub(crate) fn request_irqs(
+        &self,
+        queues: usize,
+    ) -> Result<KVec<Irq<'bound, Vector<'bound, D>>>> {
         let mut irqs = KVec::with_capacity(self.vectors.len(), GFP_KERNEL)?;
         for (vector, request) in self.vectors.iter().enumerate() {
             let alone = self.vectors.len() == 1 || vector >= self.channels.len();
@@ -266,7 +262,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     }
 
     /// Releases the interrupts.
-    fn free_irqs(&self, control: &mut Control<'bound, D>) {
+    pub(crate) fn free_irqs(&self, control: &mut Control<'bound, D>) {
         let used = self.channels.iter().take(control.shape.queues);
         used.for_each(|c| self.set_irq(c, false));
         control.irqs = KVec::new();
@@ -294,6 +290,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
             control.up = false;
             self.quiesce(control);
         }
+        control.link.forget();
         self.free_irqs(control);
     }
 

@@ -14,6 +14,7 @@ use crate::{
     napi::Napi,
     netdev::{
         xdp_queue,
+        CardStats,
         Operations,
         RxMode,
         Side, //
@@ -182,8 +183,9 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         let core = unsafe { core_of::<D>(dev) };
         // SAFETY: The device is valid, and by the safety requirement its lock is held, under which its features change.
         let changed = unsafe { (*dev).features } ^ features;
-        // If it is down it hears of it when it is started.
-        if changed & bindings::RNET_F_VLAN_RX != 0 && core.control.lock().up {
+        // If it is down it hears of it when it is started. (A look at the link writes the same registers.)
+        let control = core.control.lock();
+        if changed & bindings::RNET_F_VLAN_RX != 0 && control.up {
             core.ops
                 .strip_vlan(features & bindings::RNET_F_VLAN_RX != 0);
         }
@@ -425,12 +427,29 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
             add(&mut stats.tx_dropped, tx.sum(|tx| tx.dropped.get()));
         }
         let card = core.card_stats();
-        let bad = card.crc_errors.wrapping_add(card.length_errors);
-        stats.rx_errors = stats.rx_errors.wrapping_add(bad);
-        stats.rx_missed_errors = card.missed;
-        stats.multicast = card.multicast;
-        stats.rx_crc_errors = card.crc_errors;
-        stats.rx_length_errors = card.length_errors;
+        let counted = |n: &[u64]| {
+            let n = n.iter().filter(|n| **n != CardStats::NOT_COUNTED);
+            n.fold(0u64, |sum, n| sum.wrapping_add(*n))
+        };
+        stats.rx_length_errors = counted(&[card.undersize, card.oversize]);
+        stats.rx_crc_errors = counted(&[card.crc_errors]);
+        stats.rx_frame_errors = counted(&[card.alignment_errors]);
+        stats.rx_fifo_errors = counted(&[card.no_descriptor]);
+        stats.rx_missed_errors = counted(&[card.missed]);
+        stats.multicast = counted(&[card.multicast]);
+        stats.tx_aborted_errors = counted(&[card.excessive_collisions]);
+        stats.tx_window_errors = counted(&[card.late_collisions]);
+        stats.tx_carrier_errors = counted(&[card.carrier_errors]);
+        stats.collisions = counted(&[card.collisions]);
+        for bad in [
+            stats.rx_length_errors,
+            stats.rx_crc_errors,
+            stats.rx_frame_errors,
+            counted(&[card.phy_errors]),
+        ] {
+            add(&mut stats.rx_errors, bad);
+        }
+        stats.tx_errors = stats.tx_aborted_errors.wrapping_add(stats.tx_window_errors);
     }
 
     /// # Safety

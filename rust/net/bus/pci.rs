@@ -105,6 +105,7 @@ use pp_bindings as bindings;
 ///             rx_frame: 2048,
 ///             rx_checksum: false,
 ///             link_modes: &[],
+///             eeprom: 0,
 ///         };
 ///         Ok((Card { bar }, features))
 ///     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the 8254x and the 82576 do alike, beside the path of packets: link, PHY, filters, statistics.
+//! What the 8254x and the 82576 do alike, beside the path of packets: link, PHY, filters, EEPROM, LEDs.
 //!
 //! A device that was removed reads as all ones. So each wait has an end, and no loop depends on what
 //! a register says.
@@ -16,17 +16,13 @@ use kernel::{
         Io, //
     },
     prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    },
     time::Delta,
 };
 use net::{
     ethtool::LinkMode,
     netdev::{
-        CardStats,
         Link,
+        Pause,
         RxMode, //
     },
 };
@@ -44,14 +40,18 @@ pub(crate) const LINK_MODES: &[LinkMode] = &[
 
 /// The PHY is always at this address.
 const PHY_ADDRESS: u32 = 1;
-/// PHY control register, and its bits.
-const MII_BMCR: u32 = 0;
-const BMCR_ANRESTART: u32 = 1 << 9;
-const BMCR_PDOWN: u32 = 1 << 11;
-const BMCR_ANENABLE: u32 = 1 << 12;
 
-fn phy_access(bar: &Bar<'_>, command: regs::MDIC) -> Result<u32> {
-    bar.write_reg(command);
+/// Reads a register of the PHY, or writes it.
+pub(crate) fn phy(bar: &Bar<'_>, register: u8, write: Option<u16>) -> Result<u16> {
+    let command = regs::MDIC::zeroed()
+        .with_const_phy::<PHY_ADDRESS>()
+        .try_with_register(u32::from(register))?;
+    bar.write_reg(match write {
+        Some(value) => command
+            .with_const_op::<1>()
+            .try_with_data(u32::from(value))?,
+        None => command.with_const_op::<2>(),
+    });
     let value = read_poll_timeout(
         || Ok(bar.read(regs::MDIC)),
         |value| value.ready(),
@@ -61,19 +61,16 @@ fn phy_access(bar: &Bar<'_>, command: regs::MDIC) -> Result<u32> {
     if value.error() {
         return Err(EIO);
     }
-    Ok(value.data().get())
+    // CAST: The field has 16 bits.
+    Ok(value.data().get() as u16)
 }
 
-/// Has the PHY look for a link, unless there is one: who had the device before us may have put it to sleep, and
-/// an 82576 lets it rest after a reset.
-pub(crate) fn wake_phy(bar: &Bar<'_>) -> Result {
-    let command = regs::MDIC::zeroed()
-        .with_const_phy::<PHY_ADDRESS>()
-        .with_const_register::<MII_BMCR>();
-    let bmcr = phy_access(bar, command.with_const_op::<2>())?;
-    if bmcr & BMCR_PDOWN != 0 || link(bar).is_none() {
-        let bmcr = (bmcr & !BMCR_PDOWN) | BMCR_ANENABLE | BMCR_ANRESTART;
-        phy_access(bar, command.with_const_op::<1>().try_with_data(bmcr)?)?;
+/// Changes bits of a register of the PHY, if there is a change.
+pub(crate) fn update_phy(bar: &Bar<'_>, register: u8, f: impl FnOnce(u16) -> u16) -> Result {
+    let old = phy(bar, register, None)?;
+    let new = f(old);
+    if new != old {
+        phy(bar, register, Some(new))?;
     }
     Ok(())
 }
@@ -93,6 +90,116 @@ pub(crate) fn link(bar: &Bar<'_>) -> Option<Link> {
         speed,
         full_duplex: status.fd(),
     })
+}
+
+/// Sends and receives with a speed that is forced, or with the PHY's; and heeds pauses, or asks for them.
+pub(crate) fn set_link(bar: &Bar<'_>, forced: Option<Link>, pause: Pause) {
+    bar.update(regs::CTRL, |r| {
+        let r = r.with_rfce(pause.rx).with_tfce(pause.tx);
+        let r = r
+            .with_frcspd(forced.is_some())
+            .with_frcdplx(forced.is_some());
+        match forced {
+            Some(link) if link.speed == 100 => r.with_const_speed::<1>().with_fd(link.full_duplex),
+            Some(link) => r.with_const_speed::<0>().with_fd(link.full_duplex),
+            None => r,
+        }
+    });
+}
+
+/// What is 802.3's: the address and the type of frames that ask for a pause, for the longest time. `room` bytes of what is
+/// received wait in the card when it sends them.
+pub(crate) fn set_flow_control(bar: &Bar<'_>, room: u32) {
+    bar.write_reg(regs::FCAL::from(0x00c2_8001));
+    bar.write_reg(regs::FCAH::zeroed().with_const_address::<0x0100>());
+    bar.write_reg(regs::FCT::zeroed().with_const_ethertype::<0x8808>());
+    bar.write_reg(regs::FCTTV::zeroed().with_const_time::<0xffff>());
+    // The card wants a multiple of 16.
+    let room = room & 0xfff0;
+    bar.write_reg(regs::FCRTL::from(room.saturating_sub(16)).with_xone(true));
+    bar.write_reg(regs::FCRTH::from(room));
+}
+
+/// Turns all LEDs on, or off; or has them do what they did.
+pub(crate) fn set_led(bar: &Bar<'_>, default: regs::LEDCTL, on: Option<bool>) {
+    // In each byte bits 3:0 say what for, and 7 that it blinks; 6, that it is inverted, stays.
+    let mode = match on {
+        Some(true) => 0x0e0e_0e0e,
+        Some(false) => 0x0f0f_0f0f,
+        None => return bar.write_reg(default),
+    };
+    bar.write_reg(regs::LEDCTL::from(default.into_raw() & 0x4040_4040 | mode));
+}
+
+/// Returns whether the first 64 words of the EEPROM have the sum that they have to have.
+pub(crate) fn test_eeprom(eeprom: impl Fn(u32) -> Result<u16>) -> Result {
+    let mut sum = 0u16;
+    for word in 0..0x40 {
+        sum = sum.wrapping_add(eeprom(word)?);
+    }
+    if sum == 0xbaba {
+        Ok(())
+    } else {
+        Err(EBADMSG)
+    }
+}
+
+/// Registers that lie in a row, each so many bytes from the one before.
+pub(crate) struct Row {
+    /// The first one.
+    pub(crate) at: usize,
+    /// How many there are.
+    pub(crate) n: usize,
+    /// How far apart.
+    pub(crate) stride: usize,
+}
+
+/// Returns a row.
+pub(crate) const fn row(at: usize, n: usize, stride: usize) -> Row {
+    Row { at, n, stride }
+}
+
+impl Row {
+    fn offsets(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.n).map(|i| self.at + i * self.stride)
+    }
+}
+
+/// Calls `register` with the offset and the value of each register.
+pub(crate) fn registers(bar: &Bar<'_>, rows: &[Row], register: &mut dyn FnMut(u32, u32)) {
+    for at in rows.iter().flat_map(Row::offsets) {
+        // CAST: Less than 128 KiB.
+        register(at as u32, bar.try_read32(at).unwrap_or(u32::MAX));
+    }
+}
+
+/// Returns whether registers keep what is written to their bits of a mask. The device is stopped.
+pub(crate) fn test_registers(bar: &Bar<'_>, rows: &[(Row, u32)]) -> Result {
+    for (row, mask) in rows {
+        for at in row.offsets() {
+            for pattern in [0x5a5a_5a5a, 0xa5a5_a5a5, 0, u32::MAX] {
+                bar.try_write32(pattern & mask, at)?;
+                let found = bar.try_read32(at)? & mask;
+                if found != pattern & mask {
+                    pr_err!(
+                        "register {at:#x} has {found:#x}, not {:#x}\n",
+                        pattern & mask
+                    );
+                    return Err(EIO);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the address that the card has read from its EEPROM.
+pub(crate) fn address(bar: &Bar<'_>) -> [u8; 6] {
+    let low = regs::RAL::try_at(0).map_or(0, |at| bar.read(at).into_raw());
+    let high = regs::RAH::try_at(0).map_or(0, |at| bar.read(at).into_raw());
+    let [a, b, c, d] = low.to_le_bytes();
+    let [e, f, ..] = high.to_le_bytes();
+    [a, b, c, d, e, f]
 }
 
 /// How many addresses beside its own a card listens to: of 16 filters C e1000 uses 15.
@@ -155,40 +262,5 @@ pub(crate) fn update_rctl(bar: &Bar<'_>, f: impl FnOnce(regs::RCTL) -> regs::RCT
     let new = f(old);
     if new.into_raw() != old.into_raw() {
         bar.write_reg(new);
-    }
-}
-
-/// The card's counters, which reading clears; these are the sums.
-pub(crate) struct Counters {
-    missed: Atomic<u64>,
-    multicast: Atomic<u64>,
-    crc_errors: Atomic<u64>,
-    length_errors: Atomic<u64>,
-}
-
-impl Counters {
-    /// Returns counters that begin at 0.
-    pub(crate) fn new() -> Self {
-        Self {
-            missed: Atomic::new(0),
-            multicast: Atomic::new(0),
-            crc_errors: Atomic::new(0),
-            length_errors: Atomic::new(0),
-        }
-    }
-
-    /// Returns what the card has counted.
-    pub(crate) fn read(&self, bar: &Bar<'_>) -> CardStats {
-        let add = |sum: &Atomic<u64>, new: u32| {
-            // All ones: the device is gone.
-            let new = if new == u32::MAX { 0 } else { u64::from(new) };
-            sum.fetch_add(new, Relaxed).wrapping_add(new)
-        };
-        CardStats {
-            missed: add(&self.missed, bar.read(regs::MPC).into_raw()),
-            multicast: add(&self.multicast, bar.read(regs::MPRC).into_raw()),
-            crc_errors: add(&self.crc_errors, bar.read(regs::CRCERRS).into_raw()),
-            length_errors: add(&self.length_errors, bar.read(regs::RLEC).into_raw()),
-        }
     }
 }

@@ -16,14 +16,24 @@ pub(crate) type Bar<'bound> = pci::Bar<'bound, BAR_SIZE>;
 register! {
     /// Device control.
     pub(crate) CTRL(u32) @ 0x0 {
+        /// Full duplex, if that is forced.
+        0:0     fd => bool;
         /// No new requests on the bus (82576).
         2:2     gio_master_disable => bool;
         /// Auto-speed detection (8254x).
         5:5     asde => bool;
         /// Set link up.
         6:6     slu => bool;
+        /// Speed, if that is forced: as in STATUS.
+        9:8     speed;
+        /// Speed and duplex are forced.
+        11:11   frcspd => bool;
+        12:12   frcdplx => bool;
         /// Device reset; clears itself.
         26:26   rst => bool;
+        /// Heed pauses, and ask for them.
+        27:27   rfce => bool;
+        28:28   tfce => bool;
         /// Take VLAN tags out of received frames.
         30:30   vme => bool;
     }
@@ -36,6 +46,8 @@ register! {
         1:1     lu => bool;
         /// 0, 1: 10, 100 Mbit/s; 2, 3: 1 Gbit/s.
         7:6     speed;
+        /// On a PCI-X bus (8254x).
+        13:13   pcix => bool;
         /// Requests on the bus are not finished (82576).
         19:19   gio_master_enable => bool;
     }
@@ -50,6 +62,22 @@ register! {
         20:16   register;
         15:0    data;
     }
+
+    /// The frames that ask for a pause: address, type, and how long.
+    pub(crate) FCAL(u32) @ 0x28 { 31:0 address; }
+    pub(crate) FCAH(u32) @ 0x2c { 15:0 address; }
+    pub(crate) FCT(u32) @ 0x30 { 15:0 ethertype; }
+    pub(crate) FCTTV(u32) @ 0x170 { 15:0 time; }
+    /// They are sent when there are more bytes in the receive buffer than in the second, and once more when there are fewer
+    /// than in the first.
+    pub(crate) FCRTL(u32) @ 0x2160 {
+        31:31   xone => bool;
+        15:0    bytes;
+    }
+    pub(crate) FCRTH(u32) @ 0x2168 { 15:0 bytes; }
+
+    /// LEDs: four bytes.
+    pub(crate) LEDCTL(u32) @ 0xe00 { 31:0 leds; }
 
     /// Receive control. Left at 0: no VLAN filter, and for the 8254x buffers of 2048 bytes.
     pub(crate) RCTL(u32) @ 0x100 {
@@ -82,17 +110,6 @@ register! {
         /// Retransmit after a late collision.
         24:24   rtlc => bool;
     }
-
-    // Statistics: reading clears them.
-
-    /// Frames with a wrong CRC.
-    pub(crate) CRCERRS(u32) @ 0x4000 { 31:0 packets; }
-    /// Missed packets.
-    pub(crate) MPC(u32) @ 0x4010 { 31:0 packets; }
-    /// Frames that are too long or too short.
-    pub(crate) RLEC(u32) @ 0x4040 { 31:0 packets; }
-    /// Multicast packets.
-    pub(crate) MPRC(u32) @ 0x407c { 31:0 packets; }
 
     /// Receive checksum offload.
     pub(crate) RXCSUM(u32) @ 0x5000 {

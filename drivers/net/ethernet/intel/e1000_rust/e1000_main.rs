@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Intel 82540EM, the Gigabit Ethernet controller that QEMU calls `e1000`.
+//! Intel 82540EM, the Gigabit Ethernet controller that QEMU calls `e1000`; 82545EM, which VMware's machines have; 82544GC.
 //!
-//! The C driver `e1000` knows the same device. The one that is loaded first gets it, unless the
+//! The C driver `e1000` knows the same devices. The one that is loaded first gets it, unless the
 //! device's `driver_override` in sysfs says otherwise.
 //!
-//! Not done: scatter/gather and checksums for sending, wake on LAN, flow control, suspend and resume, a reset when
-//! the link is lost while packets wait to be sent. Tried with QEMU's device only; a real 82540EM may want its reset
-//! through I/O space, as the C driver does it.
+//! Not done: scatter/gather and checksums for sending, wake on LAN, a reset when the link is lost while packets
+//! wait to be sent; an 82544 on PCI-X. Tried with QEMU's devices only; real ones may want their reset through I/O space, as the
+//! C driver does it.
 
 use kernel::{
     device::Core,
@@ -23,12 +23,16 @@ use net::netdev::{
     Features,
     Link,
     Operations,
+    Pause,
     Ring,
     Rings,
     RxMode,
-    Side, //
+    Side,
+    Test, //
 };
 
+#[path = "../common/counters.rs"]
+mod counters;
 mod desc;
 mod hw;
 #[path = "../common/mac.rs"]
@@ -52,12 +56,16 @@ const FEATURES: Features = Features {
     rx_frame: MAX_FRAME,
     rx_checksum: true,
     link_modes: mac::LINK_MODES,
+    eeprom: 0,
 };
 
 /// A device.
 struct E1000<'bound> {
     bar: Bar<'bound>,
-    counters: mac::Counters,
+    model: Model,
+    counters: counters::Counters,
+    /// What the LEDs are for.
+    leds: regs::LEDCTL,
 }
 
 #[vtable]
@@ -66,9 +74,16 @@ impl Operations for E1000<'_> {
     type Tx = desc::Tx;
 
     const ADDRESSES: usize = mac::ADDRESSES;
+    // 20,000 interrupts in a second.
+    const INTERVAL: u32 = 50;
+    const INTERVAL_MAX: u32 = hw::INTERVAL_MAX;
 
     fn start(&self, config: &Config) -> Result {
-        hw::start(&self.bar, config)
+        hw::start(&self.bar, config)?;
+        if self.model != Model::I82544 {
+            hw::limit_delays(&self.bar);
+        }
+        Ok(())
     }
 
     fn start_ring(&self, ring: &Ring) -> Result {
@@ -120,6 +135,43 @@ impl Operations for E1000<'_> {
         mac::link(&self.bar)
     }
 
+    fn phy(&self, register: u8, write: Option<u16>) -> Result<u16> {
+        hw::phy(&self.bar, register, write)
+    }
+
+    fn set_link(&self, forced: Option<Link>, pause: Pause) -> Result {
+        hw::set_link(&self.bar, forced, pause)
+    }
+
+    fn set_led(&self, on: Option<bool>) {
+        mac::set_led(&self.bar, self.leds, on);
+    }
+
+    fn registers(&self, register: &mut dyn FnMut(u32, u32)) {
+        mac::registers(&self.bar, hw::REGISTERS, register);
+    }
+
+    fn eeprom(&self, word: u32) -> Result<u16> {
+        hw::eeprom(&self.bar, word.try_into()?)
+    }
+
+    fn test(&self, test: Test) -> Result {
+        match test {
+            Test::Registers => mac::test_registers(&self.bar, hw::TESTS),
+            Test::Eeprom => mac::test_eeprom(|word| self.eeprom(word)),
+            Test::Interrupt(_vector) => {
+                self.bar.write_reg(regs::ICS::zeroed().with_lsc(true));
+                Ok(())
+            }
+        }
+    }
+
+    fn set_interval(&self, _queue: usize, us: u32) {
+        if self.model != Model::I82544 {
+            hw::set_interval(&self.bar, us);
+        }
+    }
+
     fn set_rx_mode(&self, mode: &RxMode<'_>) {
         mac::set_rx_mode(&self.bar, mode, 0);
     }
@@ -136,14 +188,39 @@ impl Operations for E1000<'_> {
 
 struct Driver;
 
+/// What a card of the family has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Model {
+    /// The 82544 does not throttle interrupts, has no limit for their delay, and no register that reads its EEPROM.
+    I82544,
+    /// All later ones.
+    I82540,
+}
+
 kernel::pci_device_table!(
     PCI_TABLE,
     <Driver as net::bus::pci::Driver>::IdInfo,
-    [(pci::DeviceId::from_id(pci::Vendor::INTEL, 0x100e), ())]
+    [
+        // 82544GC, copper.
+        (
+            pci::DeviceId::from_id(pci::Vendor::INTEL, 0x100c),
+            Model::I82544
+        ),
+        // 82540EM.
+        (
+            pci::DeviceId::from_id(pci::Vendor::INTEL, 0x100e),
+            Model::I82540
+        ),
+        // 82545EM, copper.
+        (
+            pci::DeviceId::from_id(pci::Vendor::INTEL, 0x100f),
+            Model::I82540
+        ),
+    ]
 );
 
 impl net::bus::pci::Driver for Driver {
-    type IdInfo = ();
+    type IdInfo = Model;
     type Ops<'bound> = E1000<'bound>;
 
     const ID_TABLE: pci::IdTable<Self::IdInfo> = &PCI_TABLE;
@@ -154,17 +231,32 @@ impl net::bus::pci::Driver for Driver {
 
     fn probe<'bound>(
         pdev: &'bound pci::Device<Core<'_>>,
-        _info: Option<&'bound ()>,
+        model: Option<&'bound Model>,
     ) -> Result<(E1000<'bound>, Features)> {
+        // An id that was added by sysfs says nothing of the model.
+        let model = *model.unwrap_or(&Model::I82540);
         let bar = pdev.iomap_region_sized::<{ regs::BAR_SIZE }>(0, c"e1000_rust")?;
+        if model == Model::I82544 && bar.read(regs::STATUS).pcix() {
+            dev_err!(
+                pdev.as_ref(),
+                "an 82544 on a PCI-X bus wants buffers laid out as this driver does not do it: use e1000\n"
+            );
+            return Err(ENODEV);
+        }
         hw::reset(&bar);
         let features = Features {
-            mac: hw::eeprom_mac(&bar)?,
+            mac: mac::address(&bar),
+            eeprom: match model {
+                Model::I82544 => 0,
+                Model::I82540 => hw::eeprom_words(&bar),
+            },
             ..FEATURES
         };
         let device = E1000 {
+            leds: bar.read(regs::LEDCTL),
             bar,
-            counters: mac::Counters::new(),
+            model,
+            counters: counters::Counters::new(),
         };
         Ok((device, features))
     }
@@ -174,6 +266,6 @@ net::module_pci_net_driver! {
     type: Driver,
     name: "e1000_rust",
     authors: ["Rust page pool developers"],
-    description: "Intel 82540EM Gigabit Ethernet driver",
+    description: "Intel 82540EM, 82545EM and 82544GC Gigabit Ethernet driver",
     license: "GPL",
 }

@@ -7,7 +7,10 @@
 
 use crate::{
     desc::Rx,
-    mac,
+    mac::{
+        self,
+        row, //
+    },
     regs::{
         self,
         Bar, //
@@ -28,12 +31,66 @@ use net::{
     desc::RxDescriptor,
     netdev::{
         Config,
+        Link,
+        Pause,
         Ring, //
     },
 };
 
-/// At most one interrupt in this many units of 256 ns: 20,000 in a second.
-const ITR: u32 = 195;
+/// Microseconds between two interrupts at most, as in the C driver. (There are 16 bits, in units of 256 ns.)
+pub(crate) const INTERVAL_MAX: u32 = 10_000;
+
+/// The PHY's control register, and its bits.
+const MII_BMCR: u8 = 0;
+const BMCR_ANENABLE: u16 = 1 << 12;
+const BMCR_RESET: u16 = 1 << 15;
+/// The PHY's own registers, of Marvell's 88E1011: what C `e1000` does with them when a speed is forced.
+const PHY_SPECIFIC: u8 = 16;
+const AUTO_CROSSOVER: u16 = 3 << 5;
+const PHY_EXTENDED: u8 = 20;
+const TX_CLOCK_25: u16 = 7 << 4;
+
+/// What `ethtool -d` shows. (Reading ICR would acknowledge interrupts.)
+pub(crate) const REGISTERS: &[mac::Row] = &[
+    row(0x0, 1, 4),
+    row(0x8, 1, 4),
+    row(0x10, 1, 4),
+    row(0x18, 1, 4),
+    row(0x28, 3, 4),
+    row(0xc4, 1, 4),
+    row(0xd0, 1, 4),
+    row(0x100, 1, 4),
+    row(0x170, 1, 4),
+    row(0x400, 1, 4),
+    row(0x410, 1, 4),
+    row(0xe00, 1, 4),
+    row(0x1000, 1, 4),
+    row(0x2160, 2, 8),
+    // The receive ring, and that for sending.
+    row(0x2800, 5, 8),
+    row(0x2804, 1, 4),
+    row(0x282c, 1, 4),
+    row(0x3800, 5, 8),
+    row(0x3804, 1, 4),
+    row(0x3828, 2, 4),
+    row(0x5000, 1, 4),
+    // Receive addresses.
+    row(0x5400, 32, 4),
+];
+
+/// Registers that keep what is written to them.
+pub(crate) const TESTS: &[(mac::Row, u32)] = &[
+    (row(0x2800, 1, 4), 0xffff_fff0),
+    (row(0x2804, 1, 4), u32::MAX),
+    (row(0x2808, 1, 4), 0x000f_ff80),
+    (row(0x3800, 1, 4), 0xffff_fff0),
+    (row(0x3804, 1, 4), u32::MAX),
+    (row(0x3808, 1, 4), 0x000f_ff80),
+    // The multicast table, and receive addresses.
+    (row(0x5200, 128, 4), u32::MAX),
+    (row(0x5400, 16, 8), u32::MAX),
+    (row(0x5404, 16, 8), 0x8003_ffff),
+];
 
 /// Resets the device: no DMA and no interrupt afterwards.
 pub(crate) fn reset(bar: &Bar<'_>) {
@@ -58,10 +115,56 @@ pub(crate) fn start(bar: &Bar<'_>, config: &Config) -> Result {
         reset(bar);
     }
     bar.update(regs::CTRL, |r| r.with_slu(true).with_asde(true));
-    mac::wake_phy(bar)?;
     mac::set_address(bar, &config.mac, 0);
-    bar.write_reg(regs::ITR::from(ITR));
+    // A frame more has room, or a tenth of all.
+    let bytes = rx * 1024;
+    mac::set_flow_control(
+        bar,
+        (bytes * 9 / 10).min(bytes.saturating_sub(config.mtu + 18)),
+    );
     Ok(())
+}
+
+/// Reads a register of the PHY, or writes it.
+pub(crate) fn phy(bar: &Bar<'_>, register: u8, write: Option<u16>) -> Result<u16> {
+    match write {
+        // A speed that is forced is in force after a reset of the PHY, which keeps what was written.
+        Some(control) if register == MII_BMCR && control & BMCR_ANENABLE == 0 => {
+            mac::phy(bar, register, Some(control | BMCR_RESET))?;
+            // As long as 802.3 lets it take.
+            read_poll_timeout(
+                || mac::phy(bar, register, None),
+                |control| control & BMCR_RESET == 0,
+                Delta::from_millis(1),
+                Delta::from_millis(500),
+            )?;
+            mac::update_phy(bar, PHY_EXTENDED, |r| r | TX_CLOCK_25)?;
+            Ok(control)
+        }
+        _ => mac::phy(bar, register, write),
+    }
+}
+
+/// Sends and receives as the PHY will, or does.
+pub(crate) fn set_link(bar: &Bar<'_>, forced: Option<Link>, pause: Pause) -> Result {
+    bar.update(regs::CTRL, |r| r.with_asde(forced.is_none()));
+    mac::set_link(bar, forced, pause);
+    // Which pair is which has to be known for a speed that is forced.
+    mac::update_phy(bar, PHY_SPECIFIC, |r| match forced {
+        Some(_) => r & !AUTO_CROSSOVER,
+        None => r | AUTO_CROSSOVER,
+    })
+}
+
+/// Lets so many microseconds pass between two interrupts.
+pub(crate) fn set_interval(bar: &Bar<'_>, us: u32) {
+    bar.write_reg(regs::ITR::from(us.min(INTERVAL_MAX) * 1000 / 256));
+}
+
+/// Has no packet wait longer for its interrupt because others come, in units of 1.024 us.
+pub(crate) fn limit_delays(bar: &Bar<'_>) {
+    bar.write_reg(regs::TADV::from(32));
+    bar.write_reg(regs::RADV::from(8));
 }
 
 /// Starts the transmitter on an empty ring.
@@ -72,7 +175,6 @@ pub(crate) fn start_tx(bar: &Bar<'_>, ring: &Ring) {
     bar.write_reg(regs::TDH::zeroed());
     bar.write_reg(regs::TDT::zeroed());
     bar.write_reg(regs::TIDV::from(8));
-    bar.write_reg(regs::TADV::from(32));
     // The values that the manual recommends, in 14.5.
     bar.write_reg(
         regs::TIPG::zeroed()
@@ -98,7 +200,6 @@ pub(crate) fn start_rx(bar: &Bar<'_>, ring: &Ring) {
     bar.write_reg(regs::RDH::zeroed());
     bar.write_reg(regs::RDT::zeroed());
     bar.write_reg(regs::RDTR::zeroed());
-    bar.write_reg(regs::RADV::from(8));
     bar.write_reg(regs::RXCSUM::zeroed().with_tuofl(true).with_ipofl(true));
     // Without long packets no frame is longer than half a page has room for. (A frame of full size with two VLAN
     // tags is a long one.)
@@ -138,8 +239,17 @@ pub(crate) fn unmask_interrupts(bar: &Bar<'_>) {
     );
 }
 
+/// Returns how many words the EEPROM has.
+pub(crate) fn eeprom_words(bar: &Bar<'_>) -> u32 {
+    if bar.read(regs::EECD).large() {
+        256
+    } else {
+        64
+    }
+}
+
 /// Reads a word of the EEPROM.
-fn eeprom(bar: &Bar<'_>, address: u8) -> Result<u16> {
+pub(crate) fn eeprom(bar: &Bar<'_>, address: u8) -> Result<u16> {
     bar.write_reg(regs::EERD::zeroed().with_address(address).with_start(true));
     let value = read_poll_timeout(
         || Ok(bar.read(regs::EERD)),
@@ -149,14 +259,4 @@ fn eeprom(bar: &Bar<'_>, address: u8) -> Result<u16> {
     )?;
     // CAST: The field has 16 bits.
     Ok(value.data().get() as u16)
-}
-
-/// The permanent MAC address.
-pub(crate) fn eeprom_mac(bar: &Bar<'_>) -> Result<[u8; 6]> {
-    let mut mac = [0; 6];
-    for (address, bytes) in mac.chunks_exact_mut(2).enumerate() {
-        // CAST: At most 2.
-        bytes.copy_from_slice(&eeprom(bar, address as u8)?.to_le_bytes());
-    }
-    Ok(mac)
 }

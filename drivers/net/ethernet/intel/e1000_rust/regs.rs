@@ -21,6 +21,12 @@ register! {
         0:0     start => bool;
     }
 
+    /// EEPROM control.
+    pub(crate) EECD(u32) @ 0x10 {
+        /// It has 256 words, and not 64.
+        9:9     large => bool;
+    }
+
     /// Interrupt causes; reading acknowledges them.
     pub(crate) ICR(u32) @ 0xc0 {
         /// Link status change.
@@ -32,6 +38,11 @@ register! {
     /// Interrupt throttling, in units of 256 ns between two interrupts.
     pub(crate) ITR(u32) @ 0xc4 {
         15:0    interval;
+    }
+
+    /// Interrupt causes: set.
+    pub(crate) ICS(u32) @ 0xc8 {
+        2:2     lsc => bool;
     }
 
     /// Interrupt mask: set.

@@ -4,7 +4,10 @@
 
 use crate::{
     desc::Rx,
-    mac,
+    mac::{
+        self,
+        row, //
+    },
     regs::{
         self,
         Bar, //
@@ -19,6 +22,11 @@ use kernel::{
     },
     page::PAGE_SIZE,
     prelude::*,
+    str::CString,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
     time::{
         delay::fsleep,
         Delta, //
@@ -28,6 +36,8 @@ use net::{
     desc::RxDescriptor,
     netdev::{
         Config,
+        Link,
+        Pause,
         Ring,
         Side, //
     },
@@ -35,6 +45,76 @@ use net::{
 
 /// Microseconds between two interrupts at most: there are 13 bits.
 pub(crate) const INTERVAL_MAX: u32 = 0x1fff;
+/// Bytes of the buffer for what is received, after a reset.
+const RX_BUFFER: u32 = 64 << 10;
+
+/// The PHY's own register for the pairs of the cable: what C `igb` does with it when a speed is forced.
+const PHY_PORT_CONTROL: u8 = 18;
+const AUTO_CROSSOVER: u16 = 1 << 12;
+const CROSSOVER: u16 = 1 << 13;
+
+/// What `ethtool -d` shows. (Reading ICR and EICR would acknowledge interrupts.)
+pub(crate) const REGISTERS: &[mac::Row] = &[
+    row(0x0, 1, 4),
+    row(0x8, 1, 4),
+    row(0x10, 1, 4),
+    row(0x18, 1, 4),
+    row(0x28, 3, 4),
+    row(0xd0, 1, 4),
+    row(0x100, 1, 4),
+    row(0x170, 1, 4),
+    row(0x400, 1, 4),
+    row(0xe00, 1, 4),
+    row(0x1514, 1, 4),
+    row(0x1524, 1, 4),
+    row(0x152c, 2, 4),
+    row(0x1680, 10, 4),
+    row(0x1700, 8, 4),
+    row(0x1740, 1, 4),
+    row(0x2160, 2, 8),
+    row(0x2404, 1, 4),
+    row(0x3404, 1, 4),
+    row(0x5000, 3, 4),
+    // Receive addresses.
+    row(0x5400, 32, 4),
+    row(0x54e0, 16, 4),
+    row(0x5480, 8, 4),
+    row(0x5818, 2, 4),
+    row(0x5ad0, 9, 4),
+    row(0x5c00, 32, 4),
+    // Rings: address, length, SRRCTL, head, tail, RXDCTL or TXDCTL.
+    row(0xc000, 16, 0x40),
+    row(0xc004, 16, 0x40),
+    row(0xc008, 16, 0x40),
+    row(0xc00c, 16, 0x40),
+    row(0xc010, 16, 0x40),
+    row(0xc018, 16, 0x40),
+    row(0xc028, 16, 0x40),
+    row(0xe000, 16, 0x40),
+    row(0xe004, 16, 0x40),
+    row(0xe008, 16, 0x40),
+    row(0xe010, 16, 0x40),
+    row(0xe018, 16, 0x40),
+    row(0xe028, 16, 0x40),
+];
+
+/// Registers that keep what is written to them.
+pub(crate) const TESTS: &[(mac::Row, u32)] = &[
+    (row(0xc000, 16, 0x40), 0xffff_ff80),
+    (row(0xc004, 16, 0x40), u32::MAX),
+    (row(0xc008, 16, 0x40), 0x000f_ff80),
+    (row(0xe000, 16, 0x40), 0xffff_ff80),
+    (row(0xe004, 16, 0x40), u32::MAX),
+    (row(0xe008, 16, 0x40), 0x000f_ff80),
+    // The multicast table, and receive addresses.
+    (row(0x5200, 128, 4), u32::MAX),
+    (row(0x5400, 16, 8), u32::MAX),
+    (row(0x5404, 16, 8), 0x83ff_ffff),
+    (row(0x54e0, 8, 8), u32::MAX),
+    (row(0x54e4, 8, 8), 0x83ff_ffff),
+    (row(0x5c00, 32, 4), 0x0f0f_0f0f),
+];
+
 /// Bytes of a CRC.
 const FCS: usize = 4;
 /// Bytes of a buffer for headers.
@@ -72,21 +152,14 @@ pub(crate) fn reset(bar: &Bar<'_>) {
     bar.read(regs::ICR);
 }
 
-/// Returns the address that the card has read from its EEPROM.
-pub(crate) fn address(bar: &Bar<'_>) -> [u8; 6] {
-    let low = regs::RAL::try_at(0).map_or(0, |at| bar.read(at).into_raw());
-    let high = regs::RAH::try_at(0).map_or(0, |at| bar.read(at).into_raw());
-    let [a, b, c, d] = low.to_le_bytes();
-    let [e, f, ..] = high.to_le_bytes();
-    [a, b, c, d, e, f]
-}
-
 /// Starts the device, but no ring. It was reset before.
 pub(crate) fn start(bar: &Bar<'_>, config: &Config, other: u32) -> Result {
     bar.update(regs::CTRL_EXT, |r| r.with_drv_load(true));
     bar.update(regs::CTRL, |r| r.with_slu(true));
-    mac::wake_phy(bar)?;
     mac::set_address(bar, &config.mac, 1);
+    // As C igb: room for a frame that is being sent, and for one that is on its way. (A queue without descriptors drops
+    // what is for it, and does not fill the buffer: pauses are for a bus that is slow.)
+    mac::set_flow_control(bar, RX_BUFFER.saturating_sub(config.mtu + 18 + 0x2600));
     assign_vectors(bar, config.queues, other & 0x1f);
     look_at_packets(bar);
     // Queue 0 is enabled by a reset.
@@ -107,6 +180,68 @@ pub(crate) fn start(bar: &Bar<'_>, config: &Config, other: u32) -> Result {
             .with_en(true)
     });
     Ok(())
+}
+
+/// Sends and receives as the PHY will, or does.
+pub(crate) fn set_link(bar: &Bar<'_>, forced: Option<Link>, pause: Pause) -> Result {
+    mac::set_link(bar, forced, pause);
+    // Which pair is which has to be known for a speed that is forced.
+    mac::update_phy(bar, PHY_PORT_CONTROL, |r| match forced {
+        Some(_) => r & !(AUTO_CROSSOVER | CROSSOVER),
+        None => r | AUTO_CROSSOVER,
+    })
+}
+
+/// Returns how many words the EEPROM has.
+pub(crate) fn eeprom_words(bar: &Bar<'_>) -> u32 {
+    64 << bar.read(regs::EECD).size().get().min(9)
+}
+
+/// Reads a word of the EEPROM.
+pub(crate) fn eeprom(bar: &Bar<'_>, address: u32) -> Result<u16> {
+    bar.write_reg(
+        regs::EERD::zeroed()
+            .try_with_address(address)?
+            .with_start(true),
+    );
+    let value = read_poll_timeout(
+        || Ok(bar.read(regs::EERD)),
+        |value| value.done(),
+        Delta::from_micros(50),
+        Delta::from_millis(100),
+    )?;
+    // CAST: The field has 16 bits.
+    Ok(value.data().get() as u16)
+}
+
+/// Returns the version of what is in the EEPROM, as C `igb` shows it.
+pub(crate) fn firmware(bar: &Bar<'_>) -> Result<CString> {
+    let version = eeprom(bar, 0x05)?;
+    let (major, minor) = (version >> 12, version >> 4 & 0xff);
+    let track = eeprom(bar, 0x43)?;
+    if track >> 12 != 8 {
+        return CString::try_from_fmt(fmt!("{major}.{minor}.{}", version & 0xf));
+    }
+    // Of older images the minor number is in decimal digits.
+    let minor = if version & 0x0f00 == 0 {
+        version & 0xff
+    } else {
+        minor
+    };
+    let minor = minor / 10 * 16 + minor % 10;
+    let track = u32::from(track) << 16 | u32::from(eeprom(bar, 0x42)?);
+    CString::try_from_fmt(fmt!("{major}.{minor}, {track:#010x}"))
+}
+
+/// Adds what queues have dropped for want of descriptors, which reading clears, to a sum.
+pub(crate) fn count_dropped(bar: &Bar<'_>, sum: &Atomic<u64>) -> u64 {
+    let queues = (0..regs::QUEUES).filter_map(regs::RQDPC::try_at);
+    // All ones: the device is gone.
+    let counts = queues
+        .map(|at| bar.read(at).into_raw())
+        .filter(|&n| n != u32::MAX);
+    let new = counts.map(u64::from).sum();
+    sum.fetch_add(new, Relaxed).wrapping_add(new)
 }
 
 /// Gives each queue its vector, and vector `other` to the link.

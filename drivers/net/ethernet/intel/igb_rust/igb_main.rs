@@ -5,7 +5,7 @@
 //! The C driver `igb` knows the same device. The one that is loaded first gets it, unless the device's
 //! `driver_override` in sysfs says otherwise.
 //!
-//! Not done: segmentation of UDP, virtual functions, wake on LAN, flow control, suspend and resume. Tried with QEMU's
+//! Not done: segmentation of UDP, virtual functions, wake on LAN. Tried with QEMU's
 //! device only.
 
 use kernel::{
@@ -14,6 +14,7 @@ use kernel::{
     io::Io,
     pci,
     prelude::*,
+    str::CString,
     sync::atomic::{
         Atomic,
         Relaxed, //
@@ -27,10 +28,12 @@ use net::{
         Features,
         Link,
         Operations,
+        Pause,
         Ring,
         Rings,
         RxMode,
-        Side, //
+        Side,
+        Test, //
     },
     steering::Steering, //
 };
@@ -44,6 +47,8 @@ macro_rules! write_at {
     };
 }
 
+#[path = "../common/counters.rs"]
+mod counters;
 mod desc;
 mod hw;
 #[path = "../common/mac.rs"]
@@ -72,6 +77,7 @@ const FEATURES: Features = Features {
     rx_frame: MAX_RX_FRAME,
     rx_checksum: true,
     link_modes: mac::LINK_MODES,
+    eeprom: 0,
 };
 
 /// A device.
@@ -81,7 +87,11 @@ struct Igb<'bound> {
     other: Atomic<u32>,
     /// The pools that get what is for the card's own addresses.
     pools: Atomic<u32>,
-    counters: mac::Counters,
+    counters: counters::Counters,
+    /// Packets that queues have dropped for want of descriptors.
+    dropped: Atomic<u64>,
+    /// What the LEDs are for.
+    leds: regs::LEDCTL,
 }
 
 #[vtable]
@@ -166,6 +176,43 @@ impl Operations for Igb<'_> {
         mac::link(&self.bar)
     }
 
+    fn phy(&self, register: u8, write: Option<u16>) -> Result<u16> {
+        mac::phy(&self.bar, register, write)
+    }
+
+    fn set_link(&self, forced: Option<Link>, pause: Pause) -> Result {
+        hw::set_link(&self.bar, forced, pause)
+    }
+
+    fn set_led(&self, on: Option<bool>) {
+        mac::set_led(&self.bar, self.leds, on);
+    }
+
+    fn registers(&self, register: &mut dyn FnMut(u32, u32)) {
+        mac::registers(&self.bar, hw::REGISTERS, register);
+    }
+
+    fn eeprom(&self, word: u32) -> Result<u16> {
+        hw::eeprom(&self.bar, word)
+    }
+
+    fn firmware(&self) -> Result<CString> {
+        hw::firmware(&self.bar)
+    }
+
+    fn test(&self, test: Test) -> Result {
+        match test {
+            Test::Registers => mac::test_registers(&self.bar, hw::TESTS),
+            Test::Eeprom => mac::test_eeprom(|word| self.eeprom(word)),
+            Test::Interrupt(vector) => {
+                // CAST: A vector of ten.
+                let vector = vector as u32 & 0x1f;
+                self.bar.write_reg(regs::EICS::from(1 << vector));
+                Ok(())
+            }
+        }
+    }
+
     fn set_rss(&self, key: &[u8; 40], queues: &[u8; 128]) {
         hw::set_rss(&self.bar, key, queues);
     }
@@ -195,7 +242,10 @@ impl Operations for Igb<'_> {
     }
 
     fn statistics(&self) -> CardStats {
-        self.counters.read(&self.bar)
+        CardStats {
+            no_descriptor: hw::count_dropped(&self.bar, &self.dropped),
+            ..self.counters.read(&self.bar)
+        }
     }
 }
 
@@ -223,14 +273,17 @@ impl net::bus::pci::Driver for Driver {
         let bar = pdev.iomap_region_sized::<{ regs::BAR_SIZE }>(0, c"igb_rust")?;
         hw::reset(&bar);
         let features = Features {
-            mac: hw::address(&bar),
+            mac: mac::address(&bar),
+            eeprom: hw::eeprom_words(&bar),
             ..FEATURES
         };
         let device = Igb {
+            leds: bar.read(regs::LEDCTL),
             bar,
             other: Atomic::new(u32::MAX),
             pools: Atomic::new(1),
-            counters: mac::Counters::new(),
+            counters: counters::Counters::new(),
+            dropped: Atomic::new(0),
         };
         Ok((device, features))
     }

@@ -25,6 +25,15 @@ register! {
     pub(crate) EECD(u32) @ 0x10 {
         /// The card has read its settings.
         9:9     auto_rd => bool;
+        /// How large the EEPROM is: 64 words, twice as many, and so on.
+        14:11   size;
+    }
+    /// EEPROM read.
+    pub(crate) EERD(u32) @ 0x14 {
+        31:16   data;
+        15:2    address;
+        1:1     done => bool;
+        0:0     start => bool;
     }
 
     /// Causes that are not a queue's; reading acknowledges them. (Also at 0x1500, with the masks behind it, but not
@@ -51,6 +60,8 @@ register! {
         /// Pending bits are cleared by themselves.
         31:31   pba_support => bool;
     }
+    /// Raises vectors.
+    pub(crate) EICS(u32) @ 0x1520 { 31:0 vectors; }
     /// Mask of the vectors: set.
     pub(crate) EIMS(u32) @ 0x1524 { 31:0 vectors; }
     /// Mask of the vectors: clear.
@@ -161,6 +172,8 @@ register! {
         31:31   drop_en => bool;
     }
     pub(crate) RDH(u32)[16, stride = 0x40] @ 0xc010 { 15:0 index; }
+    /// Packets dropped for want of descriptors; reading clears it.
+    pub(crate) RQDPC(u32)[16, stride = 0x40] @ 0xc030 { 31:0 packets; }
     pub(crate) RDT(u32)[16, stride = 0x40] @ 0xc018 { 15:0 index; }
     /// Receive descriptor control.
     pub(crate) RXDCTL(u32)[16, stride = 0x40] @ 0xc028 {
