@@ -7,7 +7,7 @@ export KERNEL KDIR KSRC RUSTC BINDGEN LLVM V RPP_CACHE MINUTES SEED
 unexport CASE
 
 .DEFAULT_GOAL := default
-.PHONY: default help setup modules kernel run test test-debug test-kcsan soak bench bench-check tcp zero-copy pin-down check clean distclean
+.PHONY: default help setup modules kernel run test test-boots test-debug test-kcsan soak bench bench-check tcp zero-copy pin-down check clean distclean
 
 default:
 	@scripts/kernel.sh modules auto
@@ -18,6 +18,7 @@ help:
 	@echo 'make modules    build the modules for the kernel of the VM'
 	@echo 'make run        the main job: boot the VM, drive traffic, print the table of results'
 	@echo 'make test       all tests: host, compile-fail, VM; ends with "N passed, N failed"'
+	@echo 'make test-boots  suites once more: threaded interrupts, 4 CPUs, a lazy IOMMU, busy polling and others'
 	@echo 'make test-debug  all tests in the VM on the debug kernel, and tests of its checkers; two hours'
 	@echo 'make test-kcsan  all tests in the VM on the kcsan kernel, which looks for data races; an hour or two'
 	@echo 'make soak       everything at once, for MINUTES=2; SEED= of an earlier run does the same again'
@@ -54,6 +55,9 @@ run: modules
 
 test: modules
 	@scripts/test.sh
+
+test-boots: modules
+	@scripts/test.sh boots
 
 # "make kernel KERNEL=debug" comes before it. Two parts run at a time: the longest go first.
 test-debug: KERNEL = debug

@@ -6,6 +6,7 @@
 #
 #   scripts/test.sh              everything
 #   scripts/test.sh PART...      some of: host loom coverage compile_fail fast_path, and the boots below
+#   scripts/test.sh boots        suites once more, in kernels that are booted otherwise: each of UNIVERSES
 #   MINUTES=N [SEED=N] scripts/test.sh soak
 #   DRIVER=igb_rust scripts/test.sh refuse soak      on the 82576
 #
@@ -15,9 +16,12 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Parts that boot the VM, longest first. Two run at a time.
-BOOTS="bounce refuse pools igb lifetime e1000 xdp queues offload split jumbo power cards hook watchdog liar load reach slots kexec control"
+BOOTS="bounce refuse pools igb lifetime e1000 xdp queues offload split jumbo power family cards hook watchdog liar load reach slots kexec control"
 # Those for kernels of our own only, and one that is asked for by name.
 OTHER_BOOTS="kunit shortage faults checkers soak"
+
+# Other ways to boot, and to poll.
+UNIVERSES="cpus4 threadirqs preempt lazy passthrough threaded busy"
 
 # settings: what depends on the kernel.
 settings() {
@@ -46,9 +50,16 @@ boot() {
 	cards) vm cards --nic igb --nic e1000e --nic e1000@1 --nic e1000-82545em@1 --smp 4 --iommu ;;
 	power) vm power --nic igb --nic e1000 --nic e1000e --hotplug --disk 1024 --iommu ;;
 	kexec) vm kexec --nic e1000e --nic igb --nic e1000 --iommu --mem 2048 --add "$K_IMAGE" ;;
+	cpus4) universe "$1" --smp 4 ;;
+	threadirqs) universe "$1" --append threadirqs ;;
+	preempt) universe "$1" --append preempt=full ;;
+	lazy) universe "$1" --append iommu.strict=0 ;;
+	passthrough) universe "$1" --append iommu=pt ;;
+	threaded | busy) universe "$1" ;;
 	# Here the kernel's watchdog has to complain, and nobody else.
 	watchdog) vm watchdog --nic igb --nic e1000 --nic e1000e --iommu --allow 'NETDEV WATCHDOG' ;;
 	igb) vm igb --nic igb --nic e1000e --iommu "${ends[@]}" --timeout 1800 ;;
+	family) vm family --nic e1000-82545em --nic e1000-82544gc --nic e1000e --hotplug --timeout 1500 ;;
 	e1000) vm e1000 "${nics[@]}" --timeout 1500 ;;
 	# In strict mode the IOMMU faults on each access to a page that is no longer mapped, and a fault
 	# is a complaint that fails the boot.
@@ -76,7 +87,10 @@ boot() {
 	esac
 }
 
-# vm NAME OPTION...: runs tests/vm/NAME.sh there.
+# universe NAME OPTION...: tests/vm/universe.sh there.
+universe() { script=universe vm "$@" --nic igb --nic e1000 --nic e1000e --iommu --timeout 1500; }
+
+# vm NAME OPTION...: runs tests/vm/NAME.sh there, or $script.sh.
 vm() {
 	local name=$1 less='' program
 	local -a add=()
@@ -84,12 +98,13 @@ vm() {
 	[[ -s $K_OUT/modules.order ]] || die "the modules are not built: run 'make modules KERNEL=$K_NAME'"
 	# A slow kernel gets less to do.
 	((RPP_SLOW == 1)) || less="MB=16 COUNT=500000 PAGES=200000 RECEIVED=2000 DEEDS=4"
+	[[ $name != @(threaded|busy) ]] || less+=" NAPI=$name"
 	[[ $name != soak ]] || less="MINUTES=$MINUTES${SEED:+ SEED=$SEED}"
 	[[ ${DRIVER-} != igb_rust || $name != @(soak|refuse) ]] || less+=" DRIVER=igb_rust CARD=0x10c9"
 	[[ ${DRIVER-} != igb_rust || $name != soak ]] || less+=" QUEUES=1"
 	for program in hold failnth stamp napis fentry.o metadata.o tcp_mmap receive; do add+=(--add "$LOGS/$program"); done
 	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" "${add[@]}" --timeout 900 \
-		--run "RPP_SLOW=$RPP_SLOW $less bash tests/$name.sh" "$@"
+		--run "RPP_SLOW=$RPP_SLOW $less bash tests/${script:-$name}.sh" "$@"
 }
 
 # What the VM's tests need besides the modules.
@@ -182,7 +197,7 @@ part_compile_fail() { "$RPP_TOP/scripts/compile-fail.sh"; }
 run() {
 	local part=$1 log=$LOGS/$1.log status=0 start=$SECONDS
 	rm -f "$LOGS/$part.sum"
-	if [[ " $BOOTS $OTHER_BOOTS " == *" $part "* ]]; then
+	if [[ " $BOOTS $OTHER_BOOTS $UNIVERSES " == *" $part "* ]]; then
 		boot "$part"
 	else
 		"part_$part"
@@ -235,6 +250,7 @@ mkdir -p "$LOGS"
 cd "$RPP_TOP"
 parts=("$@")
 ((${#parts[@]})) || read -r -a parts <<<"host loom coverage compile_fail fast_path $BOOTS"
+[[ ${parts[*]} != boots ]] || read -r -a parts <<<"$UNIVERSES"
 for part in "${parts[@]}"; do rm -f "$LOGS/$part.sum"; done
 failed="cannot build the programs for the VM" step test-programs 10 "programs for the tests" build_programs
 

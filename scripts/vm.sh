@@ -186,7 +186,7 @@ qemu_args() {
 	done
 	if [[ $disk ]]; then
 		truncate -s "${disk}M" "$tmp/disk"
-		args+=(-drive "file=disk,if=none,id=disk,format=raw" -device virtio-blk-pci,drive=disk)
+		args+=(-drive "file=disk,if=none,id=disk,format=raw" -device "virtio-blk-pci,drive=disk")
 	fi
 	args+=("${devices[@]}")
 	# no_timer_check: on a busy host the check can miss its ten ticks, and panics.

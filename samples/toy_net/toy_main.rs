@@ -259,6 +259,7 @@ impl bus::pci::Driver for Driver {
             rx_frame: 2048,
             rx_checksum: true,
             link_modes: &[ethtool::LinkMode::BASE_T_1000_FULL],
+            eeprom: 0,
         };
         Ok((Toy { bar }, features))
     }

@@ -6,7 +6,7 @@
 CARD=${CARD:-0x100e} PEER_DRIVER=${PEER_DRIVER:-e1000e}
 
 ADDR=10.9.0.1 PEER_ADDR=10.9.0.2
-MAC=52:54:00:00:00:01 PEER_MAC=52:54:00:00:00:02
+MAC=${MAC:-52:54:00:00:00:01} PEER_MAC=${PEER_MAC:-52:54:00:00:00:02}
 
 # of_device ID: the PCI device that has it.
 of_device() {
@@ -29,7 +29,7 @@ no_iface() { ! has_iface; }
 # Not for the background: $! would be the process of a shell, and what it runs would outlive it.
 in_peer() { ip netns exec peer "$@"; }
 
-# load_driver: and the modules below it. With QUEUES it uses so many.
+# load_driver: and the modules below it. With QUEUES it uses so many, and with NAPI it is polled in that way.
 load_driver() {
 	if is_rust; then
 		[[ -d /sys/module/rust_page_pool ]] || insmod rust_page_pool.ko || return
@@ -41,6 +41,20 @@ load_driver() {
 	fi
 	eventually 10 has_iface
 	use_queues
+	use_napi
+}
+# use_napi: as NAPI says, threaded, or busy: polled by who waits for packets, with interrupts only if nobody does.
+use_napi() {
+	local dev
+	dev=/sys/class/net/$(iface)
+	case ${NAPI-} in
+	threaded) echo 1 >"$dev/threaded" ;;
+	busy)
+		sysctl -qw net.core.busy_read=50 net.core.busy_poll=50
+		echo 2 >"$dev/napi_defer_hard_irqs"
+		echo 200000 >"$dev/gro_flush_timeout"
+		;;
+	esac
 }
 # use_queues: as many as QUEUES says, of a new device.
 use_queues() { [[ ! ${QUEUES-} ]] || ethtool -L "$(iface)" combined "$QUEUES"; }
@@ -87,6 +101,7 @@ recover() {
 	rmmod netconsole
 	has_iface || { rmmod "$DRIVER"; load_driver; }
 	echo 0 >"/sys/class/net/$(iface)/threaded"
+	use_napi
 	ip link set "$(iface)" xdp off
 	tc qdisc del dev "$(iface)" clsact
 	ip netns del far && eventually 5 test ! -e /sys/class/net/near
