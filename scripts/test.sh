@@ -59,7 +59,7 @@ boot() {
 	# Here the kernel's watchdog has to complain, and nobody else.
 	watchdog) vm watchdog --nic igb --nic e1000 --nic e1000e --iommu --allow 'NETDEV WATCHDOG' ;;
 	igb) vm igb --nic igb --nic e1000e --iommu "${ends[@]}" --timeout 1800 ;;
-	family) vm family --nic e1000-82545em --nic e1000-82544gc --nic e1000e --hotplug --timeout 1500 ;;
+	family) vm family --nic e1000-82545em --nic e1000-82544gc --nic e1000e "${ends[@]}" --timeout 1500 ;;
 	e1000) vm e1000 "${nics[@]}" --timeout 1500 ;;
 	# In strict mode the IOMMU faults on each access to a page that is no longer mapped, and a fault
 	# is a complaint that fails the boot.

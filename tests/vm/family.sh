@@ -6,7 +6,7 @@
 
 cd "$(dirname "$0")/.." || exit
 export DRIVER=e1000_rust PEER_DRIVER=e1000e PEER_MAC=52:54:00:00:00:03
-export MB=8 UPDOWNS=5 LOADS=4 ATTACHES=3 EVENTS=unbind HOLDERS=socket RACE=2
+export MB=16 UPDOWNS=5 LOADS=4 ATTACHES=3 EVENTS=unbind HOLDERS=socket RACE=2
 # shellcheck source=lib.sh
 . tests/lib.sh
 # shellcheck source=net.sh
@@ -14,8 +14,8 @@ export MB=8 UPDOWNS=5 LOADS=4 ATTACHES=3 EVENTS=unbind HOLDERS=socket RACE=2
 
 for card in 0x100f/01 0x100c/02; do
 	export CARD=${card%/*} MAC=52:54:00:00:00:${card#*/}
-	for script in e1000 xdp lifetime; do
-		again "$script"
-	done
+	again e1000
+	again xdp
+	again lifetime
 done
 nothing_loaded
