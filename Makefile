@@ -62,12 +62,12 @@ test-boots: modules
 # "make kernel KERNEL=debug" comes before it. Two parts run at a time: the longest go first.
 test-debug: KERNEL = debug
 test-debug: modules
-	@scripts/test.sh refuse shortage faults lifetime xdp e1000 load queues offload jumbo liar hook checkers kunit control
+	@scripts/test.sh refuse shortage faults lifetime xdp e1000 load queues offload jumbo ethtool liar hook checkers kunit control
 
 # "make kernel KERNEL=kcsan" comes before it.
 test-kcsan: KERNEL = kcsan
 test-kcsan: modules
-	@scripts/test.sh refuse lifetime load xdp e1000 queues offload jumbo hook liar checkers control
+	@scripts/test.sh refuse lifetime load xdp e1000 queues offload jumbo ethtool hook liar checkers control
 
 # On KERNEL=debug as well.
 soak: modules

@@ -25,7 +25,7 @@ wait_for() {
 	return 1
 }
 
-# fixed_interval DRIVER NIC US: between interrupts, of igb_rust or C igb. (Of that one it is if it is above 3.)
+# fixed_interval DRIVER NIC US: between interrupts, of our drivers or C igb. (Of that one it is if it is above 3.)
 fixed_interval() {
 	[[ $1 == igb ]] || ethtool -C "$2" adaptive-rx off
 	ethtool -C "$2" rx-usecs "$3"

@@ -16,7 +16,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Parts that boot the VM, longest first. Two run at a time.
-BOOTS="bounce refuse pools igb lifetime e1000 xdp queues offload split jumbo power family cards hook watchdog liar load reach slots kexec control"
+BOOTS="bounce refuse pools igb lifetime e1000 xdp queues offload split jumbo ethtool power family cards hook watchdog liar load reach slots kexec control"
 # Those for kernels of our own only, and one that is asked for by name.
 OTHER_BOOTS="kunit shortage faults checkers soak"
 
@@ -48,6 +48,7 @@ boot() {
 	jumbo) vm jumbo --nic igb --nic e1000 --nic e1000e --iommu ;;
 	# (Not with a virtio-net: behind the IOMMU QEMU 10 lets it write to memory that is not its own, under C drivers alone.)
 	cards) vm cards --nic igb --nic e1000e --nic e1000@1 --nic e1000-82545em@1 --smp 4 --iommu ;;
+	ethtool) vm ethtool --nic igb --nic e1000 --nic e1000e --iommu ;;
 	power) vm power --nic igb --nic e1000 --nic e1000e --hotplug --disk 1024 --iommu ;;
 	kexec) vm kexec --nic e1000e --nic igb --nic e1000 --iommu --mem 2048 --add "$K_IMAGE" ;;
 	cpus4) universe "$1" --smp 4 ;;

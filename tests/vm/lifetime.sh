@@ -334,14 +334,6 @@ gone_for_a_while() {
 }
 by_rings_fail() { fails ethtool -G "$DEV" rx 512; }
 
-# config DEVICE OFFSET VALUE BYTES: writes to its configuration space.
-config() {
-	local i bytes=''
-	for ((i = 0; i < $4; i++)); do bytes+=$(printf '\\x%02x' $(($3 >> 8 * i & 255))); done
-	# shellcheck disable=SC2059 # escapes
-	printf "$bytes" | dd of="$BUS/devices/$1/config" bs="$4" seek=$(($2 / $4)) conv=notrunc
-}
-
 # race: one CPU frees pages in bursts while the other one ends their pool. (It would leave skbs to the
 # CPU that made them, which is the other one.)
 race() {

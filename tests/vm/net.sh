@@ -26,6 +26,14 @@ iface() {
 has_iface() { [[ $(iface) ]]; }
 no_iface() { ! has_iface; }
 
+# config DEVICE OFFSET VALUE BYTES: writes to a PCI device's configuration space.
+config() {
+	local i bytes=''
+	for ((i = 0; i < $4; i++)); do bytes+=$(printf '\\x%02x' $(($3 >> 8 * i & 255))); done
+	# shellcheck disable=SC2059 # escapes
+	printf "$bytes" | dd of="/sys/bus/pci/devices/$1/config" bs="$4" seek=$(($2 / $4)) conv=notrunc
+}
+
 # Not for the background: $! would be the process of a shell, and what it runs would outlive it.
 in_peer() { ip netns exec peer "$@"; }
 

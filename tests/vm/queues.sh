@@ -13,7 +13,7 @@ export DRIVER=igb_rust CARD=0x10c9 PEER_DRIVER=e1000
 # shellcheck source=inject.sh
 . tests/inject.sh
 
-plan 15
+plan 14
 
 # interrupts VECTOR: how many it has had.
 interrupts() {
@@ -304,45 +304,6 @@ asked() {
 answer() { bpftool map lookup name "$1" key $(($2 & 255)) $(($2 >> 8)) 0 0 | sed -n 's/.*"value": *\([0-9]*\).*/\1/p'; }
 link_local() { ip -6 -o addr show dev "$1" scope link | sed -n 's/.*inet6 \([^/]*\).*/\1/p'; }
 
-# Less than so many microseconds do not pass between two interrupts, also after down and up.
-coalescing() {
-	local dev n
-	((RPP_SLOW == 1)) || skip "too slow to tell"
-	dev=$(iface)
-	ethtool -c "$dev" | grep -x 'rx-usecs:[[:space:]]*50'
-	ethtool -c "$dev" | grep -i 'adaptive rx: on'
-	fails ethtool -C "$dev" rx-usecs 8000
-	ethtool -C "$dev" adaptive-rx off
-	ip netns exec peer ping -f -l 8 -q -I "$(</tmp/from.0)" "$ADDR" &
-	n=$(rate)
-	check "interrupts in 4 seconds" "$n" -gt 1200
-	ethtool -C "$dev" rx-usecs 8000
-	check "interrupts in 4 seconds" "$(rate)" -le 600
-	ip link set "$dev" down
-	up
-	eventually 30 pings_from "$(</tmp/from.0)"
-	check "interrupts in 4 seconds" "$(rate)" -le 600
-	fails ethtool -C "$dev" rx-usecs 8192
-	fails ethtool -C "$dev" tx-usecs 10
-	ethtool -C "$dev" rx-usecs 50
-	check "interrupts in 4 seconds" "$(rate)" -gt 1200
-	ethtool -C "$dev" rx-usecs 8000
-	ethtool -C "$dev" adaptive-rx on
-	check "interrupts in 4 seconds" "$(rate)" -gt 1200
-	fails ethtool -C "$dev" rx-usecs 50
-	ethtool -C "$dev" adaptive-rx off rx-usecs 50
-	ethtool -C "$dev" adaptive-rx on
-	kill %1
-	wait || true
-	ping_peer
-}
-rate() {
-	local before
-	before=$(interrupts 0)
-	sleep 4
-	echo $(($(interrupts 0) - before))
-}
-
 # Fewer queues, and more, under traffic.
 channels() {
 	local dev n before all
@@ -438,7 +399,6 @@ try "the hash of each packet" hashes
 try "VLAN tags, taken out and not" tags
 socat -u TCP6-LISTEN:6004,reuseaddr,fork OPEN:/dev/null &
 try "what a program asks of a packet" asked
-try "ethtool -C: the least time between interrupts" coalescing
 try "ethtool -L: one queue and two, under traffic" channels
 try "ethtool -L while half of what it takes is refused" refused_channels
 try "a queue goes while a socket has pages of its pool" held
