@@ -126,7 +126,13 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // core, whose driver is `D`. It is registered, so the core outlives this call. By the safety requirement
         // `ring` is valid and initialised, and does not change meanwhile.
         let (core, ring) = unsafe { (core_of::<D>(dev), &*ring) };
-        let fit = |n| core.features.fit(n).ok_or(EINVAL);
+        let fit = |n| {
+            core.features.fit(n).ok_or_else(|| {
+                let (name, sizes) = (core.name(), &core.features.ring_sizes);
+                pr_info!("{name}: no ring of {n}; possible are {sizes:?}\n");
+                EINVAL
+            })
+        };
         from_result(|| {
             let rings = Rings {
                 rx: fit(ring.rx_pending)?,

@@ -95,11 +95,10 @@ pub struct Features {
 }
 
 impl Features {
-    /// Returns the smallest ring size that is possible and not less than `n`, if there is one.
+    /// Returns `n` rounded up to a multiple of what the card wants, if that is a possible ring size.
     pub(crate) fn fit(&self, n: u32) -> Option<u32> {
-        let n = n.max(*self.ring_sizes.start()).max(MIN_RING);
         let n = n.checked_next_multiple_of(self.ring_multiple)?;
-        self.ring_sizes.contains(&n).then_some(n)
+        (n >= MIN_RING && self.ring_sizes.contains(&n)).then_some(n)
     }
 }
 
