@@ -7,7 +7,7 @@ export KERNEL KDIR KSRC RUSTC BINDGEN LLVM V RPP_CACHE MINUTES SEED
 unexport CASE
 
 .DEFAULT_GOAL := default
-.PHONY: default help setup modules kernel run test test-boots test-debug test-kcsan soak bench bench-check tcp zero-copy pin-down check clean distclean
+.PHONY: default help setup modules kernel run test test-boots test-debug test-kcsan test-upstream soak bench bench-check tcp zero-copy pin-down check clean distclean
 
 default:
 	@scripts/kernel.sh modules auto
@@ -21,6 +21,7 @@ help:
 	@echo 'make test-boots  suites once more: threaded interrupts, 4 CPUs, a lazy IOMMU, busy polling and others'
 	@echo 'make test-debug  all tests in the VM on the debug kernel, and tests of its checkers; two hours'
 	@echo 'make test-kcsan  all tests in the VM on the kcsan kernel, which looks for data races; an hour or two'
+	@echo 'make test-upstream  the kernel'"'"'s own tests of network drivers, unmodified, on both of ours; ten minutes'
 	@echo 'make soak       everything at once, for MINUTES=2; SEED= of an earlier run does the same again'
 	@echo 'make bench      our pool, the C pool and the page allocator side by side: tables and plots'
 	@echo 'make bench-check  the same in instructions, against the figures in samples/bench/baseline.json'
@@ -68,6 +69,9 @@ test-debug: modules
 test-kcsan: KERNEL = kcsan
 test-kcsan: modules
 	@scripts/test.sh refuse lifetime load xdp e1000 queues offload jumbo ethtool hook liar checkers control
+
+test-upstream: modules
+	@scripts/test.sh upstream upstream_igb
 
 # On KERNEL=debug as well.
 soak: modules

@@ -23,7 +23,7 @@ BUILD_PACKAGES='rustc rust-src bindgen rustfmt rust-clippy gcc gcc-14 make flex 
 # this machine has, so that figures are the same.
 ROOT_PACKAGES="$BUILD_PACKAGES qemu-system-x86 cargo shellcheck libc6-dev mount iproute2 ethtool
 	bpftool procps iputils-ping socat tcpdump bsdextrautils kexec-tools busybox-static
-	libbpf-dev python3-matplotlib ca-certificates"
+	libbpf-dev python3-matplotlib python3-yaml iperf3 ca-certificates"
 
 say() { printf '%s\n' "$*" >&2; }
 warn() { printf 'warning: %s\n' "$*" >&2; }

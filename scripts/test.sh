@@ -17,8 +17,8 @@ set -euo pipefail
 
 # Parts that boot the VM, longest first. Two run at a time.
 BOOTS="bounce refuse pools igb lifetime e1000 xdp queues offload split jumbo ethtool power family cards hook watchdog liar load reach slots kexec control"
-# Those for kernels of our own only, and one that is asked for by name.
-OTHER_BOOTS="kunit shortage faults checkers soak"
+# Those for kernels of our own only, and those that are asked for by name.
+OTHER_BOOTS="kunit shortage faults checkers soak upstream upstream_igb"
 
 # Other ways to boot, and to poll.
 UNIVERSES="cpus4 threadirqs preempt lazy passthrough threaded busy"
@@ -35,7 +35,8 @@ settings() {
 # boot PART: its VM.
 boot() {
 	local nics=(--nic e1000 --nic e1000e)
-	[[ $1/${DRIVER-} != @(soak|refuse)/igb_rust ]] || nics=(--nic igb --nic e1000e)
+	[[ $1 != upstream_igb ]] || local DRIVER=igb_rust
+	[[ $1/${DRIVER-} != @(soak|refuse|upstream_igb)/igb_rust ]] || nics=(--nic igb --nic e1000e)
 	# For the end of a device. Of the test device, only the ROM is used.
 	local ends=(--hotplug --device "pci-testdev,romfile=$LOGS/ones.rom")
 	case $1 in
@@ -74,6 +75,8 @@ boot() {
 	pools) vm pools "${nics[@]}" --iommu --timeout 1800 ;;
 	slots) vm slots "${nics[@]}" --append swiotlb=2048,force ;;
 	soak) vm soak "${nics[@]}" --timeout $((MINUTES * 60 + 600)) ;;
+	# Without an IOMMU: upstream gives a command 20 seconds, be it under a flood.
+	upstream | upstream_igb) script=upstream vm "$1" "${nics[@]}" --python --mem 2048 --add "$LOGS/upstream" --timeout 2400 ;;
 	shortage) vm shortage "${nics[@]}" --iommu --timeout 1800 ;;
 	faults) vm faults "${nics[@]}" --iommu --timeout 1500 ;;
 	# Here the kernel has to complain, and the tests see that it does.
@@ -101,7 +104,7 @@ vm() {
 	((RPP_SLOW == 1)) || less="MB=16 COUNT=500000 PAGES=200000 RECEIVED=2000 DEEDS=4"
 	[[ $name != @(threaded|busy) ]] || less+=" NAPI=$name"
 	[[ $name != soak ]] || less="MINUTES=$MINUTES${SEED:+ SEED=$SEED}"
-	[[ ${DRIVER-} != igb_rust || $name != @(soak|refuse) ]] || less+=" DRIVER=igb_rust CARD=0x10c9"
+	[[ ${DRIVER-} != igb_rust || $name != @(soak|refuse|upstream_igb) ]] || less+=" DRIVER=igb_rust CARD=0x10c9"
 	[[ ${DRIVER-} != igb_rust || $name != soak ]] || less+=" QUEUES=1"
 	for program in hold failnth stamp napis fentry.o metadata.o tcp_mmap receive; do add+=(--add "$LOGS/$program"); done
 	"$RPP_TOP/scripts/vm.sh" --out "$LOGS/$name.vm" "${add[@]}" --timeout 900 \
@@ -122,6 +125,21 @@ build_programs() {
 	in_root gcc -static -O2 -Wall -Werror -o "$LOGS/receive" samples/zero_copy/receive.c
 	# As large as the registers of the e1000.
 	head -c 128K /dev/zero | tr '\0' '\377' >"$LOGS/ones.rom"
+}
+
+# build_upstream: the kernel's tests of network drivers and what they need, unmodified, where they look for it.
+build_upstream() {
+	local tests=tools/testing/selftests to=$LOGS/upstream program
+	rm -rf "$to"
+	mkdir -p "$to"
+	(cd "$K_SOURCE" && cp -r --parents tools/net/ynl/pyynl Documentation/netlink/specs $tests/net/lib \
+		$tests/drivers/net/{lib,*.py,napi_id_helper.c} "$to")
+	for program in drivers/net/napi_id_helper net/lib/xdp_helper; do
+		in_root gcc -O2 -o "$to/$tests/$program" "$to/$tests/$program.c"
+	done
+	for program in "$to/$tests"/net/lib/xdp_{dummy,native}.bpf; do
+		in_root clang-19 -O2 -g -target bpf -I/usr/include/x86_64-linux-gnu -c -o "$program.o" "$program.c"
+	done
 }
 
 # in_cargo COMMAND...: in the host tests' crate, with this machine's way to the network.
@@ -254,6 +272,8 @@ parts=("$@")
 [[ ${parts[*]} != boots ]] || read -r -a parts <<<"$UNIVERSES"
 for part in "${parts[@]}"; do rm -f "$LOGS/$part.sum"; done
 failed="cannot build the programs for the VM" step test-programs 10 "programs for the tests" build_programs
+[[ "${parts[*]}" != *upstream* ]] ||
+	failed="cannot build upstream's tests" step upstream-programs 5 "upstream's tests" build_upstream
 
 # xargs and its children stay in the foreground: ^C ends all of them.
 printf '%s\n' "${parts[@]}" | xargs -P 2 -I{} "$RPP_TOP/scripts/test.sh" --run {} || true

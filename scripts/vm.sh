@@ -16,6 +16,7 @@ usage() {
 	  --add PATH        a file or directory to put into /rpp (may be repeated)
 	  --nic MODEL[@HUB] a NIC (e1000, e1000e, virtio-net-pci...) on a hub; NICs on
 	                    one hub (default 0) see each other's frames (repeatable)
+	  --python          an image with Python, which upstream's tests need, and iperf3
 	  --hotplug         each NIC in a slot of its own that it can be pulled from
 	  --disk MB         an empty disk: "modprobe virtio_blk" makes it /dev/vda
 	  --device SPEC     any other device of QEMU's (repeatable)
@@ -41,12 +42,15 @@ usage() {
 
 # Modules of the kernel itself that the guest can modprobe, with what they need.
 MODULES="e1000 e1000e igb virtio_net pktgen veth tun dummy cls_bpf cls_matchall
-	act_mirred sch_ingress sch_netem tcp_diag udp_diag netconsole 8021q macvlan virtio_blk aer_inject"
+	act_mirred act_skbedit cls_flower sch_fq sch_ingress sch_netem tcp_diag udp_diag netconsole 8021q macvlan
+	virtio_blk aer_inject"
 
 # What the guest's commands are copied from; the libraries follow by ldd.
 PROGRAMS="bash dash mount umount dmesg taskset chrt setsid grep sed mawk find xargs tar gzip
 	cmp diff hexdump ip tc bridge ss ethtool bpftool kmod free pgrep pkill ps sysctl
 	uptime vmstat watch ping socat tcpdump rtcwake mkswap swapon kexec busybox"
+# And whole directories.
+TREES=""
 
 # In the kernel log, each of these fails the run.
 # (DMA_API_DEBUG and kmemleak say at boot that they are there, which is no complaint. Of KCSAN's
@@ -79,6 +83,11 @@ build_base() {
 		done
 		echo "not in the build root: $p" && return 1
 	done
+	for p in $TREES; do
+		mkdir -p "$dir${p%/*}"
+		cp -a "$RPP_ROOT$p" "$dir$p" # with their times: Python compares those with its compiled files'
+		mapfile -t -O "${#files[@]}" files < <(cd "$RPP_ROOT" && find "${p#/}" -name '*.so' -printf '/%p\n')
+	done
 	# ldd prints "lib => /path (0x..)" and for the loader "/path (0x..)".
 	in_root sh -c 'ldd "$@" 2>/dev/null; true' sh "${files[@]}" |
 		grep -o '/[^ :]* (0x' | sed 's/ (0x//; s,^/lib,/usr/lib,' | sort -u >"$dir.libs"
@@ -88,6 +97,7 @@ build_base() {
 	for p in insmod rmmod lsmod modprobe modinfo depmod; do ln -s ../bin/kmod "$dir/usr/sbin/$p"; done
 	ln -s bash "$dir/usr/bin/sh"
 	ln -s mawk "$dir/usr/bin/awk"
+	[[ ! -e $dir/usr/bin/python3.13 ]] || ln -s python3.13 "$dir/usr/bin/python3"
 	for p in $(in_root busybox --list); do
 		[[ -e $dir/usr/bin/$p || -e $dir/usr/sbin/$p ]] || ln -s busybox "$dir/usr/bin/$p"
 	done
@@ -229,6 +239,10 @@ while (($#)); do
 	--icount) icount=1 ;;
 	--iommu) iommu=1 ;;
 	--hotplug) hotplug=1 ;;
+	--python)
+		PROGRAMS+=" python3.13 iperf3"
+		TREES="/usr/lib/python3.13 /usr/lib/python3/dist-packages/yaml"
+		;;
 	--quiet) quiet=1 ;;
 	--help | -h) usage; exit 0 ;;
 	--run | --out | --add | --nic | --disk | --device | --smp | --mem | --thread | --append | --timeout | --allow)
@@ -271,7 +285,7 @@ mem=${mem:-1024} thread=${thread:-single} timeout=$((timeout * ${RPP_SLOW:-1}))
 mkdir -p "$out" "$RPP_CACHE/vm"
 out=$(cd "$out" && pwd)
 rm -f "$out"/{console.log,output.log,qemu.log,result.tar}
-base=$RPP_CACHE/vm/base-$(key "$PROGRAMS" "$(cat "$RPP_TOP/scripts/vm-init")" "$(declare -f build_base pack)" "$RPP_ROOT" "$(stat -c %Y "$RPP_ROOT")")
+base=$RPP_CACHE/vm/base-$(key "$PROGRAMS" "$TREES" "$(cat "$RPP_TOP/scripts/vm-init")" "$(declare -f build_base pack)" "$RPP_ROOT" "$(stat -c %Y "$RPP_ROOT")")
 mods=$RPP_CACHE/vm/modules-$(key "$MODULES" "$(declare -f build_modules pack)" "$K_MODULES" "$(stat -c %Y "$K_MODULES")")
 lock_cache
 [[ -s $base.cpio ]] || step vm-base 10 "guest programs" build_base "$base"
