@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.." || exit
 N=200
 ATTACHES=${ATTACHES:-15}
 
-plan 20 2
+plan 19 2
 
 # runs: how often the attached program ran; there is no other.
 runs() {
@@ -295,16 +295,6 @@ redirect_full() {
 # hits EVENT [KEY]: how often it was, by its histogram.
 hits() { awk -v key="^{ .*$2" '$0 ~ key { n += $NF } END { print n + 0 }' "/sys/kernel/tracing/events/$1/hist"; }
 
-adjust() {
-	attach adjust
-	capture "$(iface)" "ether proto 0x88b5"
-	send
-	check "packets with the new header" "$(seen "$N")" -eq "$N"
-	pool_clean
-	detach
-	ping_peer
-}
-
 # Programs take all of their buffers, while packets that share a page with those wait in a socket: nothing of these
 # is changed.
 fill() {
@@ -484,7 +474,6 @@ try "REDIRECT to a veth: all arrive there" redirect_veth
 try "REDIRECT from a veth, short frames: filled up with zeroes" redirect_short
 try "REDIRECT from a veth fills the ring: the stack waits for room" redirect_full
 try "REDIRECT to a tap that keeps them: refused at nine tenths" redirect_hoarder
-try "PASS with a header put in front" adjust
 try "a program fills all of its buffers: the others stay as they are" fill
 try "PASS with metadata: the stack has them, copied or not" metadata
 try "programs attached and detached, under traffic" under_traffic
