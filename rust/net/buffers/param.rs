@@ -88,9 +88,12 @@ static PARAM: KernelParam = KernelParam::new(kernel_param {
     },
 });
 
-const DESCRIPTION: &[u8; 157] = b"parm=buffers:Where drivers' receive buffers come from: \
+// What modinfo shows of it.
+#[link_section = ".modinfo"]
+#[used]
+static INFO: [u8; 157] = *b"parm=buffers:Where drivers' receive buffers come from: \
 rust (default), the recycling page pool; kernel, the kernel's page pool; none, a page for each packet\0";
 
 #[link_section = ".modinfo"]
 #[used]
-static INFO: [u8; DESCRIPTION.len()] = *DESCRIPTION;
+static TYPE: [u8; 23] = *b"parmtype=buffers:charp\0";
