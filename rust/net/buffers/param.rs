@@ -75,7 +75,7 @@ static OPS: bindings::kernel_param_ops = bindings::kernel_param_ops {
 };
 
 #[link_section = "__param"]
-#[used]
+#[used(compiler)]
 static PARAM: KernelParam = KernelParam::new(kernel_param {
     name: as_char_ptr_in_const_context(c"buffers"),
     mod_: (&raw const bindings::__this_module).cast_mut(),
@@ -90,10 +90,10 @@ static PARAM: KernelParam = KernelParam::new(kernel_param {
 
 // What modinfo shows of it.
 #[link_section = ".modinfo"]
-#[used]
+#[used(compiler)]
 static INFO: [u8; 157] = *b"parm=buffers:Where drivers' receive buffers come from: \
 rust (default), the recycling page pool; kernel, the kernel's page pool; none, a page for each packet\0";
 
 #[link_section = ".modinfo"]
-#[used]
+#[used(compiler)]
 static TYPE: [u8; 23] = *b"parmtype=buffers:charp\0";
