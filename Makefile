@@ -34,6 +34,7 @@ help:
 	@echo 'make distclean  remove the whole cache'
 	@echo
 	@echo 'KERNEL=stock    Debian'"'"'s 7.3 kernel as it is (default), running: of this machine;'
+	@echo '                stock@VERSION: the one of that package version, from any suite of Debian'"'"'s;'
 	@echo '                of make kernel: own, debug (own, with KASAN, lockdep and more, .config.debug),'
 	@echo '                kcsan (own, with the detector of data races, .config.kcsan),'
 	@echo '                patched (own, with patches/), uml (User-Mode Linux, with patches/)'

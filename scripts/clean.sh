@@ -17,6 +17,6 @@ rm -rf "$RPP_CACHE"/*/"out-$(key "$RPP_TOP")"{,-clippy} "$RPP_CACHE/vm" "$RPP_TO
 
 # Only what the scripts made: the user may have chosen a directory with more in it.
 cd "$RPP_CACHE"
-rm -rf --one-file-system apt dl log vm test test-* cargo host-target report.* root-* src-* stock stock-* own own-* debug debug-* kcsan kcsan-* patched patched-* uml uml-* running running-* kdir-*
+rm -rf --one-file-system apt dl log vm test test-* cargo host-target report.* root-* src-* stock stock-* stock@* own own-* debug debug-* kcsan kcsan-* patched patched-* uml uml-* running running-* kdir-*
 rm -f .lock
 rmdir "$RPP_CACHE" 2>/dev/null || ls -d "$RPP_CACHE"/*

@@ -28,7 +28,7 @@ compile() {
 	# A driver cannot name the pool's crate; these can.
 	c="cd $K_OUT && export RUSTC_BOOTSTRAP=1 && $c --extern page_pool=rust/page_pool/libpage_pool.rmeta \
 		--crate-name case --emit=metadata=$tmp/case.rmeta $1"
-	if [[ $K_ENTER == root ]]; then in_root sh -c "$c"; else sh -c "$c"; fi
+	enter sh -c "$c"
 }
 
 # judge FILE: whether it gives what it says, and nothing else.

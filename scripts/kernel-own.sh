@@ -83,8 +83,7 @@ own_kernel() {
 	else
 		"$RPP_TOP/scripts/setup.sh"
 		kernel_of stock
-		# shellcheck disable=SC1091
-		. "$RPP_CACHE/stock/kernel.env"
+		load_kernel "$RPP_CACHE/stock/kernel.env"
 		version=$K_VERSION
 		if is_patched "$1"; then
 			K_SOURCE+=-patched-$(key "$(cat "$RPP_TOP"/patches/*.patch)")
@@ -94,7 +93,7 @@ own_kernel() {
 	fi
 	check_version "$version"
 	need_space 4000
-	K_NAME=$1 K_VERSION=$version
+	K_NAME=$1 K_VERSION=$version K_ROOT=''
 	own_make "$1"
 	flags=("${K_MAKE[@]:2}") # behind architecture and compilers
 	if [[ $KSRC || ${RUSTC-}${BINDGEN-}$LLVM ]]; then

@@ -5,6 +5,7 @@
 # kernel.env, written last, which tells the other scripts all about it.
 #
 #   stock    Debian's 7.3 kernel as it is; only its Rust metadata are built
+#   stock@VERSION  the one of that package version, from any suite
 #   own      a small kernel from the same source and .config.fragment
 #   debug    own, with .config.debug: what finds bugs
 #   kcsan    own, with .config.kcsan: what finds data races
@@ -22,21 +23,12 @@ KDIR=${KDIR-} KSRC=${KSRC-} KERNEL=${KERNEL-} LLVM=${LLVM-}
 RUNNING=${RUNNING:-$(uname -r)}
 JOBS=$(nproc)
 
-# enter COMMAND...: where the kernel's compilers are.
-enter() {
-	if [[ $K_ENTER == root ]]; then
-		in_root "$@"
-	else
-		env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS -u RUSTUP_TOOLCHAIN "$@"
-	fi
-}
-
 # kmake: in the build directory, for modules. smake: the kernel itself, from its source.
 kmake() { enter make -C "$K_DIR" -j"$JOBS" "${K_MAKE[@]}" ${V:+V="$V"} "$@"; }
 smake() { enter make -C "$K_SOURCE" O="$K_DIR" -j"$JOBS" "${K_MAKE[@]}" ${V:+V="$V"} "$@"; }
 
 save_env() {
-	declare -p K_NAME K_VERSION K_RELEASE K_DIR K_SOURCE K_IMAGE K_MODULES K_ENTER K_MAKE |
+	declare -p K_NAME K_VERSION K_RELEASE K_DIR K_SOURCE K_IMAGE K_MODULES K_ENTER K_ROOT K_MAKE |
 		sed 's/^declare -[-a]* //' >"$1/kernel.env.part"
 	mv "$1/kernel.env.part" "$1/kernel.env"
 }
@@ -54,8 +46,9 @@ check_config() {
 }
 
 check_version() {
-	[[ $1 == "$SUPPORTED" || $1 == "$SUPPORTED"[.+-]* ]] ||
-		die "Linux $1 is not supported, only $SUPPORTED: ${2:-use a $SUPPORTED kernel, or leave KDIR and KSRC out}"
+	[[ $1 == "$SUPPORTED" || $1 == "$SUPPORTED"[.~+-]* ]] ||
+		die "Linux $1 is not supported, only $SUPPORTED (Documentation/networking/rust_net_kernels.rst says what" \
+			"differs): ${2:-use a $SUPPORTED kernel, or leave KDIR and KSRC out}"
 }
 
 # --- The machine's own toolchain -------------------------------------------
@@ -76,7 +69,7 @@ find_rustc() {
 		command -v "$rustc"
 		return
 	done
-	[[ -z $want ]] || die "no rustc here is the one that this kernel was prepared with ($want; looked at:" \
+	[[ -z $want ]] || die "no rustc here is the one that this kernel was built with ($want; looked at:" \
 		"${list[*]:-none}): pass RUSTC=/path/to/it, or prepare the kernel again"
 	die "no rustc >= $min with its library source (looked at: ${list[*]:-none}): install rustc and rust-src" \
 		"(Debian 12: rustc-web and rust-web-src), or pass RUSTC=/path/to/rustc"
@@ -126,7 +119,7 @@ user_kernel() {
 	check_config "$KDIR"
 	[[ -s $KDIR/include/config/kernel.release ]] ||
 		die "$KDIR is not prepared: run 'make modules_prepare' there, with the compilers of its kernel"
-	K_NAME=kdir K_VERSION='' K_DIR=$KDIR K_IMAGE=$KDIR/arch/x86/boot/bzImage
+	K_NAME=kdir K_VERSION='' K_ROOT='' K_DIR=$KDIR K_IMAGE=$KDIR/arch/x86/boot/bzImage
 	K_RELEASE=$(<"$KDIR/include/config/kernel.release")
 	check_version "$K_RELEASE"
 	[[ -e $KDIR/rust/libkernel.rmeta && -s $KDIR/Module.symvers ]] ||
@@ -169,7 +162,8 @@ kernel_of() {
 		have_debian running && [[ $(readlink "$RPP_CACHE/running") == */running-"$RUNNING"-* ]] && return
 		debian_kernel running "$version" "$RUNNING"
 	else
-		have_debian stock || debian_kernel stock
+		[[ $1 == stock ]] || check_version "${1#stock@}" "pass the package version of one"
+		have_debian "$1" || debian_kernel "$1"
 	fi
 }
 
@@ -182,11 +176,11 @@ select_kernel() {
 	if [[ $KDIR ]]; then
 		user_kernel
 	else
-		[[ $KSRC && $name == @(stock|running) ]] && name=own
+		[[ $KSRC && $name == @(stock*|running) ]] && name=own
 		case $name in
-		stock | running) kernel_of "$name" ;;
+		stock | stock@* | running) kernel_of "$name" ;;
 		own | debug | kcsan | patched | uml) own_selected "$name" ;;
-		*) die "KERNEL=$name: there are stock, running, own, debug, kcsan, patched and uml" ;;
+		*) die "KERNEL=$name: there are stock, stock@VERSION, running, own, debug, kcsan, patched and uml" ;;
 		esac
 		RPP_ENV=$(readlink -f "$RPP_CACHE/$name")/kernel.env
 	fi
@@ -206,11 +200,23 @@ build_modules() {
 		die "the modules do not build for $K_RELEASE; full log: $log"
 }
 
+# default_kernel: what plain "make" builds for, the running kernel if it takes the modules.
+default_kernel() {
+	if [[ $KERNEL$KDIR$KSRC ]]; then
+		:
+	elif [[ $RUNNING == "$SUPPORTED".* && -e /lib/modules/$RUNNING/build/rust/libkernel.rmeta ]]; then
+		KDIR=/lib/modules/$RUNNING/build
+	elif [[ $RUNNING == "$SUPPORTED".* && $(running_version) ]]; then
+		KERNEL=running
+	fi
+}
+
 case ${1-} in
 env)
 	"$RPP_TOP/scripts/setup.sh"
 	select_kernel stock >&2
-	[[ $K_NAME == kdir ]] && user_image >&2
+	[[ $K_NAME != kdir ]] || user_image >&2
+	[[ $K_NAME != running || -s $K_IMAGE ]] || debian_image >&2
 	echo "$RPP_ENV"
 	;;
 prepare) select_kernel stock ;;
@@ -220,18 +226,11 @@ own)
 	own_kernel "$KERNEL"
 	;;
 modules)
-	default=stock
-	if [[ ${2-} == auto && -z $KERNEL$KDIR$KSRC ]]; then
-		if [[ $RUNNING == "$SUPPORTED".* && -e /lib/modules/$RUNNING/build/rust/libkernel.rmeta ]]; then
-			KDIR=/lib/modules/$RUNNING/build
-		elif [[ $RUNNING == "$SUPPORTED".* && $(running_version) ]]; then
-			default=running
-		else
-			say "note: the running kernel $RUNNING cannot take these modules (that needs Debian's $SUPPORTED kernel, or KDIR=);" \
-				"building them for the VM: 'make run' tries them there"
-		fi
-	fi
-	select_kernel "$default"
+	[[ ${2-} != auto ]] || default_kernel
+	[[ ${2-} != auto || $KERNEL$KDIR$KSRC ]] ||
+		say "note: the running kernel $RUNNING cannot take these modules (that needs Debian's $SUPPORTED kernel, or KDIR=);" \
+			"building them for the VM: 'make run' tries them there"
+	select_kernel stock
 	build_modules modules
 	if [[ $K_RELEASE == "$RUNNING" ]]; then
 		cp "$K_OUT"/*.ko "$RPP_TOP/"

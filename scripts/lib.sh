@@ -9,16 +9,21 @@ RPP_CACHE=${RPP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rust-page-pool}
 RPP_CACHE=$(realpath -m "$RPP_CACHE")
 RPP_LOG=$RPP_CACHE/log
 
+# Of the package for DKMS.
+RPP_VERSION=1.0
+
 # The kernel series whose Rust abstractions the modules are written against, and
 # the Debian package version that they were tried with.
 SUPPORTED=7.3
 TRIED='7.3.4-1~bpo13+1'
 
 # Debian 13 has the compilers that Debian builds its 7.3 kernels with. What is
-# needed to build a kernel and its modules:
-BUILD_PACKAGES='rustc rust-src bindgen rustfmt rust-clippy gcc gcc-14 make flex bison
-	libelf-dev libssl-dev bc libdw-dev kmod cpio xz-utils perl python3 rsync pahole
-	clang-19 lld-19 llvm-19'
+# needed to prepare a kernel's Rust metadata and to build modules:
+MODULE_PACKAGES='rustc rust-src bindgen rustfmt rust-clippy gcc gcc-14 make flex bison
+	libelf-dev libssl-dev bc libdw-dev kmod cpio xz-utils perl python3 rsync pahole'
+# And a kernel:
+BUILD_PACKAGES="$MODULE_PACKAGES
+	clang-19 lld-19 llvm-19"
 # And in the build root also what tests run, what the VM's programs come from, and QEMU: the same one whatever
 # this machine has, so that figures are the same.
 ROOT_PACKAGES="$BUILD_PACKAGES qemu-system-x86 cargo shellcheck libc6-dev mount iproute2 ethtool
@@ -115,7 +120,7 @@ RPP_ROOT=${RPP_ROOT:-$RPP_CACHE/root-$(key trixie "$ROOT_PACKAGES")}
 # load_kernel KERNEL.ENV: what kernel.sh says of a kernel (K_...). K_OUT is where
 # the modules of this checkout are built for it.
 load_kernel() {
-	K_OUT=
+	K_OUT='' K_ROOT=''
 	# shellcheck disable=SC1090
 	. "$1"
 	K_OUT=${K_OUT:-${1%/*}/out-$(key "$RPP_TOP")}
@@ -146,6 +151,15 @@ in_root() {
 		--clearenv --setenv PATH /usr/sbin:/usr/bin --setenv LC_ALL C.UTF-8 \
 		--setenv HOME /tmp --setenv CARGO_HOME "$RPP_CACHE/cargo" \
 		--chdir "$dir" "$@"
+}
+
+# enter COMMAND...: where the kernel's compilers are, in the build root, in another (K_ROOT), or on this machine.
+enter() {
+	if [[ $K_ENTER == root ]]; then
+		RPP_ROOT=${K_ROOT:-$RPP_ROOT} in_root "$@"
+	else
+		env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS -u RUSTUP_TOOLCHAIN "$@"
+	fi
 }
 
 # as_root COMMAND...: for the few steps that install or own files.

@@ -48,6 +48,7 @@ find_mirror() {
 	printf '%s\n' "$mirror"
 }
 
+# private_apt [SUITE...]: Debian 13, its backports, and those.
 private_apt() {
 	local keyring mirror
 	mirror=$(find_mirror)
@@ -64,6 +65,8 @@ private_apt() {
 		Architectures: amd64
 		Signed-By: $keyring
 	END
+	rm -f "$APT/parts/others.sources"
+	(($# == 0)) || sed "s/^Suites:.*/Suites: $*/" "$APT/parts/debian.sources" >"$APT/parts/others.sources"
 	cat >"$APT/opts" <<-END
 		Dir::Etc::sourcelist "/dev/null";
 		Dir::Etc::sourceparts "$APT/parts";
@@ -80,30 +83,26 @@ private_apt() {
 		env APT_CONFIG="$APT/opts" apt-get update
 }
 
+# build_root SUITE DIR PACKAGES COMPILERS: a Debian with these packages, of which those name the compilers in it.
 build_root() {
-	local part=$RPP_ROOT.part proxy=$APT/proxy
+	local part=$2.part proxy=$APT/proxy sources=$APT/root.sources
 
 	# A mount namespace of its own: its mounts are gone when it is killed.
 	as_root rm -rf --one-file-system "$part"
-	apt-config dump | grep -E '^Acquire::(http|https)::Proxy' >"$proxy" || true
+	apt-config dump | grep -E '^Acquire::((http|https)::Proxy|Check-Valid-Until)' >"$proxy" || true
+	cp "$APT/parts/debian.sources" "$sources"
+	[[ $1 == trixie ]] || sed -i "s/^Suites:.*/Suites: $1/" "$sources"
 	# shellcheck disable=SC2086 # the packages are words
 	failed="cannot make the build root; if the log above names the network: $NO_NETWORK" \
-		step build-root 150 "Debian 13 with its compilers, beside the machine's own" \
+		step "build-root-$1" 150 "Debian ($1) with its compilers, beside the machine's own" \
 		as_root unshare --mount mmdebstrap --mode=root --variant=apt --aptopt="$proxy" --aptopt='APT::Sandbox::User "root"' \
-		--aptopt='Acquire::Retries "3"' --include="$(echo $ROOT_PACKAGES | tr ' ' ,)" \
-		trixie "$part" "$APT/parts/debian.sources"
+		--aptopt='Acquire::Retries "3"' --include="$(echo $3 | tr ' ' ,)" \
+		"$1" "$part" "$sources"
 	# Readable and removable by the user who owns the cache.
 	((EUID == 0)) || as_root chown -R "$(id -u):$(id -g)" "$part"
-	# shellcheck disable=SC2016 # dpkg-query's own variables
-	in_root_at "$part" dpkg-query -W -f '${Package} ${Version}\n' rustc bindgen gcc-14 clang-19 \
-		>"$part/compilers"
-	mv "$part" "$RPP_ROOT"
-}
-
-in_root_at() {
-	local RPP_ROOT=$1
-	shift
-	in_root "$@"
+	# shellcheck disable=SC2016,SC2086 # dpkg-query's own variables; words
+	RPP_ROOT=$part in_root dpkg-query -W -f '${Package} ${Version}\n' $4 >"$part/compilers"
+	mv "$part" "$2"
 }
 
 case ${1-} in
@@ -111,9 +110,13 @@ case ${1-} in
 	lock_cache
 	[[ -s $RPP_ROOT/compilers ]] || need_space 5500 # with the kernel that comes next
 	host_packages
-	[[ -s $RPP_ROOT/compilers ]] || { private_apt; build_root; }
+	[[ -s $RPP_ROOT/compilers ]] || {
+		private_apt
+		build_root trixie "$RPP_ROOT" "$ROOT_PACKAGES" "rustc bindgen gcc-14 clang-19"
+	}
 	;;
-apt) private_apt ;;
+apt) private_apt "${@:2}" ;;
+root) build_root "${@:2}" ;;
 install) install_packages "${@:2}" ;;
-*) die "usage: scripts/setup.sh [apt | install PACKAGE...]" ;;
+*) die "usage: scripts/setup.sh [apt [SUITE...] | root SUITE DIR PACKAGES COMPILERS | install PACKAGE...]" ;;
 esac

@@ -28,6 +28,7 @@ settings() {
 	load_kernel "$RPP_KERNEL_ENV"
 	LOGS=$RPP_CACHE/test
 	[[ $K_NAME == stock ]] || LOGS+=-$K_NAME
+	[[ ${KERNEL-} != stock@* ]] || LOGS+=-${KERNEL#*@}
 	[[ $K_NAME != @(debug|kcsan) ]] || RPP_SLOW=${RPP_SLOW:-4}
 	RPP_SLOW=${RPP_SLOW:-1} MINUTES=${MINUTES:-2}
 }
