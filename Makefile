@@ -7,13 +7,14 @@ export KERNEL KDIR KSRC RUSTC BINDGEN LLVM V RPP_CACHE MINUTES SEED
 unexport CASE
 
 .DEFAULT_GOAL := default
-.PHONY: default help setup modules kernel run test test-boots test-debug test-kcsan test-upstream soak bench bench-check tcp zero-copy pin-down check clean distclean
+.PHONY: default help install uninstall setup modules kernel run test test-boots test-debug test-kcsan test-upstream soak bench bench-check tcp zero-copy pin-down check clean distclean
 
 default:
 	@scripts/kernel.sh modules auto
 
 help:
 	@echo 'make            build the modules: for the running kernel if it takes them, else for the VM'
+	@echo 'make install    put them where modprobe finds them by name, for that kernel; make uninstall takes them away'
 	@echo 'make setup      install what is missing, prepare the kernel tree (done by the others as well)'
 	@echo 'make modules    build the modules for the kernel of the VM'
 	@echo 'make run        the main job: boot the VM, drive traffic, print the table of results'
@@ -41,6 +42,9 @@ help:
 	@echo 'KDIR=DIR        a prepared build directory of yours; KSRC=DIR: a source tree of yours'
 	@echo 'RUSTC= BINDGEN= LLVM=    compilers of yours; V=1: show the commands'
 	@echo 'RPP_CACHE=DIR   where everything built is kept (default ~/.cache/rust-page-pool)'
+
+install uninstall:
+	@scripts/kernel.sh $@
 
 setup:
 	@scripts/setup.sh

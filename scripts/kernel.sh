@@ -239,6 +239,16 @@ modules)
 		say "modules for $K_RELEASE: $K_OUT"
 	fi
 	;;
+install)
+	default_kernel
+	[[ $KERNEL$KDIR$KSRC ]] || check_version "$RUNNING" "boot such a kernel (README: Debian 13 has one in its backports)"
+	select_kernel running
+	[[ -d /lib/modules/$K_RELEASE ]] || die "there is no kernel $K_RELEASE on this machine to install the modules for"
+	build_modules modules
+	as_root "$RPP_TOP/scripts/package/install.sh" install "$K_RELEASE" "$K_OUT"
+	say "installed for $K_RELEASE: 'modprobe igb_rust', and /etc/modprobe.d/rust-page-pool.conf says which driver gets a card"
+	;;
+uninstall) as_root "$RPP_TOP/scripts/package/install.sh" uninstall ;;
 upstream-bench)
 	# The kernel's own bench of its page_pool, unchanged.
 	select_kernel stock
@@ -251,5 +261,5 @@ clippy)
 	rm -rf "$K_OUT" # what is up to date would not be looked at
 	build_modules CLIPPY=1 modules
 	;;
-*) die "usage: scripts/kernel.sh env | prepare | own | modules [auto] | upstream-bench | clippy" ;;
+*) die "usage: scripts/kernel.sh env | prepare | own | modules [auto] | install | uninstall | upstream-bench | clippy" ;;
 esac

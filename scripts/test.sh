@@ -16,7 +16,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # Parts that boot the VM, longest first. Two run at a time.
-BOOTS="bounce refuse pools igb lifetime e1000 xdp queues offload split jumbo ethtool power family cards hook watchdog liar load reach slots kexec control"
+BOOTS="bounce refuse pools igb lifetime e1000 xdp queues offload split jumbo ethtool power family cards hook watchdog liar load reach slots install kexec control"
 # Those for kernels of our own only, and those that are asked for by name.
 OTHER_BOOTS="kunit shortage faults checkers soak upstream upstream_igb"
 
@@ -42,6 +42,7 @@ boot() {
 	local ends=(--hotplug --device "pci-testdev,romfile=$LOGS/ones.rom")
 	case $1 in
 	load) vm load --device pci-testdev ;;
+	install) vm install --nic igb --nic e1000 --nic e1000-82545em --add "$RPP_TOP/scripts/package" ;;
 	kunit) vm kunit ;;
 	# Without peers, and without an IOMMU: the devices are the test's.
 	liar) vm liar --nic e1000 --nic igb ;;
