@@ -314,7 +314,9 @@ run_vm >"$out/qemu.log" 2>&1 </dev/null &
 qemu=$!
 for p in "${pipes[@]}"; do exec {p}>&-; done
 # A machine of QEMU's that has slept does not power off.
-{ tail -n +1 -s 1 --pid=$qemu -f "$out/console.log" | grep -qm 1 'reboot: Power down' && sleep 10 && kill "$qemu"; } 2>/dev/null &
+{
+	grep -qm 1 'reboot: Power down' <(tail -n +1 -s 1 --pid=$qemu -f "$out/console.log") && sleep 10 && kill "$qemu"
+} >/dev/null 2>&1 &
 if [[ ! $quiet ]]; then
 	tail -n +1 -s 0.2 --pid=$qemu -f "$out/output.log" &
 	tail=$!

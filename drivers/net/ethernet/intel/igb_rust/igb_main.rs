@@ -5,8 +5,7 @@
 //! The C driver `igb` knows the same device. The one that is loaded first gets it, unless the device's
 //! `driver_override` in sysfs says otherwise.
 //!
-//! Not done: segmentation of UDP, virtual functions, wake on LAN. Tried with QEMU's
-//! device only.
+//! Not done: segmentation of UDP, virtual functions, wake on LAN. Tried with QEMU's device only.
 
 use kernel::{
     device::Core,
