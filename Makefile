@@ -7,7 +7,7 @@ export KERNEL KDIR KSRC RUSTC BINDGEN LLVM V RPP_CACHE MINUTES SEED
 unexport CASE
 
 .DEFAULT_GOAL := default
-.PHONY: default help install uninstall setup modules kernel run test test-boots test-debug test-kcsan test-upstream soak bench bench-check tcp zero-copy pin-down check clean distclean
+.PHONY: default help install uninstall deb setup modules kernel run test test-boots test-debug test-kcsan test-upstream soak bench bench-check tcp zero-copy pin-down check clean distclean
 
 default:
 	@scripts/kernel.sh modules auto
@@ -15,6 +15,7 @@ default:
 help:
 	@echo 'make            build the modules: for the running kernel if it takes them, else for the VM'
 	@echo 'make install    put them where modprobe finds them by name, for that kernel; make uninstall takes them away'
+	@echo 'make deb        a package for DKMS, which builds them for each such kernel: rust-page-pool-dkms_*_all.deb'
 	@echo 'make setup      install what is missing, prepare the kernel tree (done by the others as well)'
 	@echo 'make modules    build the modules for the kernel of the VM'
 	@echo 'make run        the main job: boot the VM, drive traffic, print the table of results'
@@ -45,6 +46,9 @@ help:
 
 install uninstall:
 	@scripts/kernel.sh $@
+
+deb:
+	@scripts/package/deb.sh
 
 setup:
 	@scripts/setup.sh

@@ -12,7 +12,7 @@ rm -rf "$RPP_CACHE"/*/"out-$(key "$RPP_TOP")"{,-clippy} "$RPP_CACHE/vm" "$RPP_TO
 # What "make" leaves for insmod, and a plain "make -C $KDIR M=$PWD" beside it.
 (cd "$RPP_TOP" && find . -path ./.git -prune -o \( -name '*.ko' -o -name '*.o' -o -name '*.mod' -o -name '*.mod.c' \
 	-o -name '.*.cmd' -o -name '*.rmeta' -o -name '.*.d' \) -type f -exec rm -f {} +
-	rm -f modules.order Module.symvers rust/*/exports.c {rust/bindings,samples/bench}/bindings_generated.rs)
+	rm -f rust-page-pool-dkms_*.deb modules.order Module.symvers rust/*/exports.c {rust/bindings,samples/bench}/bindings_generated.rs)
 [[ ${1-} == all ]] || exit 0
 
 # Only what the scripts made: the user may have chosen a directory with more in it.

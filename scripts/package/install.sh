@@ -20,6 +20,7 @@ install)
 	depmod "$2"
 	;;
 uninstall)
+	rm -f "$SETTING"
 	for to in /lib/modules/*/updates; do
 		[[ -e $to/rust_net.ko ]] || continue
 		for m in $MODULES; do rm -f "$to/$m.ko"; done
@@ -27,7 +28,6 @@ uninstall)
 		to=${to%/updates}
 		depmod "${to##*/}"
 	done
-	rm -f "$SETTING"
 	;;
 *)
 	echo "usage: install.sh install RELEASE DIR | uninstall" >&2
