@@ -35,7 +35,7 @@ prepare() {
 	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
 	stty -F /dev/ttyS3 raw -echo
 	modprobe tun
-	insmod mapper.ko
+	[[ -d /sys/module/mapper ]] || insmod mapper.ko
 	head -c 4M /dev/urandom >/tmp/content
 	load_driver
 	up
