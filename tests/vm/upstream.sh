@@ -32,24 +32,25 @@ upstream() {
 		awk -v driver="$DRIVER" -v script="$1" '
 		NR == FNR {
 			if ($1 ~ "^(-|" driver ")$" && index($2, script ".") == 1) {
-				want[$2] = $3
-				why[$2] = substr($0, index($0, $4))
+				want[test = $2] = $3
+				$1 = $2 = $3 = ""
+				sub(/^ +/, " ")
+				why[test] = $0
 			}
 			next
 		}
-		/^1\.\.[0-9]+$/ { print; planned = substr($0, 4) }
+		/^1\.\.[0-9]+$/ { print; planned = substr($0, 4); next }
 		/^(not )?ok / {
 			is = /^not/ ? "fail" : / # SKIP/ ? "skip" : / # XFAIL/ ? "xfail" : "pass"
 			test = /^not/ ? $4 : $3
 			ran++
-			if (is == "pass" && !(test in want)) {
-				print "ok " ran " - " test
-			} else if (is == want[test]) {
-				print "ok " ran " - " test " # SKIP expected: " why[test]
-			} else {
+			list = test in want ? want[test] : "pass"
+			if (is !~ "^(" list ")$") {
 				print "not ok " ran " - " test
-				print said "# " $0 (want[test] ? "; upstream.list says " want[test] : "")
+				print said "# " $0 "; expected: " list
 				bad = 1
+			} else {
+				print "ok " ran " - " test (is == "pass" ? "" : " # SKIP expected:" why[test])
 			}
 			delete want[test]
 			said = ""
