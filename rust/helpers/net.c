@@ -174,6 +174,11 @@ void rnet_tx_stop(struct netdev_queue *txq)
 	netif_tx_stop_queue(txq);
 }
 
+void rnet_tx_start_all(struct net_device *dev)
+{
+	netif_tx_start_all_queues(dev);
+}
+
 bool rnet_tx_sent(struct netdev_queue *txq, u32 bytes, bool more)
 {
 	return __netdev_tx_sent_queue(txq, bytes, more);

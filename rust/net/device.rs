@@ -278,6 +278,8 @@ pub(crate) struct Core<'bound, D: Operations + 'bound> {
     pub(crate) steering: Steering,
     /// The time between interrupts follows the length of frames. Written under the device's lock.
     pub(crate) adaptive: AtomicFlag,
+    /// Why it sleeps, if it does: see [`Sleep`](crate::updown::Sleep). Written under the device's lock.
+    pub(crate) asleep: Atomic<u32>,
     /// What the kernel's log is told: `ethtool -s msglvl`.
     pub(crate) messages: Atomic<u32>,
     /// The vector that is tested, and 1; 0 when its interrupt has come.
@@ -384,6 +386,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
                     // SAFETY: As above.
                     unsafe { bindings::rnet_work_setup(work, Some(watch_work::<D>)) }
                 }),
+                asleep: Atomic::new(0),
                 messages: Atomic::new(bindings::RNET_MSG_DEFAULT),
                 tested: Atomic::new(0),
             }? Error),

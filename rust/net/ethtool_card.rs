@@ -156,6 +156,10 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // SAFETY: By the invariant of `Table` the device is valid, and its private area holds a pointer to its
         // core, whose driver is `D`. It is registered, so the core outlives this call.
         let core = unsafe { core_of::<D>(dev) };
+        // Between two blinks the lock is not held, and the device may have fallen asleep.
+        if !core.is_present() {
+            return ENODEV.to_errno();
+        }
         match state {
             // How often it is to be turned on in a second.
             bindings::ethtool_phys_id_state_ETHTOOL_ID_ACTIVE => return 2,

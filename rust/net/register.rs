@@ -16,7 +16,10 @@ use crate::{
         has_metadata,
         Operations, //
     },
-    updown,
+    updown::{
+        self,
+        Sleep, //
+    },
     vtable::Table, //
 };
 use kernel::{
@@ -137,18 +140,18 @@ impl<'bound, D: Operations + 'bound> Registration<'bound, D> {
         Ok(Self(core))
     }
 
-    /// Puts the device to sleep, until [`wake`](Self::wake): no DMA, no interrupt, and the core leaves it alone.
+    /// Puts the device to sleep: no DMA, no interrupt, and the core leaves it alone.
     ///
     /// Process context.
-    pub(crate) fn sleep(&self) {
-        self.0.sleep();
+    pub(crate) fn sleep(&self, reason: Sleep) {
+        self.0.sleep(reason);
     }
 
-    /// Wakes the device, which may have lost what it knew.
+    /// Ends a reason to sleep. With the last one the device wakes, which may have lost what it knew.
     ///
     /// Process context.
-    pub(crate) fn wake(&self) {
-        self.0.wake();
+    pub(crate) fn wake(&self, reason: Sleep) {
+        self.0.wake(reason);
     }
 
     /// Takes the device from the core, if that has not been done.

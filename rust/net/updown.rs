@@ -47,6 +47,27 @@ struct Pair<'bound, D: Operations + 'bound> {
 /// not ask for one.
 pub(crate) const RETRY_MS: u32 = 1000;
 
+/// Why a device sleeps: it wakes when there is no reason left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sleep {
+    /// The system does.
+    System,
+    /// It is being reset.
+    Reset,
+    /// There was an error on its bus.
+    Error,
+    /// The machine is about to stop, or to start another kernel: for ever.
+    Off,
+}
+
+impl Sleep {
+    /// Returns its bit in [`Core::asleep`].
+    fn bit(self) -> u32 {
+        // CAST: Less than 4.
+        1 << self as u32
+    }
+}
+
 impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     /// Allocates the receive ring of a queue.
     ///
@@ -371,16 +392,19 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         used
     }
 
-    /// Puts the device to sleep: it does no DMA and raises no interrupt until [`wake`](Self::wake), and the core leaves it
-    /// alone.
+    /// Puts the device to sleep for a reason: it does no DMA and raises no interrupt until [`wake`](Self::wake), and the core
+    /// leaves it alone.
     ///
     /// Rings and interrupts go as when the interface goes down, so whatever was in flight is home. Process context,
     /// without the device's lock. May come for a device that sleeps already.
-    pub(crate) fn sleep(&self) {
+    pub(crate) fn sleep(&self, reason: Sleep) {
         let dev = self.dev.as_raw();
         // SAFETY: The device is valid as long as the core. It may sleep: this is process context, and this task does not
         // hold the lock.
         unsafe { bindings::rnet_lock(dev) };
+        // (Written under the device's lock.)
+        self.asleep
+            .store(self.asleep.load(Relaxed) | reason.bit(), Relaxed);
         // SAFETY: The device is valid, and its lock is held, under which the interface goes up and down.
         unsafe { bindings::netif_device_detach(dev) };
         self.stop();
@@ -388,25 +412,39 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         unsafe { bindings::rnet_unlock(dev) };
     }
 
-    /// Wakes the device, which may have lost all that it knew, and brings the interface up if it was.
+    /// Ends a reason to sleep. With the last one the device wakes, which may have lost all that it knew, and the interface is
+    /// brought up if it was.
     ///
     /// What fails is tried again in a second. Process context, without the device's lock. May come for a device that does
     /// not sleep.
-    pub(crate) fn wake(&self) {
+    pub(crate) fn wake(&self, reason: Sleep) {
         let dev = self.dev.as_raw();
         // SAFETY: As in `sleep()`.
         unsafe { bindings::rnet_lock(dev) };
-        if self.state() & bindings::RNET_PRESENT == 0 {
+        let reasons = self.asleep.load(Relaxed) & !reason.bit();
+        self.asleep.store(reasons, Relaxed);
+        if reasons == 0 && !self.is_present() {
             // Nobody knows what it did meanwhile: another kernel may have had it.
             self.ops.stop();
             if self.state() & bindings::RNET_START != 0 {
                 self.again();
+            } else {
+                // It was closed meanwhile. Queues that are not used are looked at by the core's watchdog as well.
+                // SAFETY: The device is valid, and closed, so nobody sends.
+                unsafe { bindings::rnet_tx_start_all(dev) };
             }
             // SAFETY: The device is valid, and its lock is held, under which the interface goes up and down.
             unsafe { bindings::netif_device_attach(dev) };
         }
         // SAFETY: The device is valid, and this task has taken its lock above.
         unsafe { bindings::rnet_unlock(dev) };
+    }
+
+    /// Returns whether the device is there, as the core has it: not asleep.
+    ///
+    /// Under the device's lock.
+    pub(crate) fn is_present(&self) -> bool {
+        self.state() & bindings::RNET_PRESENT != 0
     }
 
     /// Returns whether the interface is up, and whether the device is there, as the core has it.

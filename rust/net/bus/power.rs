@@ -15,6 +15,7 @@ use super::pci::{
     Device,
     Driver, //
 };
+use crate::updown::Sleep;
 use core::mem::MaybeUninit;
 use kernel::{
     bindings,
@@ -82,16 +83,41 @@ unsafe fn bound<'a, T: Driver + 'static>(dev: *mut bindings::device) -> &'a Devi
     unsafe { dev.drvdata_borrow::<Device<'_, T>>() }.get_ref()
 }
 
-// The core calls all of these for a device that is bound, with the device's `struct device` locked, so that it stays bound.
+/// Puts a device to sleep.
+///
+/// # Safety
+///
+/// `pdev` is bound to `T`, and locked.
+unsafe fn sleep<T: Driver + 'static>(pdev: *mut bindings::pci_dev, reason: Sleep) {
+    // SAFETY: By the safety requirement the device is bound, and stays so as long as it is locked.
+    unsafe { bound::<T>(&raw mut (*pdev).dev) }
+        .registration
+        .sleep(reason);
+}
+
+/// Ends a reason for which it sleeps.
+///
+/// # Safety
+///
+/// `pdev` is bound to `T`, and locked.
+unsafe fn wake<T: Driver + 'static>(pdev: *mut bindings::pci_dev, reason: Sleep) {
+    // SAFETY: By the safety requirement the device is bound, and stays so as long as it is locked.
+    unsafe { bound::<T>(&raw mut (*pdev).dev) }
+        .registration
+        .wake(reason);
+}
+
+// The core calls all of these for a device that is bound, with its `struct device` locked, so that it stays bound. (But for
+// Xen's pcifront, which tells of errors without the lock.)
 impl<T: Driver + 'static> Bus<T> {
     /// Sleep of the system, to memory or to disk. The device does not wake it.
     const PM: bindings::dev_pm_ops = bindings::dev_pm_ops {
-        suspend: Some(Self::sleep),
-        resume: Some(Self::wake),
-        freeze: Some(Self::sleep),
-        thaw: Some(Self::wake),
-        poweroff: Some(Self::sleep),
-        restore: Some(Self::wake),
+        suspend: Some(Self::suspend),
+        resume: Some(Self::resume),
+        freeze: Some(Self::suspend),
+        thaw: Some(Self::resume),
+        poweroff: Some(Self::suspend),
+        restore: Some(Self::resume),
         // SAFETY: All fields are optional callbacks, for which zeroes are `None`.
         ..unsafe { MaybeUninit::zeroed().assume_init() }
     };
@@ -100,7 +126,7 @@ impl<T: Driver + 'static> Bus<T> {
     const ERRORS: bindings::pci_error_handlers = bindings::pci_error_handlers {
         error_detected: Some(Self::error_detected),
         slot_reset: Some(Self::slot_reset),
-        resume: Some(Self::resume),
+        resume: Some(Self::error_is_over),
         reset_prepare: Some(Self::reset_prepare),
         reset_done: Some(Self::reset_done),
         // SAFETY: All fields are optional callbacks, for which zeroes are `None`.
@@ -110,45 +136,45 @@ impl<T: Driver + 'static> Bus<T> {
     /// # Safety
     ///
     /// `dev` is bound to `T`, and locked.
-    unsafe extern "C" fn sleep(dev: *mut bindings::device) -> c_int {
+    unsafe extern "C" fn suspend(dev: *mut bindings::device) -> c_int {
         // SAFETY: By the safety requirement the device is bound, and stays so as long as it is locked.
-        unsafe { bound::<T>(dev) }.registration.sleep();
+        unsafe { bound::<T>(dev) }.registration.sleep(Sleep::System);
         0
     }
 
     /// # Safety
     ///
     /// `dev` is bound to `T`, and locked.
-    unsafe extern "C" fn wake(dev: *mut bindings::device) -> c_int {
+    unsafe extern "C" fn resume(dev: *mut bindings::device) -> c_int {
         // SAFETY: By the safety requirement the device is bound, and stays so as long as it is locked.
-        unsafe { bound::<T>(dev) }.registration.wake();
+        unsafe { bound::<T>(dev) }.registration.wake(Sleep::System);
         0
     }
 
-    /// Before a reboot, power-off or `kexec`: whoever comes next finds a card that does nothing.
+    /// Before a reboot, power-off or `kexec`: whoever comes next finds a card that does nothing, and nothing wakes it.
     ///
     /// # Safety
     ///
     /// `pdev` is bound to `T`, and locked.
     unsafe extern "C" fn shutdown(pdev: *mut bindings::pci_dev) {
-        // SAFETY: The requirement is that of the caller's; the device is a part of it.
-        unsafe { Self::sleep(&raw mut (*pdev).dev) };
+        // SAFETY: The requirement is that of the caller's.
+        unsafe { sleep::<T>(pdev, Sleep::Off) };
     }
 
     /// # Safety
     ///
     /// `pdev` is bound to `T`, and locked.
     unsafe extern "C" fn reset_prepare(pdev: *mut bindings::pci_dev) {
-        // SAFETY: The requirement is that of the caller's; the device is a part of it.
-        unsafe { Self::sleep(&raw mut (*pdev).dev) };
+        // SAFETY: The requirement is that of the caller's.
+        unsafe { sleep::<T>(pdev, Sleep::Reset) };
     }
 
     /// # Safety
     ///
     /// `pdev` is bound to `T`, and locked.
     unsafe extern "C" fn reset_done(pdev: *mut bindings::pci_dev) {
-        // SAFETY: The requirement is that of the caller's; the device is a part of it.
-        unsafe { Self::wake(&raw mut (*pdev).dev) };
+        // SAFETY: The requirement is that of the caller's.
+        unsafe { wake::<T>(pdev, Sleep::Reset) };
     }
 
     /// # Safety
@@ -161,8 +187,8 @@ impl<T: Driver + 'static> Bus<T> {
         if channel == bindings::pci_channel_io_normal {
             return bindings::pci_ers_result_PCI_ERS_RESULT_CAN_RECOVER;
         }
-        // SAFETY: The requirement is that of the caller's; the device is a part of it.
-        unsafe { Self::sleep(&raw mut (*pdev).dev) };
+        // SAFETY: The requirement is that of the caller's.
+        unsafe { sleep::<T>(pdev, Sleep::Error) };
         if channel == bindings::pci_channel_io_perm_failure {
             bindings::pci_ers_result_PCI_ERS_RESULT_DISCONNECT
         } else {
@@ -170,27 +196,36 @@ impl<T: Driver + 'static> Bus<T> {
         }
     }
 
+    /// Also for a device that did not sleep: somebody else on the bus wanted the reset.
+    ///
     /// # Safety
     ///
     /// `pdev` is bound to `T`, and locked.
     unsafe extern "C" fn slot_reset(pdev: *mut bindings::pci_dev) -> bindings::pci_ers_result_t {
-        // SAFETY: The device is valid, as it is bound, and nobody else accesses it. What is restored was saved by
-        // `save_state()` when it was probed; it is to be so another time.
-        unsafe {
-            bindings::pci_restore_state(pdev);
-            bindings::pci_save_state(pdev);
+        // SAFETY: The device is valid, as it is bound, and nobody else accesses its configuration space. What is restored
+        // was saved by `save_state()` when it was probed, or by the PCI core since.
+        let present = unsafe {
+            let present = bindings::pci_device_is_present(pdev);
+            if present {
+                bindings::pci_restore_state(pdev);
+            }
+            present
+        };
+        // SAFETY: The requirement is that of the caller's.
+        unsafe { sleep::<T>(pdev, Sleep::Error) };
+        if present {
+            bindings::pci_ers_result_PCI_ERS_RESULT_RECOVERED
+        } else {
+            bindings::pci_ers_result_PCI_ERS_RESULT_DISCONNECT
         }
-        bindings::pci_ers_result_PCI_ERS_RESULT_RECOVERED
     }
 
-    /// Also for a device that was not reset, and did not sleep.
-    ///
     /// # Safety
     ///
     /// `pdev` is bound to `T`, and locked.
-    unsafe extern "C" fn resume(pdev: *mut bindings::pci_dev) {
-        // SAFETY: The requirement is that of the caller's; the device is a part of it.
-        unsafe { Self::wake(&raw mut (*pdev).dev) };
+    unsafe extern "C" fn error_is_over(pdev: *mut bindings::pci_dev) {
+        // SAFETY: The requirement is that of the caller's.
+        unsafe { wake::<T>(pdev, Sleep::Error) };
     }
 }
 

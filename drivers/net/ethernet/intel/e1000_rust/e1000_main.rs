@@ -144,7 +144,10 @@ impl Operations for E1000<'_> {
     }
 
     fn set_led(&self, on: Option<bool>) {
-        mac::set_led(&self.bar, self.leds, on);
+        // The 82544 has other registers for that.
+        if self.model != Model::I82544 {
+            mac::set_led(&self.bar, self.leds, on);
+        }
     }
 
     fn registers(&self, register: &mut dyn FnMut(u32, u32)) {
