@@ -99,7 +99,7 @@ broken() {
 	before=$(recovered)
 	modprobe aer_inject
 	# struct aer_error_inj: bus 1, say; device 0; function 0; bit 4, Data Link Protocol Error.
-	printf "\\x${bus%%:*}\\0\\0\\0\\x10$(printf '\\0%.0s' {1..27})" >/dev/aer_inject
+	printf %b "\\x${bus%%:*}\\0\\0\\0\\x10$(printf '\\0%.0s' {1..27})" >/dev/aer_inject
 	eventually 20 recovered_since "$before"
 }
 recovered() { dmesg | grep -c 'AER: device recovery successful' || true; }
