@@ -82,8 +82,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
     ///
     /// - See the invariants of [`Table`].
     /// - The device's lock is held.
-    /// - `regs` is valid and initialised, and nobody else's. There is room at `to` for as many bytes as `get_regs_len()`
-    ///   said, and for 32-bit words, initialised and nobody else's.
+    /// - `regs` is valid and initialised, and nobody else's. There is room at `to` for as many bytes as it says, and for 32-bit
+    ///   words, initialised and nobody else's.
     pub(crate) unsafe extern "C" fn get_regs(
         dev: *mut bindings::net_device,
         regs: *mut bindings::ethtool_regs,
@@ -94,9 +94,8 @@ impl<'bound, D: Operations + 'bound> Table<'bound, D> {
         // `regs` is valid, initialised, and nobody else's.
         let (core, regs) = unsafe { (core_of::<D>(dev), &mut *regs) };
         regs.version = REGISTERS_VERSION;
-        // CAST: A few KiB. The core allocates what it was told, even where its caller wants less.
-        // SAFETY: The requirement is that of the caller's.
-        let room = unsafe { Self::get_regs_len(dev) } as usize / 4;
+        // CAST: u32 fits.
+        let room = regs.len as usize / 4;
         // SAFETY: By the safety requirement there is room for so many words, initialised and nobody else's.
         let words = unsafe { core::slice::from_raw_parts_mut(to.cast::<u32>(), room) };
         let mut pairs = words.chunks_exact_mut(2);

@@ -10,7 +10,7 @@
 //!
 //! ```text
 //! bus/pci -> register -> ethtool_ops, queue_mgmt, metadata -> rules -> vtable, updown -> device -> irq, link, poolstats, rxside -> rx
-//!   ethtool_ops -> ethtool_card, ethtool_link, ethtool_stats -> vtable;  selftest -> updown;  link -> phy -> netdev
+//!   ethtool_ops -> ethtool_card, ethtool_link, ethtool_stats -> vtable;  selftest -> device;  link -> phy -> netdev
 //!   rx -> frames, tx;  tx -> netdev, dma -> xdp, skb -> napi, buffers -> queue -> stats
 //!   netdev -> ethtool, desc
 //! ```

@@ -12,7 +12,6 @@ use crate::{
         Operations,
         Test, //
     },
-    updown::RETRY_MS, //
 };
 use kernel::{
     prelude::*,
@@ -66,8 +65,8 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
         let link = link && self.no_link(control);
         self.ops.stop();
         drop(guard);
-        if open && self.restart(None).is_err() {
-            self.restart_later(RETRY_MS);
+        if open {
+            self.again();
         }
         [registers, eeprom, interrupts, link]
     }

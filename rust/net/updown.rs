@@ -459,7 +459,7 @@ impl<'bound, D: Operations + 'bound> Core<'bound, D> {
     /// Restarts an interface that is up, now or, if that fails, in a second once more.
     ///
     /// Under the device's lock.
-    fn again(&self) {
+    pub(crate) fn again(&self) {
         let asleep = self.control.lock().irqs.is_empty();
         let result = if asleep {
             self.open().inspect(|()| self.sync_rx_mode())

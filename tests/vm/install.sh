@@ -7,6 +7,8 @@
 cd "$(dirname "$0")/.." || exit
 # shellcheck source=lib.sh
 . tests/lib.sh
+# shellcheck source=net.sh
+. tests/net.sh
 
 RELEASE=$(uname -r)
 SETTING=/etc/modprobe.d/rust-page-pool.conf
@@ -23,21 +25,21 @@ unload() {
 	done
 }
 
-# of_device ID: the card.
-of_device() { grep -lx "$1" /sys/bus/pci/devices/*/device | xargs dirname; }
+# card ID: its directory in sysfs.
+card() { echo "/sys/bus/pci/devices/$(of_device "$1")"; }
 # coldplug: loads what udev would, by the cards' aliases.
 coldplug() {
 	local id
 	for id in $CARDS; do
 		# (It fails for an alias that has a module which is not loaded, too.)
-		modprobe -b -a "$(<"$(of_device "$id")/modalias")" || true
+		modprobe -b -a "$(<"$(card "$id")/modalias")" || true
 	done
 }
 # drivers DRIVER...: those of the 82576, the 82540EM and the 82545EM.
 drivers() {
 	local id driver now=''
 	for id in $CARDS; do
-		driver=$(readlink "$(of_device "$id")/driver") || driver=none
+		driver=$(readlink "$(card "$id")/driver") || driver=none
 		now+="${driver##*/} "
 	done
 	[[ $now == "$* " ]] || { echo "drivers: $now, should be: $*"; return 1; }

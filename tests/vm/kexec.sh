@@ -40,14 +40,6 @@ next_kernel() {
 }
 VMLINUZ=vmlinuz.unsigned
 
-# Frames go round between the peer and one card; the other gets as many as the peer can send.
-flood() {
-	attach tx
-	ip -n peer link set "$PEER" xdpgeneric obj samples/xdp/xdp_tx.o sec xdp
-	in_peer ping -q -c 50 -i 0.002 -W 0.1 -s 1000 "$ADDR" || true
-	eventually 10 more_than 1000 rx_xdp_tx
-}
-
 # still CARD: it receives nothing, by its register for that, RCTL. No driver has it yet.
 still() {
 	local bar command
@@ -70,10 +62,11 @@ if ! grep -q rpp.second /proc/cmdline; then
 	peer_up
 	try "both cards" both_up
 	try "the next kernel" next_kernel
-	try "flood" flood
+	try "frames go round" go_round
 	finish
 	trap - EXIT
 	((failures)) && exit 1
+	# And the other card gets as many as the peer can send.
 	in_peer socat -u -b 1400 OPEN:/dev/zero "UDP4-SENDTO:$OTHER_ADDR:7" &
 	sleep 1
 	kexec -e

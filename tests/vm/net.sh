@@ -129,6 +129,14 @@ attach_frags() {
 	ip -force link set dev "$(iface)" xdpdrv obj samples/xdp/xdp_frags.o program "xdp_frags_$1"
 }
 
+# go_round: frames do, from here on: both ends send back what they get, for which they need nobody.
+go_round() {
+	attach tx
+	ip -n peer link set "$PEER" xdpgeneric obj samples/xdp/xdp_tx.o sec xdp
+	in_peer ping -q -c 50 -i 0.002 -W 0.1 -s 1000 "$ADDR" || true
+	eventually 10 more_than "$(($(count rx_xdp_tx) + 1000))" rx_xdp_tx
+}
+
 # to_port DEVICE: where xdp_redirect sends.
 to_port() {
 	local n

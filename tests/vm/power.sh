@@ -77,12 +77,9 @@ reset() {
 	for _ in 1 2 3; do echo 1 >"$DEV/reset"; done
 }
 
-# play COMMAND...: while frames go round: both ends send back what they get, for which they need nobody.
+# play COMMAND...: while frames go round.
 play() {
-	attach tx
-	ip -n peer link set "$PEER" xdpgeneric obj samples/xdp/xdp_tx.o sec xdp
-	in_peer ping -q -c 50 -i 0.002 -W 0.1 -s 1000 "$ADDR" || true
-	eventually 10 more_than "$(($(count rx_xdp_tx) + 1000))" rx_xdp_tx
+	go_round
 	"$@"
 	ip -n peer link set "$PEER" xdpgeneric off
 	detach
